@@ -1,0 +1,192 @@
+"""One look for every figure of the course, and alternative text for each.
+
+A notebook calls :func:`use_style` once and ends a figure's cell with :func:`show`. Functions
+here draw what they are handed and compute nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import sys
+from importlib.resources import files
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+#: The palette of pages and figures: distinct in greyscale and to colour-blind readers
+#: (after Okabe & Ito 2008), in the order of use.
+PALETTE = {
+    "blue": "#1f5fa8",
+    "orange": "#d9730d",
+    "green": "#12876f",
+    "purple": "#8b4fa0",
+    "red": "#c03a2b",
+    "grey": "#6b7280",
+    "ink": "#1c2430",
+}
+
+#: How figures are displayed: ``live`` (a kernel with a reader), ``book`` (the built pages),
+#: ``stored`` (what a notebook keeps in the repository).
+MODES = ("live", "book", "stored")
+
+
+def display_mode() -> str:
+    """The mode named by ``RESNORM_FIGURES``, or ``live``.
+
+    Raises:
+        ValueError: the variable holds something else.
+    """
+    mode = os.environ.get("RESNORM_FIGURES", "live")
+    if mode not in MODES:
+        raise ValueError(f"RESNORM_FIGURES is {mode!r}; it must be one of {', '.join(MODES)}, or unset")
+    return mode
+
+
+def use_style() -> None:
+    """Apply the course's matplotlib style to all figures that follow."""
+    # The inline backend would display figures by itself, without alternative text.
+    if "IPython" in sys.modules and "inline" in mpl.get_backend():
+        plt.switch_backend("agg")
+    plt.style.use(str(files("resnorm") / "assets" / "resnorm.mplstyle"))
+
+
+def _check_alt(alt: str, what: str) -> str:
+    if not isinstance(alt, str) or len(alt.split()) < 4:
+        raise ValueError(
+            f"{what} needs alternative text: alt={alt!r} must be a sentence that tells a reader who cannot "
+            "see the figure what it shows (four words or more)"
+        )
+    return " ".join(alt.split())
+
+
+def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
+    """Render ``fig`` without a trace of time or place, so that equal figures are equal bytes.
+
+    Args:
+        fig: the figure; it is closed afterwards, so that pyplot does not keep it.
+        format: ``png`` or ``webp`` (lossless, about half the size).
+        dpi: pixels an inch.
+    """
+    buffer = io.BytesIO()
+    options = {"metadata": {"Software": None}} if format == "png" else {"pil_kwargs": {"lossless": True}}
+    fig.savefig(buffer, format=format, dpi=dpi, **options)
+    plt.close(fig)
+    return buffer.getvalue()
+
+
+def show(fig: Figure, *, alt: str, caption: str = "") -> None:
+    """Display ``fig`` with alternative text and a caption.
+
+    Args:
+        fig: a matplotlib figure.
+        alt: what the figure shows, for a reader who cannot see it. Required.
+        caption: the takeaway, one or two sentences of Markdown; optional.
+
+    Raises:
+        ValueError: no alternative text, or a few words only.
+    """
+    from IPython.display import display
+
+    alt = _check_alt(alt, "a figure")
+    width, height = fig.get_size_inches()
+    png = base64.b64encode(to_bytes(fig)).decode()
+    display(
+        {"image/png": png, "text/plain": f"<Figure: {alt}>"},
+        metadata={"image/png": {"alt": alt, "width": round(width * 96), "height": round(height * 96)}},
+        raw=True,
+    )
+    if caption:
+        display_caption(caption)
+
+
+def display_caption(caption: str) -> None:
+    """Display a caption under the figure before it; the book's style sheet numbers it."""
+    from IPython.display import display
+
+    caption = " ".join(caption.split())
+    display({"text/markdown": f"*{caption}*", "text/plain": caption}, raw=True)
+
+
+def image_tag(data: bytes, alt: str, format: str = "webp") -> str:
+    """An ``<img>`` element that carries its picture with it."""
+    encoded = base64.b64encode(data).decode()
+    return f'<img src="data:image/{format};base64,{encoded}" alt="{html.escape(alt, quote=True)}">'
+
+
+def annotated_heatmap(ax, values, *, title: str, fmt: str = "{:.2f}", limit: float | None = None) -> None:
+    """A matrix as coloured cells with its numbers: blue below zero, orange above.
+
+    Args:
+        values: (rows, columns) array.
+        fmt: how a number is written; ``""`` writes none.
+        limit: value of the strongest colour; by default the largest magnitude.
+    """
+    values = np.asarray(values)
+    limit = limit or float(np.abs(values).max()) or 1.0
+    diverging = mpl.colors.LinearSegmentedColormap.from_list(
+        "resnorm", [PALETTE["blue"], "#ffffff", PALETTE["orange"]]
+    )
+    ax.imshow(values, cmap=diverging, vmin=-limit, vmax=limit)
+    for (i, j), value in np.ndenumerate(values) if fmt else ():
+        dark = abs(value) > 0.6 * limit
+        ax.text(j, i, fmt.format(value), ha="center", va="center", size=8, color="white" if dark else PALETTE["ink"])
+    ax.set_title(title)
+    ax.set_xticks(range(values.shape[1]))
+    ax.set_yticks(range(values.shape[0]))
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def draw_graph(ax, nodes: dict, edges: list) -> None:
+    """A computational graph: rounded boxes joined by arrows.
+
+    Args:
+        nodes: name -> ``(x, y, label)`` or ``(x, y, label, colour)``, in axes units.
+        edges: ``(source, target)``, ``(source, target, label)`` or ``(source, target, label,
+            bend)``, with the curvature of matplotlib's ``arc3`` for the bend.
+    """
+    for source, target, *rest in edges:
+        label, bend = (*rest, "", 0.0)[:2] if len(rest) != 1 else (rest[0], 0.0)
+        (x0, y0), (x1, y1) = nodes[source][:2], nodes[target][:2]
+        ax.annotate(
+            "",
+            (x1, y1),
+            (x0, y0),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": PALETTE["grey"],
+                "lw": 1.3,
+                "shrinkA": 17,
+                "shrinkB": 17,
+                "connectionstyle": f"arc3,rad={bend}",
+            },
+        )
+        if label:
+            ax.text(
+                (x0 + x1) / 2 - bend * (y0 - y1) / 2,
+                (y0 + y1) / 2 - bend * (x1 - x0) / 2,
+                label,
+                ha="center",
+                va="center",
+                size=8.5,
+                color=PALETTE["grey"],
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )
+    for x, y, label, *colour in nodes.values():
+        edge_colour = colour[0] if colour else PALETTE["blue"]
+        ax.text(
+            x,
+            y,
+            label,
+            ha="center",
+            va="center",
+            size=10.5,
+            color=PALETTE["ink"],
+            bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge_colour, "linewidth": 1.5},
+        )
+    ax.set_axis_off()
