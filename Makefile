@@ -1,0 +1,57 @@
+# make help lists what there is. PYTHON=python3.12 chooses the interpreter that makes .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+# One thread a process: tests and notebooks run side by side, and sums come out the same everywhere.
+export OMP_NUM_THREADS ?= 1
+export PYTHONHASHSEED := 0
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test test-unit test-notebooks test-book test-colab serve notebooks bench repository lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(READY): requirements.txt pyproject.toml tools/setup_venv.py
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) on this machine; install Python 3.11 or newer, or say PYTHON=…"; exit 1; }
+	@$(PYTHON) tools/setup_venv.py
+	@touch $@
+
+book: $(READY) ## execute the notebooks and build the pages into _build/html
+	@$(BIN)/python tools/build_book.py
+
+test: test-unit test-notebooks test-book test-colab ## everything, from fast to slow
+	@echo "All tests passed."
+
+test-unit: $(READY) ## the package and the repository's structure
+	$(BIN)/pytest -q -n 2 tests/unit
+
+test-notebooks: $(READY) ## every notebook under strict nbval: outputs are those of the code
+	RESNORM_FIGURES=stored RESNORM_SCALE=page $(BIN)/pytest -q --nbval --nbval-cell-timeout=600 -n 2 --dist loadscope notebooks --ignore=notebooks/assignments
+	$(BIN)/pytest -q tests/notebooks
+
+test-book: book ## the built pages: links, alternative text, and a browser
+	$(BIN)/pytest -q tests/book
+
+test-colab: $(READY) ## a notebook alone, in an environment with Colab's versions
+	$(BIN)/pytest -q tests/colab
+
+serve: book ## build, then serve the pages on http://localhost:8000
+	@$(BIN)/python -m http.server -d _build/html 8000
+
+notebooks: $(READY) ## execute every notebook and store its outputs (ONLY=path for one)
+	@$(BIN)/python tools/notebooks.py execute $(ONLY)
+
+bench: $(READY) ## speed and memory as ratios, side by side
+	@$(BIN)/python -m benchmarks
+
+repository: $(READY) ## rewrite the repository's address: make repository URL=https://…
+	@$(BIN)/python tools/repository.py "$(URL)"
+
+lock: $(READY) ## pin the newest versions that fit into requirements.txt
+	$(BIN)/python -m uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --no-emit-index-url --no-annotate --no-header -c tools/constraints.txt pyproject.toml -o requirements.txt
+
+clean: ## remove what was built; .venv goes with: make clean VENV=1
+	rm -rf _build build *.egg-info utils/*.egg-info .pytest_cache .hypothesis
+	$(if $(VENV),rm -rf .venv .venv-colab)
