@@ -4,7 +4,7 @@ The package behind the course of the same name. Imports flow one way::
 
     norms -> blocks -> models -> train -> experiments
 
-``figures`` and ``explore`` draw what they are handed; ``checking`` compares tensors.
+``probes`` measure any module; ``figures`` and ``explore`` draw what they are handed; ``checking`` compares tensors.
 Nothing here prints, plots, seeds the global generators or touches the network on import,
 and submodules load when they are first used.
 """
@@ -14,9 +14,9 @@ from importlib import import_module
 from ._scale import scale
 
 __version__ = "0.1.0"
-__all__ = ["scale", "checking", "explore", "figures", "norms"]
+__all__ = ["scale", "checking", "explore", "figures", "norms", "probes"]
 
-_SUBMODULES = {"checking", "figures", "norms"}
+_SUBMODULES = {"checking", "figures", "norms", "probes"}
 
 
 def __getattr__(name: str):

@@ -2,6 +2,17 @@
 
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .deploy import fold, fold_model, precise_statistics
+from .family import (
+    BatchRenorm2d,
+    GhostBatchNorm2d,
+    GroupNorm,
+    InstanceNorm2d,
+    LayerNorm,
+    RMSNorm,
+    StandardizeFunction,
+    WeightStandardizedConv2d,
+    standardize,
+)
 from .functional import (
     BatchNormFunction,
     batch_norm_closed,
@@ -10,11 +21,21 @@ from .functional import (
     batch_norm_naive,
     batch_norm_var_mean,
 )
+from .sync import SyncBatchNorm2d
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNormFunction",
+    "BatchRenorm2d",
+    "GhostBatchNorm2d",
+    "GroupNorm",
+    "InstanceNorm2d",
+    "LayerNorm",
+    "RMSNorm",
+    "StandardizeFunction",
+    "SyncBatchNorm2d",
+    "WeightStandardizedConv2d",
     "batch_norm_closed",
     "batch_norm_compiled",
     "batch_norm_inference",
@@ -23,4 +44,5 @@ __all__ = [
     "fold",
     "fold_model",
     "precise_statistics",
+    "standardize",
 ]

@@ -8,6 +8,12 @@ from torch import Tensor, nn
 from .functional import FORMS, batch_norm_inference
 
 
+def _check_eps(eps: float) -> float:
+    if not eps >= 0:
+        raise ValueError(f"eps is {eps!r}; it must be zero or more, as it keeps the variance positive")
+    return eps
+
+
 class _BatchNorm(nn.Module):
     """What the layers share; they differ in the shapes that they accept.
 
@@ -50,12 +56,10 @@ class _BatchNorm(nn.Module):
         super().__init__()
         if not isinstance(num_features, int) or num_features < 1:
             raise ValueError(f"num_features is {num_features!r}; it must be a positive int: C, the size of axis 1")
-        if not eps >= 0:
-            raise ValueError(f"eps is {eps!r}; it must be zero or more, as it keeps the variance positive")
         if form not in FORMS:
             raise ValueError(f"form is {form!r}; it must be one of {', '.join(FORMS)}")
         self.num_features = num_features
-        self.eps = eps
+        self.eps = _check_eps(eps)
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
@@ -101,13 +105,7 @@ class _BatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, self.eps
             )
 
-        m = x.numel() // x.shape[1]  # values per channel
-        if m <= 1:
-            raise ValueError(
-                f"{self._name()} in training mode needs more than one value per channel, but an input of shape "
-                f"{tuple(x.shape)} has {m}: its variance is 0 and every output would be beta. "
-                "Use a larger batch (drop_last=True in the DataLoader), or call .eval() to use the running statistics."
-            )
+        m = self._values_per_channel(x)
         y, mean, var = FORMS[self.form](x, self.weight, self.bias, self.eps)
         if self.training and self.track_running_stats:
             self._update_running_stats(mean, var, m)
@@ -115,10 +113,15 @@ class _BatchNorm(nn.Module):
 
     @torch.no_grad()
     def _update_running_stats(self, mean: Tensor, var: Tensor, m: int) -> None:
-        """Move towards this batch. The running variance is unbiased, the normalizing one is not."""
+        """Count this batch and move towards it; with ``momentum=None``, average all batches."""
         self.num_batches_tracked += 1
         weight = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        unbiased = var * (m / (m - 1))  # Bessel's correction
+        self._move_running_stats(mean, var, m, weight)
+
+    @torch.no_grad()
+    def _move_running_stats(self, mean: Tensor, var: Tensor, m: int, weight: float) -> None:
+        """The running variance is unbiased (Bessel's correction), the normalizing one is not."""
+        unbiased = var * (m / (m - 1))
         self.running_mean.mul_(1 - weight).add_(mean.to(self.running_mean.dtype), alpha=weight)
         self.running_var.mul_(1 - weight).add_(unbiased.to(self.running_var.dtype), alpha=weight)
 
@@ -136,6 +139,17 @@ class _BatchNorm(nn.Module):
                 f"{self._name()}(num_features={self.num_features}) was given {x.shape[1]} channels: "
                 f"axis 1 of {tuple(x.shape)}.{hint}"
             )
+
+    def _values_per_channel(self, x: Tensor) -> int:
+        """m of the formulas: N for (N, C), N * H * W for (N, C, H, W)."""
+        m = x.numel() // x.shape[1]
+        if m <= 1:
+            raise ValueError(
+                f"{self._name()} in training mode needs more than one value per channel, but an input of shape "
+                f"{tuple(x.shape)} has {m}: its variance is 0 and every output would be beta. "
+                "Use a larger batch (drop_last=True in the DataLoader), or call .eval() to use the running statistics."
+            )
+        return m
 
     def _name(self) -> str:
         return type(self).__name__
