@@ -1,0 +1,29 @@
+"""What all tests share: reproducible examples, one thread, and a rule for missing tools."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))  # tests call the tools as functions
+sys.path.insert(0, str(ROOT))  # and `benchmarks` as a package
+
+settings.register_profile("course", derandomize=True, deadline=None, max_examples=60, database=None)
+settings.load_profile("course")
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def missing():
+    """Call with a reason where a tool is missing: a skip on a laptop, a failure in CI."""
+
+    def missing(reason: str):
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"{reason}; in CI this test must run", pytrace=False)
+        pytest.skip(reason)
+
+    return missing

@@ -1,0 +1,634 @@
+"""Batch norm in all its forms against ``torch.nn``, in float64 unless a test says otherwise."""
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from resnorm import norms
+from resnorm.norms import functional, in_numpy
+from torch import nn
+
+OURS = {2: norms.BatchNorm1d, 3: norms.BatchNorm1d, 4: norms.BatchNorm2d}
+TORCHS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}
+EAGER = ("naive", "var_mean", "closed")  # torch.compile does not differentiate twice
+
+
+def assert_close(actual, expected, tolerance=1e-10):
+    """Equal shapes and dtypes, and values within ``tolerance`` of the largest expected one."""
+    if expected is None:
+        assert actual is None
+        return
+    assert actual.shape == expected.shape
+    assert actual.dtype == expected.dtype
+    if expected.numel():
+        scale = max(1.0, expected.abs().max().item())
+        worst = (actual.double() - expected.double()).abs().max().item()
+        assert worst <= tolerance * scale, f"largest difference {worst:.3g} at scale {scale:.3g}"
+
+
+def channels_last(x):
+    """The same values with the channel axis fastest in memory, for any number of dimensions."""
+    return x.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def random_parameters(layer, generator):
+    """Give the layer a scale and a shift that are neither 1 nor 0."""
+    if layer.affine:
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(layer.num_features, generator=generator))
+            layer.bias.copy_(torch.randn(layer.num_features, generator=generator))
+    return layer
+
+
+def pair(shape, form="closed", seed=0, dtype=torch.float64, **options):
+    """Our layer and torch's, equal in every parameter and buffer."""
+    generator = torch.Generator().manual_seed(seed)
+    theirs = random_parameters(TORCHS[len(shape)](shape[1], dtype=dtype, **options), generator)
+    ours = OURS[len(shape)](shape[1], dtype=dtype, form=form, **options)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    return ours, theirs, generator
+
+
+def two_orders(layer, x, dy, v):
+    """Output, gradients of <y, dy>, and gradients of <dx, v>: for x, dy and the parameters."""
+    x, dy = x.detach().clone().requires_grad_(), dy.detach().clone().requires_grad_()
+    parameters = list(layer.parameters())
+    y = layer(x)
+    first = torch.autograd.grad(y, [x, *parameters], dy, create_graph=True)
+    # the shift drops out of dx, and in evaluation mode so does x
+    second = torch.autograd.grad(first[0], [x, dy, *parameters], v, allow_unused=True, materialize_grads=True)
+    return [y.detach(), *(g.detach() for g in first), *second]
+
+
+@st.composite
+def situations(draw):
+    ndim = draw(st.sampled_from([2, 3, 4]))
+    positions = [draw(st.integers(1, 4)) for _ in range(ndim - 2)]
+    smallest = 1 if np.prod(positions, dtype=int) > 1 else 2  # more than one value a channel
+    shape = (draw(st.integers(smallest, 6)), draw(st.integers(1, 5)), *positions)
+    options = {
+        "momentum": draw(st.sampled_from([None, 0.1, 0.0, 1.0, 0.37])),
+        "eps": draw(st.sampled_from([1e-5, 1e-3, 0.5])),
+        "affine": draw(st.booleans()),
+        "track_running_stats": draw(st.booleans()),
+    }
+    return {
+        "shape": shape,
+        "options": options,
+        "training": draw(st.lists(st.booleans(), min_size=1, max_size=4)),
+        "last": draw(st.booleans()),
+        "mean": draw(st.sampled_from([0.0, -3.0, 50.0])),
+        "seed": draw(st.integers(0, 2**16)),
+    }
+
+
+@pytest.mark.parametrize("form", EAGER)
+@given(situation=situations())
+def test_outputs_gradients_and_statistics_equal_torchs_in_any_situation(form, situation):
+    shape = situation["shape"]
+    ours, theirs, generator = pair(shape, form, situation["seed"], **situation["options"])
+    for training in situation["training"]:
+        ours.train(training), theirs.train(training)
+        x, dy, v = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3))
+        x = x + situation["mean"]
+        if situation["last"]:
+            x, dy = channels_last(x), channels_last(dy)
+        for ours_is, theirs_is in zip(two_orders(ours, x, dy, v), two_orders(theirs, x, dy, v), strict=True):
+            assert_close(ours_is, theirs_is)
+    for name, buffer in theirs.named_buffers():
+        assert_close(getattr(ours, name), buffer)
+    if situation["options"]["track_running_stats"]:
+        assert ours.num_batches_tracked.item() == sum(situation["training"])
+
+
+def test_the_compiled_form_equals_torchs():
+    shape = (4, 3, 5, 2)
+    ours, theirs, generator = pair(shape, "compiled")
+    for _ in range(2):
+        x = torch.randn(shape, generator=generator, dtype=torch.float64)
+        results = []
+        for layer in (ours, theirs):
+            z = x.clone().requires_grad_()
+            y = layer(z)
+            results.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [z, *layer.parameters()])])
+        for ours_is, theirs_is in zip(*results, strict=True):
+            assert_close(ours_is, theirs_is)
+    assert_close(ours.running_mean, theirs.running_mean)
+    assert_close(ours.running_var, theirs.running_var)
+
+
+@pytest.mark.parametrize("form", EAGER)
+@pytest.mark.parametrize("shape", [(4, 2), (3, 2, 2), (2, 2, 2, 1)])
+def test_first_and_second_derivatives_agree_with_finite_differences(form, shape):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    gamma, beta = (torch.randn(2, generator=generator, dtype=torch.float64, requires_grad=True) for _ in range(2))
+
+    def y(*inputs):
+        return functional.FORMS[form](*inputs, 1e-3)[0]
+
+    assert torch.autograd.gradcheck(y, (x, gamma, beta))
+    assert torch.autograd.gradgradcheck(y, (x, gamma, beta))
+
+
+@pytest.mark.parametrize("form", EAGER)
+def test_the_statistics_returned_are_per_channel_biased_and_detached(form):
+    x = torch.randn(5, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    _, mean, var = functional.FORMS[form](x, None, None)
+    assert mean.shape == var.shape == (3,)
+    assert not mean.requires_grad and not var.requires_grad
+    assert_close(mean, x.detach().mean((0, 2, 3)))
+    assert_close(var, x.detach().var((0, 2, 3), correction=0))
+
+
+# --- state ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}])
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
+def test_state_dicts_pass_both_ways(shape, options):
+    ours, theirs, generator = pair(shape, **options)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    ours(x), ours(2 * x)  # so that the statistics are not those of a new layer
+    fresh = TORCHS[len(shape)](3, dtype=torch.float64, **options)
+    assert list(ours.state_dict()) == list(fresh.state_dict())
+    fresh.load_state_dict(ours.state_dict(), strict=True)
+    for name, value in ours.state_dict().items():
+        assert_close(fresh.state_dict()[name], value, tolerance=0)
+    back = OURS[len(shape)](3, dtype=torch.float64, **options)
+    back.load_state_dict(fresh.state_dict(), strict=True)
+    assert_close(back.eval()(x), ours.eval()(x), tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"]
+)
+def test_a_copied_layer_goes_on_independently(copied):
+    layer, _, generator = pair((4, 3), momentum=None)
+    x = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    layer(x)
+    other = copied(layer)
+    assert_close(other(x + 1), copy.deepcopy(layer)(x + 1), tolerance=0)
+    assert layer.num_batches_tracked == 1 and other.num_batches_tracked == 2
+    assert not torch.equal(layer.running_mean, other.running_mean)
+
+
+def test_a_whole_layer_can_be_saved_and_loaded():
+    layer, _, _ = pair((4, 3))
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = norms.BatchNorm1d(3, dtype=torch.float64)
+    other.load_state_dict(torch.load(file))
+    assert_close(other.weight.detach(), layer.weight.detach(), tolerance=0)
+
+
+def test_to_moves_parameters_and_statistics_but_keeps_the_counter_an_integer():
+    layer = norms.BatchNorm2d(3).to(torch.float64)
+    assert {t.dtype for t in (layer.weight, layer.bias, layer.running_mean, layer.running_var)} == {torch.float64}
+    assert layer.num_batches_tracked.dtype == torch.long
+    meta = norms.BatchNorm2d(3, device="meta")
+    assert all(t.device.type == "meta" for t in [*meta.parameters(), *meta.buffers()])
+    assert all(t.device.type == "meta" for t in layer.to("meta").state_dict().values())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_a_layer_on_the_gpu_equals_torchs():
+    ours, theirs, generator = pair((8, 3, 4, 4))
+    x, dy, v = (torch.randn(8, 3, 4, 4, generator=generator, dtype=torch.float64).cuda() for _ in range(3))
+    results = [two_orders(layer.cuda(), x, dy, v) for layer in (ours, theirs)]
+    for ours_is, theirs_is in zip(*results, strict=True):
+        assert_close(ours_is, theirs_is)
+
+
+def test_repr_reads_as_torchs():
+    for options in ({}, {"affine": False, "momentum": None}):
+        assert repr(norms.BatchNorm2d(3, **options)) == repr(nn.BatchNorm2d(3, **options))
+
+
+def test_reset_forgets_every_batch():
+    layer, _, generator = pair((4, 3))
+    layer(torch.randn(4, 3, generator=generator, dtype=torch.float64) + 7)
+    layer.reset_parameters()
+    for name, value in norms.BatchNorm1d(3, dtype=torch.float64).state_dict().items():
+        assert_close(layer.state_dict()[name], value, tolerance=0)
+
+
+# --- numerics ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", EAGER)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("parameters", ["float32", "half"])
+def test_half_precision_has_torchs_dtypes_and_is_as_close_as_its_rounding(form, dtype, parameters):
+    shape = (16, 3, 4, 4)
+    kept = torch.float32 if parameters == "float32" else dtype
+    ours, theirs, generator = pair(shape, form, dtype=kept)
+    exact = copy.deepcopy(theirs).double()
+    x = (3 * torch.randn(shape, generator=generator) + 1).to(dtype)
+    dy = torch.randn(shape, generator=generator).to(dtype)
+    results = []
+    for layer, z in ((ours, x), (theirs, x), (exact, x.double())):
+        z = z.clone().requires_grad_()
+        y = layer(z)
+        results.append([y.detach(), *torch.autograd.grad(y, [z, *layer.parameters()], dy.to(y.dtype))])
+        results[-1] += [layer.running_mean, layer.running_var]
+    for ours_is, theirs_is, exact_is in zip(*results, strict=True):
+        assert ours_is.dtype == theirs_is.dtype
+        assert_close(ours_is.double(), exact_is, tolerance=2 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("form", EAGER)
+def test_float16_sums_neither_overflow_nor_drown(form):
+    x = (torch.randn(64, 2, 16, 16, generator=torch.Generator().manual_seed(3)) + 1000).half()
+    layer = norms.BatchNorm2d(2, form=form)
+    y = layer(x)
+    assert torch.isfinite(y).all()
+    assert_close(layer.running_mean.double(), 0.1 * x.double().mean((0, 2, 3)), 1e-4)
+
+
+@pytest.mark.parametrize("memory", ["contiguous", "channels last"])
+def test_the_default_form_keeps_three_digits_at_a_mean_of_ten_thousand(memory):
+    x = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(4)) + 1e4
+    x = channels_last(x) if memory == "channels last" else x
+    y = norms.BatchNorm2d(16)(x)
+    exact = F.batch_norm(x.double(), None, None, training=True)
+    assert (y - exact).abs().max().item() <= 1e-3
+
+
+def test_the_difference_of_squares_would_not_pass_the_test_above():
+    x = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(4)) + 1e4
+    mean = x.mean((0, 2, 3), keepdim=True)
+    var = (x * x).mean((0, 2, 3), keepdim=True) - mean**2
+    bad = (x - mean) / torch.sqrt(var.clamp(min=0) + 1e-5)
+    exact = F.batch_norm(x.double(), None, None, training=True)
+    assert (bad - exact).abs().max().item() > 1e-3
+
+
+@pytest.mark.parametrize("form", EAGER)
+def test_a_constant_channel_becomes_the_shift(form):
+    layer = norms.BatchNorm1d(2, form=form, dtype=torch.float64)
+    with torch.no_grad():
+        layer.bias.fill_(0.7)
+    x = torch.full((8, 2), 5.0, dtype=torch.float64, requires_grad=True)
+    y = layer(x)
+    assert_close(y.detach(), torch.full_like(x, 0.7).detach())
+    y.square().sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_under_autocast_the_layer_returns_what_torchs_returns():
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(8, 3, 6, 6, generator=generator)
+    results = []
+    for kind in (norms.BatchNorm2d, nn.BatchNorm2d):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), kind(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = model(x)
+        y.float().square().sum().backward()
+        results.append([y.detach(), model[1].running_var, *(p.grad for p in model.parameters())])
+    for ours_is, theirs_is in zip(*results, strict=True):
+        assert_close(ours_is, theirs_is, tolerance=0.02)
+
+
+def test_a_single_image_with_many_positions_is_enough():
+    ours, theirs, generator = pair((1, 3, 4, 4))
+    x = torch.randn(1, 3, 4, 4, generator=generator, dtype=torch.float64)
+    assert_close(ours(x), theirs(x))
+    assert_close(ours.running_var, theirs.running_var)
+
+
+def test_a_new_layer_in_evaluation_is_almost_the_identity():
+    x = torch.randn(1, 3, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    layer = norms.BatchNorm1d(3, eps=1e-5, dtype=torch.float64).eval()
+    assert_close(layer(x), x / (1 + 1e-5) ** 0.5)
+    assert layer.num_batches_tracked == 0
+
+
+# --- gradients where not everything needs one --------------------------------------------------
+
+
+@pytest.mark.parametrize("form", EAGER)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("needed", [{"x"}, {"weight"}, {"bias"}, {"x", "bias"}, {"weight", "bias"}])
+def test_only_what_needs_a_gradient_gets_one(form, training, needed):
+    ours, theirs, generator = pair((6, 3, 2, 2), form)
+    x, dy = (torch.randn(6, 3, 2, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    results = []
+    for layer in (ours, theirs):
+        layer.train(training)
+        layer.weight.requires_grad_("weight" in needed)
+        layer.bias.requires_grad_("bias" in needed)
+        z = x.clone().requires_grad_("x" in needed)
+        layer(z).backward(dy)
+        results.append([z.grad, layer.weight.grad, layer.bias.grad])
+    for ours_is, theirs_is in zip(*results, strict=True):
+        assert_close(ours_is, theirs_is)
+
+
+def test_without_gradients_training_mode_still_moves_the_statistics():
+    layer = norms.BatchNorm1d(3)
+    with torch.no_grad():
+        layer(torch.ones(4, 3))
+    assert layer.num_batches_tracked == 1
+    torch.testing.assert_close(layer.running_mean, torch.full((3,), 0.1))
+
+
+def saved_bytes(function):
+    """Bytes of the distinct pieces of memory that autograd keeps for the backward pass."""
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = function()
+    return sum(kept.values()), y  # y alive until here: freed memory would be counted as one piece
+
+
+@pytest.mark.parametrize("form, limit", [("closed", 1.05)])
+def test_the_closed_form_keeps_no_more_than_torch_does(form, limit):
+    x = torch.randn(32, 16, 8, 8, requires_grad=True)
+    ours, theirs = norms.BatchNorm2d(16, form=form), nn.BatchNorm2d(16)
+    reference, _y = saved_bytes(lambda: theirs(x))
+    mine, _y = saved_bytes(lambda: ours(x))
+    naive, _y = saved_bytes(lambda: norms.BatchNorm2d(16, form="naive")(x))
+    assert reference >= x.nbytes  # the measure sees the input that both must keep
+    assert mine <= limit * reference
+    assert naive > 2 * reference  # and tells a wasteful form from a thrifty one
+
+
+def test_the_closed_form_leaves_its_input_as_it_was():
+    x = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(7), requires_grad=True)
+    before = x.detach().clone()
+    dy = torch.randn(8, 4, 3, 3)
+    kept = dy.clone()
+    norms.BatchNorm2d(4)(x).backward(dy)
+    assert torch.equal(x.detach(), before) and torch.equal(dy, kept)
+
+
+def test_the_closed_form_can_be_differentiated_again_and_again():
+    ours, theirs, generator = pair((5, 2))
+    x, dy = (torch.randn(5, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    results = []
+    for layer in (ours, theirs):
+        z = x.clone().requires_grad_()
+        y = layer(z)
+        y.backward(dy, retain_graph=True)
+        y.backward(dy)
+        results.append(z.grad)
+    assert_close(*results)
+
+
+# --- errors name what was given and what to do ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "act, words",
+    [
+        (lambda: norms.BatchNorm1d(3)(torch.zeros(1, 3)), ["more than one value per channel", "(1, 3)", ".eval()"]),
+        (lambda: norms.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1)), ["more than one value", "drop_last=True"]),
+        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 4, 5, 5)), ["num_features=3", "given 4 channels", "(2, 4, 5, 5)"]),
+        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 8, 8, 3)), ["given 8 channels", ".movedim(-1, 1)"]),
+        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 3)), ["(N, C, H, W)", "2 dimensions", "(2, 3)"]),
+        (lambda: norms.BatchNorm1d(3)(torch.zeros(2, 3, 4, 4)), ["(N, C) or (N, C, L)", "4 dimensions"]),
+        (lambda: norms.BatchNorm1d(0), ["num_features is 0", "positive int"]),
+        (lambda: norms.BatchNorm1d(2.5), ["num_features is 2.5", "positive int"]),
+        (lambda: norms.BatchNorm1d(3, eps=-1e-5), ["eps is -1e-05", "zero or more"]),
+        (lambda: norms.BatchNorm1d(3, eps=float("nan")), ["eps is nan", "zero or more"]),
+        (lambda: norms.BatchNorm1d(3, form="fast"), ["form is 'fast'", "naive", "var_mean", "closed", "compiled"]),
+    ],
+)
+def test_errors_say_what_was_given_and_what_to_do(act, words):
+    with pytest.raises(ValueError) as caught:
+        act()
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_wrong_channels_without_a_channels_last_shape_give_no_misleading_hint():
+    with pytest.raises(ValueError) as caught:
+        norms.BatchNorm2d(3)(torch.zeros(2, 4, 5, 5))
+    assert "movedim" not in str(caught.value)
+
+
+def test_a_refused_batch_leaves_the_statistics_alone():
+    layer = norms.BatchNorm1d(3)
+    for bad in (torch.zeros(1, 3), torch.zeros(4, 2)):
+        with pytest.raises(ValueError):
+            layer(bad)
+    assert layer.num_batches_tracked == 0 and torch.equal(layer.running_mean, torch.zeros(3))
+
+
+def test_one_value_per_channel_is_fine_in_evaluation():
+    assert norms.BatchNorm1d(3).eval()(torch.ones(1, 3)).shape == (1, 3)
+
+
+# --- NumPy --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 3, 5), (2, 3, 4, 4)])
+def test_the_numpy_version_equals_torchs(shape):
+    generator = torch.Generator().manual_seed(8)
+    x, dy = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    gamma, beta = (torch.randn(3, generator=generator, dtype=torch.float64) for _ in range(2))
+    y, cache = in_numpy.batch_norm_forward(x.numpy(), gamma.numpy(), beta.numpy(), eps=1e-4)
+    ours = [y, *in_numpy.batch_norm_backward(dy.numpy(), cache)]
+    leaves = [t.requires_grad_() for t in (x, gamma, beta)]
+    theirs = F.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-4)
+    for ours_is, theirs_is in zip(ours, [theirs.detach(), *torch.autograd.grad(theirs, leaves, dy)], strict=True):
+        assert_close(torch.from_numpy(ours_is), theirs_is)
+
+
+# --- folding ------------------------------------------------------------------------------------
+
+LAYERS = {
+    "Linear": (lambda: nn.Linear(5, 4), (3, 5), 1),
+    "Linear without bias": (lambda: nn.Linear(5, 4, bias=False), (3, 5), 1),
+    "Conv1d": (lambda: nn.Conv1d(4, 4, 3, stride=2), (2, 4, 9), 1),
+    "Conv2d": (lambda: nn.Conv2d(4, 4, 3, padding=1), (2, 4, 5, 5), 2),
+    "Conv2d, two groups, no bias": (lambda: nn.Conv2d(4, 4, 3, groups=2, bias=False), (2, 4, 5, 5), 2),
+    "Conv2d, depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (2, 4, 5, 5), 2),
+    "Conv3d": (lambda: nn.Conv3d(4, 4, 2), (2, 4, 3, 3, 3), 3),
+}
+
+
+def used_norm(kind, affine, generator):
+    """A norm in evaluation mode that has seen data."""
+    norm = random_parameters(kind(4, affine=affine), generator).double().eval()
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.randn(4, generator=generator))
+        norm.running_var.copy_(torch.rand(4, generator=generator) + 0.1)
+    return norm
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "torch's"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_folded_layer_equals_the_two_that_it_replaces(name, ours, affine):
+    make, shape, dimensions = LAYERS[name]
+    if ours and dimensions == 3:
+        pytest.skip("the course has no BatchNorm3d of its own")
+    kinds = {
+        1: (norms.BatchNorm1d, nn.BatchNorm1d),
+        2: (norms.BatchNorm2d, nn.BatchNorm2d),
+        3: (None, nn.BatchNorm3d),
+    }[dimensions]
+    generator = torch.Generator().manual_seed(9)
+    torch.manual_seed(9)
+    layer = make().double()
+    norm = used_norm(kinds[0] if ours else kinds[1], affine, generator)
+    before = [copy.deepcopy(module.state_dict()) for module in (layer, norm)]
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    folded = norms.fold(layer, norm)
+    assert type(folded) is type(layer)
+    assert_close(folded(x).detach(), norm(layer(x)).detach(), tolerance=1e-12)
+    for module, state in zip((layer, norm), before):  # the arguments are left as they are
+        for key, value in module.state_dict().items():
+            assert torch.equal(value, state[key])
+
+
+@pytest.mark.parametrize(
+    "layer, norm, error, words",
+    [
+        (nn.ReLU(), norms.BatchNorm1d(3), TypeError, "cannot fold into ReLU"),
+        (nn.ConvTranspose2d(3, 3, 1), norms.BatchNorm2d(3), TypeError, "cannot fold into ConvTranspose2d"),
+        (nn.Linear(2, 3), nn.LayerNorm(3), TypeError, "only batch norm"),
+        (nn.Linear(2, 3), norms.BatchNorm1d(3, track_running_stats=False), ValueError, "no running statistics"),
+        (nn.Linear(2, 3), norms.BatchNorm1d(4), ValueError, "3 output channels, the norm 4"),
+    ],
+)
+def test_what_cannot_be_folded_is_refused_with_the_reason(layer, norm, error, words):
+    with pytest.raises(error, match=words):
+        norms.fold(layer, norm)
+
+
+class Residual(nn.Module):
+    """One conv that feeds its norm and the skip, and a pair that can be folded."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.norm = kind(4)
+        self.branch = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), kind(4), nn.ReLU())
+
+    def forward(self, x):
+        x = self.stem(x)
+        return x + self.branch(self.norm(x))
+
+
+class Shared(nn.Module):
+    """One conv used twice with two norms: no single weight can serve both."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.conv, self.first, self.second = nn.Conv2d(3, 3, 1), kind(3), kind(3)
+
+    def forward(self, x):
+        return self.second(self.conv(self.first(self.conv(x))))
+
+
+class Nested(nn.Module):
+    """Pairs at several depths, one norm after an activation, one before the first layer."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.first = kind(3)
+        self.blocks = nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 4, 3), kind(4), nn.ReLU()),
+            nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 1), kind(4)), nn.ReLU(), kind(4)),
+        )
+
+    def forward(self, x):
+        return self.blocks(self.first(x))
+
+
+@pytest.mark.parametrize("kind", [norms.BatchNorm2d, nn.BatchNorm2d], ids=["ours", "torch's"])
+@pytest.mark.parametrize("model, left", [(Residual, 1), (Shared, 2), (Nested, 2)])
+def test_fold_model_folds_what_it_may_and_leaves_the_rest(model, left, kind):
+    torch.manual_seed(10)
+    net = model(kind).double()
+    generator = torch.Generator().manual_seed(10)
+    for module in net.modules():
+        if isinstance(module, kind):
+            random_parameters(module, generator)
+    for _ in range(3):  # statistics that are not 0 and 1
+        net(2 * torch.randn(4, 3, 8, 8, generator=generator, dtype=torch.float64) + 1)
+    before = copy.deepcopy(net.state_dict())
+    x = torch.randn(4, 3, 8, 8, generator=generator, dtype=torch.float64)
+    folded = norms.fold_model(net)
+    assert net.training  # the model is left as it is
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    assert sum(isinstance(module, kind) for module in folded.modules()) == left
+    with torch.no_grad():
+        assert_close(folded(x), net.eval()(x), tolerance=1e-12)
+
+
+def test_fold_model_keeps_a_norm_that_has_no_running_statistics():
+    torch.manual_seed(11)
+    net = nn.Sequential(nn.Linear(3, 4), norms.BatchNorm1d(4, track_running_stats=False)).double()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    assert_close(norms.fold_model(net)(x).detach(), net.eval()(x).detach(), tolerance=1e-12)
+
+
+# --- precise statistics -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [norms.BatchNorm2d, nn.BatchNorm2d], ids=["ours", "torch's"])
+def test_precise_statistics_are_those_of_all_values_together(kind):
+    generator = torch.Generator().manual_seed(12)
+    data = torch.randn(23, 3, 4, 4, generator=generator, dtype=torch.float64) * 3 + torch.arange(3.0).view(1, 3, 1, 1) * 100
+    data[:5] += 40  # batches that differ: averaging their variances would be wrong
+    model = nn.Sequential(kind(3), nn.Dropout(0.5)).double()
+    model[0](data[:8])
+    counted = model[0].num_batches_tracked.item()
+    model.eval()
+    model[1].train()
+    norms.precise_statistics(model, data.split([5, 1, 16, 1]))
+    assert_close(model[0].running_mean, data.mean((0, 2, 3)), tolerance=1e-12)
+    assert_close(model[0].running_var, data.var((0, 2, 3)), tolerance=1e-12)
+    assert [model.training, model[0].training, model[1].training] == [False, False, True]
+    assert model[0].num_batches_tracked.item() == counted
+
+
+def test_precise_statistics_of_a_deeper_layer_see_batch_statistics_before_it():
+    torch.manual_seed(13)
+    model = nn.Sequential(nn.Linear(3, 4), norms.BatchNorm1d(4), nn.ReLU(), norms.BatchNorm1d(4)).double()
+    batches = torch.randn(32, 3, dtype=torch.float64).split(16)
+    norms.precise_statistics(model, batches)
+    with torch.no_grad():
+        inner = torch.cat([torch.relu(F.batch_norm(model[0](b), None, None, training=True)) for b in batches])
+    assert_close(model[3].running_mean, inner.mean(0), tolerance=1e-12)
+    assert_close(model[3].running_var, inner.var(0), tolerance=1e-12)
+
+
+def broken_batches():
+    yield torch.randn(4, 3)
+    raise RuntimeError("the disk is full")
+
+
+@pytest.mark.parametrize("batches, error", [(broken_batches(), RuntimeError), ([], ValueError)])
+def test_precise_statistics_leave_everything_as_it_was_when_they_fail(batches, error):
+    model = nn.Sequential(norms.BatchNorm1d(3), nn.Dropout())
+    model(torch.randn(4, 3) + 5)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(error):
+        norms.precise_statistics(model, batches)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(module.training for module in model.modules())
+    model.eval()(torch.randn(2, 3))  # no hook was left behind that would fail or count
+    assert not model[0]._forward_pre_hooks
+
+
+def test_precise_statistics_refuse_a_model_without_batch_norm():
+    with pytest.raises(ValueError, match="no batch norm with running statistics"):
+        norms.precise_statistics(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.zeros(2, 2)])

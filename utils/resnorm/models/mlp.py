@@ -1,0 +1,106 @@
+"""Fully connected networks of equal layers: the laboratory for depth (chapter 1.3)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+#: Variance of a weight, times its fan-in, by scheme: He et al. (2015) keep the second moment
+#: through a ReLU; Glorot & Bengio (2010), derived for linear units, halve it with every ReLU.
+GAINS = {"he": 2.0, "glorot": 1.0}
+
+KINDS = ("plain", "residual", "residual_scaled", "residual_batch_norm", "plain_batch_norm")
+
+
+class BatchStandardize(nn.Module):
+    """Standardize each unit over the batch, the statistics taken as constants of the gradient.
+
+    What the theory of shattered gradients assumes: with detached statistics an example's gradient
+    does not depend on its companions, only on which units fire.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        var, mean = torch.var_mean(x.detach(), 0, correction=0)
+        return (x - mean) * torch.rsqrt(var + 1e-5)
+
+
+class MLP(nn.Module):
+    r"""``depth`` hidden layers of ``width`` ReLU units, plain or residual.
+
+    ====================== ==============================================================
+    kind                   hidden layer
+    ====================== ==============================================================
+    plain                  :math:`h \leftarrow \mathrm{relu}(W h + b)`
+    plain_batch_norm       :math:`h \leftarrow \mathrm{relu}(\mathrm{BN}(W h + b))`
+    residual               :math:`h \leftarrow h + W\,\mathrm{relu}(h) + b`
+    residual_scaled        the same, divided by :math:`\sqrt2`
+    residual_batch_norm    :math:`h \leftarrow h + W\,\mathrm{relu}(\mathrm{BN}(h)) + b`
+    ====================== ==============================================================
+
+    A plain network's first hidden layer reads the input; a residual network first maps the input
+    linearly to ``width``. A linear unit reads out. BN is :class:`BatchStandardize`.
+
+    Args:
+        in_features: size of an input.
+        width: units a layer.
+        depth: hidden layers, one or more.
+        kind: see the table.
+        init: ``"he"``, ``"glorot"`` or the variance of a weight times its fan-in.
+        bias_std: standard deviation of the biases at initialisation.
+        out_features: size of the output.
+        generator: of the random numbers.
+
+    Raises:
+        ValueError: an unknown kind or initialisation, or a depth below one.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        width: int,
+        depth: int,
+        kind: str = "plain",
+        init: str | float = "he",
+        bias_std: float = 0.0,
+        out_features: int = 1,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+        if isinstance(init, str) and init not in GAINS:
+            raise ValueError(f"init is {init!r}; it must be one of {', '.join(GAINS)}, or a number")
+        if depth < 1:
+            raise ValueError(f"depth is {depth}; a network has one hidden layer or more")
+        gain = GAINS[init] if isinstance(init, str) else float(init)
+        self.kind = kind
+        self.residual = kind.startswith("residual")
+        self.norm = BatchStandardize() if kind.endswith("batch_norm") else nn.Identity()
+
+        def linear(fan_in: int, fan_out: int, gain: float, bias_std: float) -> nn.Linear:
+            layer = nn.Linear(fan_in, fan_out)
+            nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in), generator=generator)
+            nn.init.normal_(layer.bias, std=bias_std, generator=generator)
+            return layer
+
+        self.embed = linear(in_features, width, gain, bias_std)
+        hidden = depth if self.residual else depth - 1
+        self.hidden = nn.ModuleList(linear(width, width, gain, bias_std) for _ in range(hidden))
+        self.readout = linear(width, out_features, 1.0, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.embed(x)
+        if not self.residual:
+            h = self.norm(h).relu()
+        for layer in self.hidden:
+            h = self.layer(layer, h)
+        return self.readout(h)
+
+    def layer(self, layer: nn.Linear, h: Tensor) -> Tensor:
+        """One hidden layer of the table."""
+        if not self.residual:
+            return self.norm(layer(h)).relu()
+        h = h + layer(self.norm(h).relu())
+        return h / math.sqrt(2) if self.kind == "residual_scaled" else h
