@@ -1,6 +1,7 @@
 """Create .venv and install what requirements.txt pins. Standard library only.
 
-Run by ``make``; every failure ends with a sentence that says what to do.
+Run by ``make``; every failure ends with a sentence that says what to do. Written so that even
+Python 3.6 gets far enough to say that it is too old.
 """
 
 import re
@@ -14,20 +15,20 @@ VENV = ROOT / ".venv"
 NEEDED_GB = 8
 
 
-def stop(sentence: str) -> None:
+def stop(sentence):
     sys.exit(f"\nmake: {sentence}\n")
 
 
-def other_python() -> str | None:
+def other_python():
     """A newer interpreter on this machine that works, if there is one."""
     for name in ("python3.13", "python3.12", "python3.11"):
-        if path := shutil.which(name):
-            if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
-                return name
+        path = shutil.which(name)
+        if path and subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL) == 0:
+            return name
     return None
 
 
-def run(command: list, sentence: str) -> None:
+def run(command, sentence):
     try:
         code = subprocess.run([str(part) for part in command], cwd=ROOT).returncode
     except OSError as error:
@@ -36,7 +37,7 @@ def run(command: list, sentence: str) -> None:
         stop(sentence)
 
 
-def main() -> None:
+def main():
     if sys.version_info < (3, 11):
         found = other_python()
         mend = f"Run: make PYTHON={found} book" if found else "Install Python 3.11 or newer and run make again."
