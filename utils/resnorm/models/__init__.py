@@ -2,5 +2,6 @@
 
 from .convnet import ConvNet
 from .mlp import MLP
+from .residual import ResidualMLP, SmallResNet
 
-__all__ = ["ConvNet", "MLP"]
+__all__ = ["ConvNet", "MLP", "ResidualMLP", "SmallResNet"]
