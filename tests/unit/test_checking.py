@@ -1,0 +1,129 @@
+"""Comparisons: what may pass, what may not, and what the messages say."""
+
+import numpy as np
+import pytest
+import torch
+from resnorm.checking import close, compare
+
+
+@pytest.mark.parametrize(
+    "actual, expected",
+    [
+        (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0])),
+        (np.array([1.0, 2.0]), torch.tensor([1.0, 2.0], dtype=torch.float64)),
+        (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
+        (torch.ones(2, requires_grad=True) * 1, torch.ones(2)),
+        (3, 3.0),
+        (np.float64(0.5), 0.5),
+        (torch.tensor([1.0 + 5e-8], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)),
+        (torch.zeros(0, 3), torch.zeros(0, 3)),
+    ],
+)
+def test_equal_values_pass(actual, expected):
+    assert close(actual, expected) is None
+
+
+class AlwaysEqual:
+    """What a student might hand in for full marks."""
+
+    shape, dtype = (2,), torch.float32
+
+    def __eq__(self, other):
+        return True
+
+    def __sub__(self, other):
+        return torch.zeros(2)
+
+
+class AlwaysEqualTensor(torch.Tensor):
+    def __eq__(self, other):
+        return True
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return torch.zeros(2)
+
+
+class AlwaysEqualArray(np.ndarray):
+    def __eq__(self, other):
+        return True
+
+
+class AlwaysEqualFloat(float):
+    def __float__(self):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    "impostor",
+    [
+        AlwaysEqual(),
+        torch.ones(2).as_subclass(AlwaysEqualTensor),
+        np.ones(2).view(AlwaysEqualArray),
+        AlwaysEqualFloat(7.0),
+        "1.0",
+        [1.0, 1.0],
+        np.array([AlwaysEqual(), AlwaysEqual()], dtype=object),
+        np.array([1.0 + 0j, 1.0]),
+    ],
+    ids=lambda impostor: type(impostor).__name__,
+)
+def test_only_real_tensors_arrays_and_numbers_are_compared(impostor):
+    with pytest.raises(AssertionError, match="the result must be a tensor, an array or a number, but is"):
+        close(impostor, torch.ones(2))
+
+
+ONES = torch.ones(2, 3)
+
+
+@pytest.mark.parametrize(
+    "actual, expected, words",
+    [
+        (None, ONES, "is None: does the function return its result?"),
+        (torch.ones(3, 2), ONES, r"shape \(3, 2\), expected \(2, 3\).*number of elements is right"),
+        (torch.ones(2, 1), ONES, r"shape \(2, 1\).*would broadcast"),
+        (torch.ones(4), ONES, r"shape \(4,\), expected \(2, 3\)\.$"),
+        (ONES.double(), ONES, "dtype torch.float64, expected torch.float32"),
+        (torch.tensor([1.0, float("nan")]), torch.ones(2), r"not finite at index \(1,\): nan"),
+        (torch.tensor([float("inf"), 1.0]), torch.ones(2), r"not finite at index \(0,\): inf"),
+        (float("nan"), 1.0, "not finite"),
+        (-torch.arange(3.0), torch.arange(3.0), "The sign is reversed"),
+        (2 * torch.arange(4.0), torch.arange(4.0), "2 times what it should be: a constant factor"),
+        (
+            torch.tensor([0.0, 1.0, 5.0]),
+            torch.tensor([0.0, 1.5, 2.0]),
+            r"2 of 3 places; the largest difference, 3, is at index \(2,\): got 5, expected 2\.$",
+        ),
+    ],
+)
+def test_a_difference_is_explained(actual, expected, words):
+    with pytest.raises(AssertionError, match=words):
+        close(actual, expected)
+
+
+def test_the_tolerance_is_absolute_plus_relative():
+    close(1.0 + 1.9e-3, 1.0, rtol=1e-3, atol=1e-3)
+    with pytest.raises(AssertionError):
+        close(1.0 + 2.1e-3, 1.0, rtol=1e-3, atol=1e-3)
+    with pytest.raises(AssertionError):
+        close(1e-9, 0.0)
+
+
+def test_the_name_is_in_the_message():
+    with pytest.raises(AssertionError, match="^dgamma differs"):
+        close(torch.ones(2), torch.tensor([1.0, 3.0]), name="dgamma")
+
+
+def test_a_value_that_changes_afterwards_was_copied():
+    x = torch.ones(2)
+    close(x, x.clone())
+    assert torch.equal(x, torch.ones(2))
+
+
+def test_compare_shows_a_line_for_each_and_tells_whether_all_agree():
+    good = compare({"y": (ONES, ONES), "dx": (1, 1)})
+    assert good.passed and repr(good) == "ok     y\nok     dx"
+    bad = compare({"y": (ONES, ONES), "dx": (-ONES, ONES), "dbeta": (None, ONES)})
+    assert not bad.passed
+    assert [line.split()[0] for line in repr(bad).splitlines()] == ["ok", "WRONG", "WRONG"]
+    assert "dx" in bad.lines[1] and "sign" in bad.lines[1]

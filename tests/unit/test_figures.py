@@ -1,0 +1,109 @@
+"""Figures: one look, alternative text, equal bytes."""
+
+import base64
+import io
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+from resnorm import figures
+
+matplotlib.use("agg")
+ALT = "A straight line rises from zero to one."
+
+
+def a_figure():
+    fig, ax = plt.subplots(figsize=(3, 2))
+    ax.plot([0, 1], [0, 1])
+    return fig
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What was handed to IPython's display: a list of (data, metadata)."""
+    calls = []
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata=None, raw=False: calls.append((data, metadata)))
+    return calls
+
+
+def test_a_figure_is_shown_with_its_alternative_text_and_size(displayed):
+    figures.show(a_figure(), alt=f"  {ALT}\n")
+    ((data, metadata),) = displayed
+    assert metadata["image/png"] == {"alt": ALT, "width": 288, "height": 192}
+    assert ALT in data["text/plain"]
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
+        assert picture.format == "PNG" and picture.size == (330, 220)
+
+
+def test_a_caption_follows_as_markdown(displayed):
+    figures.show(a_figure(), alt=ALT, caption="The line\n rises.")
+    assert [data["text/plain"] for data, _ in displayed][1:] == ["The line rises."]
+    assert displayed[1][0]["text/markdown"] == "*The line rises.*"
+
+
+@pytest.mark.parametrize("alt", ["", "A plot", "plot.png", "three words only", None, 5])
+def test_a_figure_without_a_sentence_of_alternative_text_is_refused(displayed, alt):
+    with pytest.raises(ValueError, match="alternative text.*sentence"):
+        figures.show(a_figure(), alt=alt)
+    assert not displayed
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_equal_figures_are_equal_bytes_and_are_closed(format):
+    plt.close("all")
+    first, second = (figures.to_bytes(a_figure(), format) for _ in range(2))
+    assert first == second
+    assert not plt.get_fignums()
+
+
+def test_an_image_tag_escapes_its_text():
+    tag = figures.image_tag(b"x", 'a "quoted" <b> & more')
+    assert 'alt="a &quot;quoted&quot; &lt;b&gt; &amp; more"' in tag
+    assert tag.startswith('<img src="data:image/webp;base64,eA=="')
+
+
+def test_the_mode_is_named_by_the_environment(monkeypatch):
+    monkeypatch.delenv("RESNORM_FIGURES", raising=False)
+    assert figures.display_mode() == "live"
+    for mode in figures.MODES:
+        monkeypatch.setenv("RESNORM_FIGURES", mode)
+        assert figures.display_mode() == mode
+    monkeypatch.setenv("RESNORM_FIGURES", "pdf")
+    with pytest.raises(ValueError, match="'pdf'.*live, book, stored"):
+        figures.display_mode()
+
+
+def luminance(colour):
+    channels = matplotlib.colors.to_rgb(colour)
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("name", figures.PALETTE)
+def test_every_colour_stands_out_from_white(name):
+    contrast = 1.05 / (luminance(figures.PALETTE[name]) + 0.05)
+    assert contrast >= 3  # WCAG 2.1, 1.4.11: graphical objects
+
+
+def test_the_style_cycles_through_the_palette():
+    with plt.rc_context():
+        figures.use_style()
+        cycle = ["#" + colour.lstrip("#") for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]]
+    assert cycle == [figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "grey")]
+
+
+def test_a_heatmap_writes_each_number_where_it_stands():
+    fig, ax = plt.subplots()
+    figures.annotated_heatmap(ax, np.array([[1.0, -2.0], [0.0, 0.5]]), title="m")
+    written = {t.get_position(): t.get_text() for t in ax.texts}
+    assert written == {(0, 0): "1.00", (1, 0): "-2.00", (0, 1): "0.00", (1, 1): "0.50"}
+    plt.close(fig)
+
+
+def test_a_graph_writes_every_node_and_edge_label():
+    fig, ax = plt.subplots()
+    figures.draw_graph(ax, {"x": (0, 0, "in"), "y": (1, 0, "out", "red")}, [("x", "y", "times"), ("y", "x")])
+    assert {t.get_text() for t in ax.texts} - {""} == {"in", "out", "times"}
+    plt.close(fig)
