@@ -17,7 +17,7 @@ settings.load_profile("course")
 torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def missing():
     """Call with a reason where a tool is missing: a skip on a laptop, a failure in CI."""
 
