@@ -62,14 +62,21 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     os.environ |= {"RESNORM_FIGURES": "stored", "RESNORM_SCALE": "page"}
     start = time.perf_counter()
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     try:
-        client.execute(store_widget_state=False)
+        client.execute()
     except CellExecutionError as error:
         sys.exit(f"{path}: a cell failed; nothing was stored.\n{error}")
     normalise(notebook)
     write(notebook, path)
-    print(f"{path.relative_to(ROOT)}: {time.perf_counter() - start:.0f} s", flush=True)
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    print(f"{shown}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
 def main(arguments: list[str]) -> None:

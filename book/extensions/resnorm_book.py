@@ -4,6 +4,8 @@
   shown through ``resnorm.figures.show`` carry one in their metadata. A picture without is refused.
 - sphinx-thebe emits its inline script twice, and a browser reports the second ``const`` as a
   SyntaxError. The book has no thebe button, so both go.
+- Accessibility, found by axe-core: displayed equations scroll on a phone, so the keyboard must reach
+  them; the bibliography calls itself a list without having list items.
 """
 
 from __future__ import annotations
@@ -45,7 +47,17 @@ def _without_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
+def _accessible(app, pagename, templatename, context, doctree):
+    if "body" in context:
+        context["body"] = (
+            context["body"]
+            .replace('<div class="math notranslate', '<div tabindex="0" class="math notranslate')
+            .replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        )
+
+
 def setup(app):
     NbElementRenderer.render_image = _with_alternative_text(NbElementRenderer.render_image)
     app.connect("html-page-context", _without_thebe, priority=900)
+    app.connect("html-page-context", _accessible, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

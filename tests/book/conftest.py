@@ -1,0 +1,113 @@
+"""The built pages, and a browser that is told nothing of the world outside this machine."""
+
+import contextlib
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+
+
+def pages():
+    """Pages of the built book, relative to its root; theme templates and hidden folders aside."""
+    names = (path.relative_to(HTML) for path in sorted(HTML.rglob("*.html")))
+    return [name.as_posix() for name in names if not name.parts[0].startswith(("_", "."))]
+
+
+def pytest_generate_tests(metafunc):
+    if "page_name" in metafunc.fixturenames:
+        # index.html of the root only leads on to the first page
+        metafunc.parametrize("page_name", [name for name in pages() if name != "index.html"] or ["index.html"])
+
+
+@pytest.fixture(scope="session")
+def built():
+    if not (HTML / "index.html").is_file():
+        pytest.fail("the book is not built: run make book first", pytrace=False)
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def server(built):
+    """Address of the built book on the loopback interface."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built)) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http_server.server_port}"
+        http_server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def addresses(built, server):
+    return {"http": server, "file": built.as_uri()}
+
+
+@pytest.fixture(scope="session")
+def browser(missing):
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if executable is None:
+        missing("no chromium, chromium-browser or google-chrome on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments.split())
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page in a fresh profile; what goes wrong is written down."""
+
+    def __init__(self, context, local):
+        self.errors, self.outside = [], []
+        self.page = context.new_page()
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+        def route(route):
+            if route.request.url.startswith(local):
+                route.continue_()
+            else:
+                self.outside.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", route)
+
+    def go(self, address):
+        """Open ``address`` and wait until its mathematics is typeset."""
+        self.page.goto(address, wait_until="load")
+        self.page.evaluate("window.MathJax && window.MathJax.startup ? window.MathJax.startup.promise.then(() => 1) : 1")
+        return self.page
+
+    def check(self):
+        assert self.outside == [], "the page asked another machine for something"
+        assert self.errors == [], "the browser's console holds errors"
+
+
+@pytest.fixture
+def visit(browser, server):
+    """``with visit(width=…, theme=…) as v``: a visit that ends by checking that nothing went wrong."""
+
+    @contextlib.contextmanager
+    def visit(width=1280, theme="light", check=True):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        try:
+            v = Visit(context, (server, "file:", "data:", "blob:"))
+            yield v
+            if check:
+                v.check()
+        finally:
+            context.close()
+
+    return visit

@@ -1,0 +1,69 @@
+"""What CI runs, and that a stage that fails fails the run."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_has_limits_and_asks_for_no_more_rights_than_it_needs(path):
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job.get("timeout-minutes") or set(job["permissions"]) == {"pages", "id-token"}
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+def test_pull_requests_run_what_any_machine_can_run():
+    (workflow,) = [yaml.safe_load(path.read_text("utf-8")) for path in WORKFLOWS if path.stem == "test"]
+    assert "pull_request" in workflow[True]  # YAML reads the key `on` as true
+    assert any(step.get("run") == ".ci/run" for step in workflow["jobs"]["test"]["steps"])
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A copy of .ci/run beside a Makefile of two stages, with a browser and `make` on the PATH."""
+    (tmp_path / ".ci").mkdir()
+    script = tmp_path / ".ci" / "run"
+    script.write_bytes((ROOT / ".ci" / "run").read_bytes())
+    script.chmod(0o755)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "chromium").write_text("#!/bin/sh\n")
+    (tools / "chromium").chmod(0o755)
+
+    def run(first, second):
+        (tmp_path / "Makefile").write_text(f"test: test-a test-b ## all\ntest-a:\n\t{first}\ntest-b:\n\t{second}\n")
+        environment = {k: v for k, v in os.environ.items() if k not in ("CI", "MAKEFLAGS", "MAKELEVEL")}
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
+        return subprocess.run([script], env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_every_stage_of_make_test_runs_and_its_duration_is_printed(course):
+    result = course("@echo first CI=$$CI", "@echo second")
+    assert result.returncode == 0, result.stderr
+    assert "first CI=true" in result.stdout
+    assert re.search(r"test-a +\d+ s  ok\ntest-b +\d+ s  ok", result.stdout)
+
+
+def test_a_stage_that_fails_fails_the_run_and_stops_it(course):
+    result = course("@exit 3", "@echo second")
+    assert result.returncode != 0
+    assert re.search(r"test-a +\d+ s  FAILED", result.stdout)
+    assert "second" not in result.stdout
+
+
+def test_the_stages_are_those_of_make_test():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    stages = re.search(r"^test: ([a-z -]*)", makefile, re.MULTILINE)[1].split()
+    assert {"test-unit", "test-notebooks", "test-book", "test-colab"} <= set(stages)
