@@ -21,6 +21,7 @@ from .functional import (
     batch_norm_naive,
     batch_norm_var_mean,
 )
+from .noisy import NoisyBatchNorm2d
 from .sync import SyncBatchNorm2d
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "GroupNorm",
     "InstanceNorm2d",
     "LayerNorm",
+    "NoisyBatchNorm2d",
     "RMSNorm",
     "StandardizeFunction",
     "SyncBatchNorm2d",

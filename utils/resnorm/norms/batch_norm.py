@@ -28,6 +28,7 @@ class _BatchNorm(nn.Module):
         affine: learn a scale ``weight`` (gamma) and a shift ``bias`` (beta) per channel.
         track_running_stats: keep running statistics for evaluation; without them, evaluation
             normalizes by the batch at hand, as training does.
+        bias: with ``affine``, learn the shift as well as the scale.
         form: how training mode is computed: ``"closed"`` (closed-form backward, the default),
             ``"var_mean"``, ``"naive"`` or ``"compiled"``; see :mod:`resnorm.norms.functional`.
 
@@ -51,6 +52,7 @@ class _BatchNorm(nn.Module):
         device=None,
         dtype=None,
         *,
+        bias: bool = True,
         form: str = "closed",
     ):
         super().__init__()
@@ -66,12 +68,10 @@ class _BatchNorm(nn.Module):
         self.form = form
 
         factory = {"device": device, "dtype": dtype}
-        if affine:
-            self.weight = nn.Parameter(torch.empty(num_features, **factory))
-            self.bias = nn.Parameter(torch.empty(num_features, **factory))
-        else:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
+        weight = nn.Parameter(torch.empty(num_features, **factory)) if affine else None
+        shift = nn.Parameter(torch.empty(num_features, **factory)) if affine and bias else None
+        self.register_parameter("weight", weight)
+        self.register_parameter("bias", shift)
         # Buffers, not plain attributes: they must move with .to(device) and be saved.
         if track_running_stats:
             self.register_buffer("running_mean", torch.empty(num_features, **factory))
@@ -93,9 +93,16 @@ class _BatchNorm(nn.Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, and no batch seen."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             nn.init.ones_(self.weight)
+        if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
+        # Checkpoints older than torch 0.4.1 count no batches; torch takes the layer's own count.
+        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)

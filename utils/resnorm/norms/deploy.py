@@ -89,7 +89,7 @@ def fold_model(model: nn.Module) -> nn.Module:
     for node in list(graph.nodes):
         if node.op != "call_module" or not isinstance(modules[node.target], _BATCH_NORMS):
             continue
-        source = node.args[0]
+        source = node.args[0] if node.args else node.kwargs["x" if "x" in node.kwargs else "input"]
         norm = modules[node.target]
         if source.op != "call_module" or len(source.users) > 1 or norm.running_mean is None:
             continue

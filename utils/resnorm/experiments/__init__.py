@@ -1,0 +1,1 @@
+"""Experiments of the chapters: each returns plain data, none draws or prints."""
