@@ -41,6 +41,8 @@ def main() -> None:
     command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
     environment = os.environ | {"RESNORM_FIGURES": "book", "RESNORM_SCALE": os.environ.get("RESNORM_SCALE", "page")}
     if subprocess.run(command, env=environment, cwd=ROOT).returncode:
+        # Sphinx would read only changed pages next time, and the warnings of the others would be lost.
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
         sys.exit("\nThe book was not built: mend the warnings and errors above (each names its file), then run make book again.")
     print(f"Built in {time.perf_counter() - start:.0f} s. Open _build/html/index.html in a browser, or run: make serve")
 

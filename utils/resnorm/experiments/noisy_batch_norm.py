@@ -7,6 +7,7 @@ If steadiness were the mechanism, the third should train like the first. Plain d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -74,16 +75,24 @@ def train_arm(
     *,
     lr: float,
     seed: int = 0,
-    epochs: int = 4,
+    epochs: int = 3,
     batch_size: int = 64,
     widths: tuple[int, ...] = (8, 16, 32),
     depth: int = 2,
     watch: bool = True,
+    after_step: Callable[[int, nn.Module], None] | None = None,
 ) -> Run:
     """Train one arm by SGD with momentum 0.9, and record the moments of what each ReLU receives.
 
     The seed fixes initial weights, order of examples and noise, and leaves torch's global
     generator as it was. All arms of a seed start from the same convolutions.
+
+    Args:
+        arm: one of ``ARMS``.
+        data: see :mod:`resnorm.data`.
+        lr, seed, epochs, batch_size, after_step: of :func:`resnorm.train.fit`.
+        widths, depth: of :class:`resnorm.models.ConvNet`.
+        watch: record moments; a forward pass in ``after_step`` would be recorded as well.
 
     Raises:
         ValueError: an unknown arm.
@@ -109,10 +118,13 @@ def train_arm(
         if watch:
             handles = [m.register_forward_pre_hook(note) for m in model.modules() if isinstance(m, nn.ReLU)]
             handles.append(model.register_forward_pre_hook(new_step))
-        history = fit(model, data, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, evaluate=False)
+        history = fit(
+            model, data, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, after_step=after_step, evaluate=False
+        )
         for handle in handles:
             handle.remove()
-    return Run(arm, lr, seed, history.losses, history.diverged, _stack(means, max(widths)), _stack(stds, max(widths)), model)
+    moments = (_stack(values, max(widths)) for values in (means, stds))
+    return Run(arm, lr, seed, history.losses, history.diverged, *moments, model)
 
 
 def _stack(moments: list[list[Tensor]], channels: int) -> Tensor:
