@@ -1,0 +1,154 @@
+"""Probes of signals, gradients and loss surfaces: they measure what they say and leave no trace."""
+
+import math
+
+import pytest
+import torch
+from resnorm import models, norms, probes
+from torch import nn
+
+
+def net(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 8), norms.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)).double()
+
+
+def batch(n=32, d=4, seed=1):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def squared(model):
+    return model(batch()).square().mean()
+
+
+def everything(model):
+    return [t.clone() for t in model.state_dict().values()] + [
+        None if p.grad is None else p.grad.clone() for p in model.parameters()
+    ]
+
+
+def same(a, b):
+    return all(x is y is None or torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_layer_statistics_are_those_of_the_outputs_and_of_autograd():
+    model, x = net(), batch()
+    stats = {s.name: s for s in probes.layer_statistics(model, x, loss=lambda y: y.square().mean())}
+    hidden = model[0](x)
+    assert stats["0"].mean == pytest.approx(hidden.mean().item())
+    assert stats["0"].rms == pytest.approx(hidden.square().mean().sqrt().item())
+    active = model[2](model[1](hidden))
+    active.retain_grad()
+    model[3](active).square().mean().backward()
+    assert stats["2"].zeros == pytest.approx((active == 0).double().mean().item())
+    assert stats["2"].grad_rms == pytest.approx(active.grad.square().mean().sqrt().item())
+    assert probes.layer_statistics(model, x)[0].grad_rms is None
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda m: probes.layer_statistics(m, batch(), loss=lambda y: y.sum()),
+        lambda m: probes.gradient_step_profile(m, squared, [0.1, 0.4]),
+        lambda m: probes.loss_surface(m, squared, (probes.filter_normalized_direction(m),) * 2, points=3),
+        lambda m: probes.input_gradients(m.eval(), batch()),
+    ],
+)
+def test_a_probe_leaves_the_model_as_it_found_it(measure):
+    model = net()
+    squared(model).backward()
+    before = everything(model)
+    measure(model)
+    assert same(before, everything(model))
+
+
+def test_a_probe_restores_the_model_even_when_the_loss_fails():
+    model, calls = net(), []
+
+    def fails_later(m):
+        calls.append(1)
+        if len(calls) > 2:
+            raise RuntimeError("out of patience")
+        return squared(m)
+
+    before = everything(model)
+    with pytest.raises(RuntimeError, match="out of patience"):
+        probes.gradient_step_profile(model, fails_later, [0.1, 0.2, 0.3])
+    assert same(before, everything(model))
+
+
+def test_layers_are_chosen_by_name_or_class_and_a_missing_one_is_named():
+    model = net()
+    assert list(probes.select_layers(model, [nn.Linear])) == ["0", "3"]
+    assert list(probes.select_layers(model, ["2"])) == ["2"]
+    with pytest.raises(ValueError, match="no layer named 'relu'; its layers are 0, 1, 2, 3"):
+        probes.layer_statistics(model, batch(), ["relu"])
+    with pytest.raises(ValueError, match="no layer of class Conv2d"):
+        probes.select_layers(model, [nn.Conv2d])
+
+
+def test_input_gradients_are_those_of_finite_differences():
+    model, x, h = net().eval(), batch(5), 1e-6
+    gradient = probes.input_gradients(model, x)
+    for k in range(4):
+        step = h * torch.eye(4, dtype=torch.float64)[k]
+        numeric = (model(x + step) - model(x - step))[:, 0] / (2 * h)
+        torch.testing.assert_close(gradient[:, k], numeric.detach(), rtol=1e-5, atol=1e-8)
+    with pytest.raises(ValueError, match="one number each"):
+        probes.input_gradients(nn.Linear(4, 2).double(), x)
+
+
+def test_autocorrelation_of_known_series():
+    wave = torch.sin(torch.arange(4000) * 2 * math.pi / 40)
+    correlation = probes.autocorrelation(wave, 40)
+    assert correlation[0] == pytest.approx(1)
+    assert correlation[20] == pytest.approx(-1, abs=0.02) and correlation[40] == pytest.approx(1, abs=0.02)
+    noise = torch.randn(20000, generator=torch.Generator().manual_seed(0))
+    assert probes.autocorrelation(noise, 5)[1:].abs().max() < 0.03
+    with pytest.raises(ValueError, match="constant"):
+        probes.autocorrelation(torch.ones(9), 2)
+    with pytest.raises(ValueError, match="max_lag < n"):
+        probes.autocorrelation(wave[:5], 5)
+
+
+def test_mean_pairwise_cosine_of_known_vectors():
+    assert probes.mean_pairwise_cosine(torch.eye(3)) == pytest.approx(0)
+    assert probes.mean_pairwise_cosine(torch.ones(3, 2)) == pytest.approx(1)
+
+
+def test_a_quadratic_has_the_smoothness_of_its_hessian():
+    model = nn.Linear(2, 1, bias=False).double()
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 0.0]]))
+    curvature = torch.tensor([3.0, 1.0], dtype=torch.float64)
+    profile = probes.gradient_step_profile(model, lambda m: 0.5 * (curvature * m.weight**2).sum(), [0.1, 0.2])
+    assert profile.beta_smoothness == pytest.approx(3)  # the gradient lies along the steep axis
+    assert profile.losses[0] == pytest.approx(0.5 * 3 * 0.7**2)
+    with pytest.raises(ValueError, match="positive"):
+        probes.gradient_step_profile(model, lambda m: m.weight.sum(), [])
+
+
+def test_a_direction_is_as_long_as_each_filter_and_leaves_norms_alone():
+    model = models.ConvNet(norms.BatchNorm2d, widths=(4,), depth=1)
+    direction = probes.filter_normalized_direction(model, torch.Generator().manual_seed(0))
+    for d, p in zip(direction, model.parameters()):
+        if p.ndim > 1:
+            torch.testing.assert_close(d.flatten(1).norm(dim=1), p.detach().flatten(1).norm(dim=1))
+        else:
+            assert not d.any()
+
+
+def test_a_surface_has_the_model_in_its_middle():
+    model = net()
+    g = torch.Generator().manual_seed(0)
+    directions = tuple(probes.filter_normalized_direction(model, g) for _ in range(2))
+    coordinates, losses = probes.loss_surface(model, squared, directions, extent=0.5, points=5)
+    assert losses[2, 2].item() == pytest.approx(squared(model).item(), rel=1e-5)
+    with torch.no_grad():
+        for p, u in zip(model.parameters(), directions[0]):
+            p += coordinates[4].item() * u
+    assert losses[4, 2].item() == pytest.approx(squared(model).item(), rel=1e-5)
+    with pytest.raises(ValueError, match="take 7"):
+        probes.loss_surface(model, squared, directions, points=6)
+    with pytest.raises(ValueError, match="do not fit"):
+        probes.loss_surface(nn.Linear(2, 2), squared, directions, points=3)
