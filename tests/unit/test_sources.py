@@ -14,7 +14,7 @@ NOTEBOOKS = {path.relative_to(ROOT).as_posix(): json.loads(path.read_text("utf-8
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "book").rglob("*.md"))}
 MAX_LINES = 30  # of a code cell: a screen
 MAX_FOLDED_LINES = 60  # of a cell that is folded: plotting, solutions
-MAX_IGNORED = 5  # cells of a notebook whose output strict nbval does not compare
+MAX_IGNORED = 20  # trainings differ in the last digits from machine to machine; their cells assert instead
 
 
 def source(cell):
@@ -276,7 +276,7 @@ BAD = [
     (code_cells_fit_on_a_screen, lambda nb, cells: cells[2].update(source="\n".join(["x = 1"] * 31))),
     (code_cells_fit_on_a_screen, lambda nb, cells: cells[2].update(source="\n".join(["x = 1"] * 61), metadata={"tags": ["hide-input"]})),
     (tags_are_known, lambda nb, cells: cells[2]["metadata"].update(tags=["remove-cell"])),
-    (few_outputs_are_ignored, lambda nb, cells: cells.extend(a_code("t", 9, tags=["nbval-ignore-output"]) for _ in range(6))),
+    (few_outputs_are_ignored, lambda nb, cells: cells.extend(a_code("t", 9, tags=["nbval-ignore-output"]) for _ in range(21))),
     (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace("★", "Easy:"))),
     (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace(":label: ex-a\n", ""))),
     (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace("Hint", "Note"))),

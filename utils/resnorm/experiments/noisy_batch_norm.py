@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from ..data import Split
 from ..models import ConvNet
-from ..norms import BatchNorm2d, NoisyBatchNorm2d
+from ..norms import NoisyBatchNorm2d
 from ..train import fit
 
-ARMS = {"no norm": None, "batch norm": BatchNorm2d, "noisy batch norm": NoisyBatchNorm2d}
+#: torch's batch norm equals ours (chapter 2.1) and is faster on small batches.
+ARMS = {"no norm": None, "batch norm": nn.BatchNorm2d, "noisy batch norm": NoisyBatchNorm2d}
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,10 @@ def train_arm(
     means, stds = [], []
 
     def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        std, mean = torch.std_mean(inputs[0].detach(), (0, 2, 3), correction=0)
+        x = inputs[0].detach().movedim(1, -1).flatten(0, -2)  # (N, C, H, W) -> (m, C)
+        mean = x.mean(0)
         means[-1].append(mean)
-        stds[-1].append(std)
+        stds[-1].append((x - mean).square().mean(0).sqrt())
 
     def new_step(_module: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
         means.append([])
@@ -112,7 +114,7 @@ def train_arm(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ConvNet(ARMS[arm], widths, depth)
+        model = ConvNet(ARMS[arm], widths, depth).to(memory_format=torch.channels_last)
         torch.manual_seed(seed)  # whatever the norms drew, noise and order start equal
         handles = []
         if watch:
