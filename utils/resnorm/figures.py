@@ -222,3 +222,46 @@ def draw_graph(ax, nodes: dict, edges: list) -> None:
             bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge_colour, "linewidth": 1.5},
         )
     ax.set_axis_off()
+
+
+def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
+    """The tensor as a box of cells, N deep, C wide and P high, coloured by group (after Wu & He 2018, figure 2).
+
+    Of the box one sees the first image (front), the last channel (right) and the first position
+    (top). Cells of the selected group are blue; the others alternate between light tints, so that
+    the borders between groups show.
+
+    Args:
+        ax: its axes are removed.
+        groups: (N, C, P) integers, the group of each cell.
+        selected: the group in blue.
+        title: above the box.
+    """
+    groups = np.asarray(groups)
+    n_images, channels, positions = groups.shape
+    tints = ("#e9edf2", "#f8e3cf", "#dcefe8", "#eee3f2")
+
+    def corner(n: float, c: float, p: float) -> tuple[float, float]:
+        return c + 0.55 * n, -p + 0.4 * n  # n runs backwards, p downwards
+
+    def cell(n: int, c: int, p: int, *corners: tuple[float, float, float]) -> None:
+        group = int(groups[n, c, p])
+        colour = PALETTE["blue"] if group == selected else tints[group % len(tints)]
+        ax.fill(*zip(*(corner(*at) for at in corners)), facecolor=colour, edgecolor="white", lw=0.8)
+
+    for c in range(channels):
+        for p in range(positions):
+            cell(0, c, p, (0, c, p), (0, c + 1, p), (0, c + 1, p + 1), (0, c, p + 1))
+        for n in range(n_images):
+            cell(n, c, 0, (n, c, 0), (n, c + 1, 0), (n + 1, c + 1, 0), (n + 1, c, 0))
+    for n in range(n_images):
+        for p in range(positions):
+            side = channels
+            cell(n, side - 1, p, (n, side, p), (n + 1, side, p), (n + 1, side, p + 1), (n, side, p + 1))
+    label = {"size": 8, "color": PALETTE["grey"], "ha": "center", "va": "center"}
+    ax.text(*corner(0, channels / 2, positions + 0.55), "C", **label)
+    ax.text(*corner(0, -0.5, positions / 2), "H, W", rotation=90, **label)
+    ax.text(*corner(n_images / 2, channels + 0.75, positions + 0.2), "N", **label)
+    ax.set_title(title, loc="center")
+    ax.set_aspect("equal")
+    ax.set_axis_off()

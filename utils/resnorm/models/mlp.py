@@ -40,7 +40,7 @@ class MLP(nn.Module):
     ====================== ==============================================================
 
     A plain network's first hidden layer reads the input; a residual network first maps the input
-    linearly to ``width``. A linear unit reads out. BN is :class:`BatchStandardize`.
+    linearly to ``width``, with variance 1/fan-in as no ReLU follows. A linear unit reads out. BN is :class:`BatchStandardize`.
 
     Args:
         in_features: size of an input.
@@ -85,7 +85,7 @@ class MLP(nn.Module):
             nn.init.normal_(layer.bias, std=bias_std, generator=generator)
             return layer
 
-        self.embed = linear(in_features, width, gain, bias_std)
+        self.embed = linear(in_features, width, 1.0 if self.residual else gain, bias_std)
         hidden = depth if self.residual else depth - 1
         self.hidden = nn.ModuleList(linear(width, width, gain, bias_std) for _ in range(hidden))
         self.readout = linear(width, out_features, 1.0, 0.0)
