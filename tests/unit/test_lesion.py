@@ -12,7 +12,7 @@ from resnorm.experiments import lesion
 
 @pytest.fixture(scope="module")
 def images():
-    return data.synthetic(train=2048, test=512, size=12)
+    return lesion.page_data()
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +24,27 @@ def tiny():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_residual_net_survives_deletions_that_destroy_the_plain_net_of_the_same_layers(images, seed):
-    costs, errors = {}, {}
-    for arm in ("plain", "residual"):
+def test_a_deletion_costs_a_deep_residual_net_a_few_points_and_the_plain_net_nearly_all(images, seed):
+    costs = {}
+    for arm in ("plain", "residual", "deep residual"):
         patient = lesion.train_arm(arm, images, seed=seed)
-        errors[arm] = patient.error
-        costs[arm] = list(lesion.delete_each(patient, images).values())
-    assert errors["residual"] < 5 and errors["plain"] < 40  # both have learned; chance is 90
-    assert min(costs["plain"]) > 60
-    assert statistics.median(costs["residual"]) < 0.6 * statistics.median(costs["plain"])
-    assert min(costs["residual"]) < 25
+        assert patient.error < 3  # all have learned; chance is 75
+        costs[arm] = [error - patient.error for error in lesion.delete_each(patient, images).values()]
+    assert len(costs["deep residual"]) == 17 and len(costs["plain"]) == len(costs["residual"]) == 5
+    assert max(costs["deep residual"]) < 6 and statistics.median(costs["deep residual"]) < 2
+    assert min(costs["plain"]) > 20 and min(costs["plain"]) > 4 * max(costs["deep residual"])
+    assert statistics.median(costs["plain"]) > 40
+    assert statistics.median(costs["residual"]) < 0.5 * statistics.median(costs["plain"])  # the same layers
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_in_a_deep_residual_net_most_single_deletions_are_cheap_and_the_error_rises_smoothly(images, seed):
+@pytest.mark.parametrize("seed", [0])
+def test_the_error_rises_smoothly_with_the_number_of_blocks_removed_and_of_swaps(images, seed):
     patient = lesion.train_arm("deep residual", images, seed=seed)
-    assert patient.error < 5 and len(patient.removable) == 17
-    assert statistics.median(lesion.delete_each(patient, images).values()) < 20
-    means = lesion.delete_many(patient, images, [1, 3, 6, 12], samples=6).nanmean(1).tolist()
-    assert means == sorted(means) and means[-1] > 70
+    means = lesion.delete_many(patient, images, [1, 4, 8, 14], samples=6).nanmean(1).tolist()
+    assert means == sorted(means) and means[0] < 5 and means[-1] > 30
+    swapped = lesion.permute(patient, images, [1, 8], samples=5)
+    by_swaps = {k: statistics.mean(error for swaps, _, error in swapped if swaps == k) for k in (1, 8)}
+    assert by_swaps[1] < by_swaps[8]
 
 
 def test_blocks_that_change_the_shape_are_not_removable(tiny):

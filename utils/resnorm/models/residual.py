@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import ConvBlock, ResidualBlock
-from ..norms import BatchNorm2d
 
 
 class ResidualMLP(nn.Module):
@@ -69,7 +68,7 @@ class SmallResNet(nn.Module):
                 stride = 2 if stage > 0 and i == 0 else 1
                 self.blocks.append(ConvBlock(channels, width, stride, residual=residual, survival=survival))
                 channels = width
-        self.head = nn.Sequential(BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
