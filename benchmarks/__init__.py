@@ -1,5 +1,5 @@
-"""How fast the package's batch norms are, and how much they keep, beside ``F.batch_norm``.
+"""How fast the package is, and how much memory it keeps, beside torch and torchvision.
 
-``python -m benchmarks`` prints one table and exits with 1 if a target is missed. Seconds say
+``python -m benchmarks`` prints tables and exits with 1 if a target is missed. Seconds say
 little about another machine, so everything is a ratio to the library in the same process.
 """

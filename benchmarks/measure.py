@@ -1,12 +1,10 @@
-"""Side-by-side timing and the bytes that autograd keeps."""
+"""Side-by-side timing."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-
-import torch
 
 
 def interleaved(arms: Mapping[str, Callable[[], object]], reference: str, rounds: int) -> dict[str, tuple[float, float]]:
@@ -39,19 +37,3 @@ def interleaved(arms: Mapping[str, Callable[[], object]], reference: str, rounds
         return middle, (high - low) / 2
 
     return {name: summary(values) for name, values in ratios.items()}
-
-
-def saved_bytes(function: Callable[[], torch.Tensor]) -> int:
-    """Bytes of the distinct pieces of memory that ``function``'s result keeps for its backward pass."""
-    kept = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = function()  # alive until the sum: memory freed and used again would count once
-    total = sum(kept.values())
-    del result
-    return total

@@ -107,3 +107,36 @@ def test_a_graph_writes_every_node_and_edge_label():
     figures.draw_graph(ax, {"x": (0, 0, "in"), "y": (1, 0, "out", "red")}, [("x", "y", "times"), ("y", "x")])
     assert {t.get_text() for t in ax.texts} - {""} == {"in", "out", "times"}
     plt.close(fig)
+
+
+class _Part:
+    def __init__(self, name, output_shape, parameters=0):
+        self.name, self.output_shape, self.parameters = name, output_shape, parameters
+
+
+PARTS = [_Part("down", (4, 16, 16), 864), _Part("bottom", (8, 8, 8), 9_400), _Part("up", (4, 16, 16)), _Part("fc", (10,), 1_234_567)]
+
+
+def test_a_model_is_drawn_with_shapes_counts_and_skips():
+    fig, ax = plt.subplots()
+    figures.draw_model(ax, PARTS, [("down", "up", "concatenate")], labels={"fc": "classifier"})
+    written = [text.get_text() for text in ax.texts]
+    assert written == ["down", "4 × 16²", "864", "bottom", "8 × 8²", "9.4 k", "up", "4 × 16²", "0", "classifier", "10", "1.2 M"]
+    slabs = ax.patches
+    assert slabs[0].get_height() > slabs[1].get_height() and slabs[0].get_width() < slabs[1].get_width()
+    assert slabs[0].get_facecolor() == slabs[2].get_facecolor() != slabs[1].get_facecolor()
+    assert ax.lines[0].get_linestyle() == "--"
+    top = max(line.get_ydata().max() for line in ax.lines)
+    assert slabs[0].get_height() / 2 < top < ax.get_ylim()[1]
+    plt.close(fig)
+
+
+@pytest.mark.parametrize(
+    "skip, message",
+    [(("down", "top", "add"), "the parts are down, bottom, up, fc"), (("down", "up", "sum"), "'add', 'concatenate'")],
+)
+def test_a_wrong_skip_is_named(skip, message):
+    fig, ax = plt.subplots()
+    with pytest.raises(ValueError, match=message):
+        figures.draw_model(ax, PARTS, [skip])
+    plt.close(fig)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from benchmarks.measure import saved_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 from resnorm import norms
 from resnorm.norms import functional, in_numpy
+from resnorm.probes import saved_bytes
 from torch import nn
 
 OURS = {2: norms.BatchNorm1d, 3: norms.BatchNorm1d, 4: norms.BatchNorm2d}

@@ -265,3 +265,84 @@ def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
     ax.set_title(title, loc="center")
     ax.set_aspect("equal")
     ax.set_axis_off()
+
+
+#: How a skip joins what it reaches, and how it is drawn.
+JOINS = {"add": "-", "concatenate": (0, (3, 2))}
+
+
+def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
+    """A model as a row of slabs, one a part: height for resolution, width for channels.
+
+    Both are on a logarithmic scale, so that a slab half as high has a quarter of the positions.
+    Under each slab: its label, the shape of its output and its parameters. Slabs of one resolution
+    (to the nearest factor of two) share a colour, as they do in every diagram of the course.
+
+    Args:
+        ax: its axes are removed.
+        parts: what :func:`resnorm.probes.outline` returns: ``name``, ``output_shape`` of channels
+            and sides (or of features alone), ``parameters``.
+        skips: ``(source, target, join)``: names of parts, and one of ``JOINS``; drawn as arcs above,
+            solid where they add, dashed where they concatenate.
+        labels: part's name -> what is written in its place.
+        title: above the row.
+
+    Raises:
+        ValueError: a skip from or to a part that is not there, or an unknown join.
+    """
+    labels = labels or {}
+    sides = [part.output_shape[-1] if len(part.output_shape) > 1 else 1 for part in parts]
+    tints = ["blue", "green", "orange", "purple", "red", "grey", "ink"]
+    smallest = min(side for side in sides if side > 1 or max(sides) == 1)
+    heights = [0.75 * np.log2(side / smallest) + 0.9 if side >= smallest else 0.3 for side in sides]
+    octaves = [int(round(np.log2(max(sides) / side))) for side in sides]
+    floor = -max(heights) / 2 - 0.15
+    centres, tops, left = {}, {}, 0.0
+    for part, height, octave in zip(parts, heights, octaves):
+        width = 0.12 + 0.09 * np.log2(part.output_shape[0] + 1)
+        middle = left + max(width, 1.0) / 2
+        colour = PALETTE[tints[octave % len(tints)] if len(part.output_shape) > 1 else "grey"]
+        ax.add_patch(mpl.patches.Rectangle((middle - width / 2, -height / 2), width, height, color=colour, alpha=0.85))
+        lines = [labels.get(part.name, part.name), _shape(part.output_shape), _count(part.parameters)]
+        for row, line in enumerate(lines):
+            style = {"size": 8, "color": PALETTE["grey"]} if row else {"size": 8.5, "color": PALETTE["ink"]}
+            at = {"xy": (middle, floor), "xytext": (0, -11 * row), "textcoords": "offset points"}
+            ax.annotate(line, **at, ha="center", va="top", **style)
+        centres[part.name], tops[part.name] = middle, height / 2
+        left += max(width, 1.0) + 0.12
+    order, highest = list(centres), max(tops.values())
+    for source, target, join in skips:
+        if source not in centres or target not in centres:
+            raise ValueError(f"a skip from {source!r} to {target!r}: the parts are {', '.join(centres)}")
+        if join not in JOINS:
+            raise ValueError(f"a skip joins by {join!r}; it must be one of {', '.join(map(repr, JOINS))}")
+        start, stop = centres[source] + 0.1, centres[target] - 0.1
+        between = order[order.index(source) : order.index(target) + 1]
+        rise = max(tops[name] for name in between) + 0.15 + 0.2 * (len(between) - 1)
+        line = {"color": PALETTE["ink"], "lw": 1.1}
+        ax.plot([start, start, stop, stop], [tops[source] + 0.05, rise, rise, tops[target] + 0.12], ls=JOINS[join], **line)
+        ax.plot(stop, tops[target] + 0.14, marker="v", ms=5, color=PALETTE["ink"])
+        highest = max(highest, rise)
+    ax.set_xlim(-0.1, left)
+    ax.set_ylim(floor - 0.3 * (highest - floor), highest + 0.2)  # three lines of text below
+    ax.set_title(title)
+    ax.set_axis_off()
+
+
+def _shape(shape: Sequence[int]) -> str:
+    """``64 × 28²``, ``64 × 28×30``, ``512``: channels and sides."""
+    channels, *space = shape
+    if not space:
+        return str(channels)
+    if len(set(space)) == 1 and len(space) in (2, 3):
+        return f"{channels} × {space[0]}{'²' if len(space) == 2 else '³'}"
+    return f"{channels} × {'×'.join(map(str, space))}"
+
+
+def _count(parameters: int) -> str:
+    """Parameters in three digits: ``0``, ``864``, ``9.4 k``, ``1.2 M``."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if parameters >= size:
+            value = parameters / size
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+    return str(parameters)

@@ -1,7 +1,59 @@
 """Architectures: one file a family, one class plus named constructors."""
 
 from .convnet import ConvNet
+from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
+from .hourglass import StackedHourglass, stacked_hourglass
 from .mlp import MLP
 from .residual import ResidualMLP, SmallResNet
+from .resnet import (
+    PreActResNet,
+    ResNet,
+    cifar_plain,
+    cifar_preact_resnet,
+    cifar_resnet,
+    cifar_resnext,
+    cifar_wide_resnet,
+    preact_resnet200,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnext50_32x4d,
+    resnext101_32x8d,
+    wide_resnet50_2,
+)
+from .unet import UNet, unet
 
-__all__ = ["ConvNet", "MLP", "ResidualMLP", "SmallResNet"]
+__all__ = [
+    "ConvNet",
+    "DenseNet",
+    "MLP",
+    "PreActResNet",
+    "ResNet",
+    "ResidualMLP",
+    "SmallResNet",
+    "StackedHourglass",
+    "UNet",
+    "cifar_densenet",
+    "cifar_plain",
+    "cifar_preact_resnet",
+    "cifar_resnet",
+    "cifar_resnext",
+    "cifar_wide_resnet",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "preact_resnet200",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "stacked_hourglass",
+    "unet",
+    "wide_resnet50_2",
+]

@@ -3,6 +3,8 @@
 Nothing here trains or draws, and every function leaves the module as it found it.
 """
 
+from .memory import peak_bytes, saved_bytes
+from .outline import Part, outline
 from .residual import (
     PathLengthProfile,
     gradient_by_path_length,
@@ -27,6 +29,7 @@ from .signals import (
 
 __all__ = [
     "LayerStatistics",
+    "Part",
     "PathLengthProfile",
     "StepProfile",
     "autocorrelation",
@@ -38,9 +41,12 @@ __all__ = [
     "lesion",
     "loss_surface",
     "mean_pairwise_cosine",
+    "outline",
     "path_jacobians",
+    "peak_bytes",
     "permuted",
     "removable",
+    "saved_bytes",
     "select_layers",
     "subsets",
 ]

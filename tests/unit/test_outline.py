@@ -1,0 +1,30 @@
+"""The outline of a model: shapes, parameters, multiply-adds."""
+
+import pytest
+import torch
+from torch import nn
+
+from resnorm import models
+from resnorm.probes import outline
+
+
+def test_shapes_parameters_and_multiply_adds_of_a_small_net():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5))
+    conv, linear = outline(net, torch.zeros(2, 3, 8, 8), [nn.Conv2d, nn.Linear])
+    assert (conv.name, conv.kind, conv.input_shape, conv.output_shape) == ("0", "Conv2d", (3, 8, 8), (4, 4, 4))
+    assert conv.parameters == 4 * 3 * 9 and conv.multiply_adds == 4 * 4 * 4 * 3 * 9
+    assert linear.parameters == 64 * 5 + 5 and linear.multiply_adds == 64 * 5
+
+
+def test_it_leaves_the_model_alone_and_works_without_data():
+    with torch.device("meta"):
+        model = models.resnet18()
+        parts = outline(model, torch.empty(1, 3, 224, 224), ["layer1", "layer4"])
+    assert [part.output_shape for part in parts] == [(64, 56, 56), (512, 7, 7)]
+    assert model.training and not model.layer1._forward_hooks
+    assert parts[0].parameters == sum(p.numel() for p in model.layer1.parameters())
+
+
+def test_a_missing_layer_is_named():
+    with pytest.raises(ValueError, match="no layer named 'layer9'"):
+        outline(models.cifar_resnet(8), torch.zeros(1, 3, 32, 32), ["layer9"])
