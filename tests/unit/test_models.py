@@ -151,12 +151,10 @@ def test_shortcut_a_subsamples_and_pads():
 
 def test_without_norms_the_skip_reads_the_raw_input():
     torch.manual_seed(0)
-    model = models.cifar_preact_resnet(11, norm=lambda channels: nn.Identity()).eval()
-    block = model.stages[0][0]
+    block = models.cifar_preact_resnet(20, norm=lambda channels: nn.Identity()).stages[0][1]
     for convolution in (block.conv1, block.conv2, block.conv3):
         nn.init.zeros_(convolution.weight)
-    block.projection = None
-    x = torch.randn(2, 16, 8, 8)
+    x = torch.randn(2, 64, 8, 8)
     assert torch.equal(block(x.clone()), x)
 
 
