@@ -36,3 +36,12 @@ def test_checkpointing_lowers_the_peak():
     recomputed = peak_bytes(lambda: twice(lambda y: checkpoint(chain, y, use_reentrant=False)))
     assert kept > 19 * 4000
     assert recomputed < 0.7 * kept
+
+
+def test_the_meta_device_counts_the_same():
+    def peak(device):
+        with torch.device(device):
+            layer, x = torch.nn.Conv2d(3, 8, 3, padding=1), torch.randn(2, 3, 8, 8)
+            return peak_bytes(lambda: layer(x).sin().square().sum().backward())
+
+    assert peak("meta") == peak("cpu") > 0

@@ -64,7 +64,8 @@ def peak_bytes(function: Callable[[], object]) -> int:
     """The most bytes of tensors alive at once among those that ``function`` makes.
 
     Tensors that exist before (weights, the batch) are not counted, nor are workspaces inside an
-    operation. The count depends on the shapes alone, so it is the same on every machine.
+    operation. The count depends on the shapes alone, so it is the same on every machine,
+    and on the meta device, where nothing is computed.
 
     Args:
         function: forward and backward pass, say.
