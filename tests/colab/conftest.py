@@ -27,6 +27,7 @@ ipywidgets==7.7.*
 pillow
 sympy
 tqdm
+scipy
 ipykernel
 nbclient
 pip

@@ -28,8 +28,9 @@ FLOW = {
     "data": {"_scale"},
     "augment": {"data"},
     "train": {"norms", "blocks", "models", "data", "augment", "_scale"},
+    "segmentation": set(),
     "ledger": set(),
-    "experiments": {"norms", "blocks", "models", "data", "augment", "train", "probes", "ledger", "_scale"},
+    "experiments": {"norms", "blocks", "models", "data", "augment", "train", "probes", "segmentation", "ledger", "_scale"},
     "probes": {"norms", "blocks", "models"},  # they know nothing of training
     "figures": set(),  # they draw what they are handed
     "_explore": {"figures"},

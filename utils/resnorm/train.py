@@ -41,8 +41,9 @@ def fit(
     schedule: Callable[[float], float] | None = None,
     after_step: Callable[[int, nn.Module], None] | None = None,
     evaluate: bool = True,
+    loss: Callable[..., Tensor] = F.cross_entropy,
 ) -> History:
-    """Train a classifier by SGD with momentum on cross-entropy.
+    """Train a network by SGD with momentum; a classifier, unless the loss says otherwise.
 
     Args:
         model: trained in place; data must be on its device.
@@ -52,7 +53,8 @@ def fit(
         seed: of the order of the examples.
         schedule: maps progress in [0, 1) to a factor of ``lr``; None keeps it constant.
         after_step: called with the step's number and the model.
-        evaluate: measure the test error after each epoch.
+        evaluate: measure the test error after each epoch; for classifiers.
+        loss: of the model's output and the labels of the batch.
 
     Raises:
         ValueError: a batch larger than the training set.
@@ -73,13 +75,13 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = lr * schedule(progress)
             batch = shuffled[step * batch_size : (step + 1) * batch_size]
-            loss = F.cross_entropy(model(data.train_images[batch]), data.train_labels[batch])
-            history.losses.append(loss.item())
+            value = loss(model(data.train_images[batch]), data.train_labels[batch])
+            history.losses.append(value.item())
             if not math.isfinite(history.losses[-1]):
                 history.diverged = True
                 return history
             optimizer.zero_grad()
-            loss.backward()
+            value.backward()
             optimizer.step()
             if after_step is not None:
                 after_step(len(history.losses), model)

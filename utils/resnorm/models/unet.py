@@ -38,6 +38,7 @@ class UNet(nn.Module):
         padding: ``"valid"`` loses two positions a side and a convolution; ``"same"`` keeps the size.
         dims: 2 or 3.
         norm: makes a norm from a number of channels, after each convolution; None for none.
+        skips: hand features across; without them the network is an encoder and a decoder.
 
     Shape: (N, in_channels, *size) -> (N, num_classes, *size), smaller with valid convolutions:
     572 -> 388 in the paper.
@@ -58,6 +59,7 @@ class UNet(nn.Module):
         padding: str = "valid",
         dims: int = 2,
         norm: Norm | None = None,
+        skips: bool = True,
     ):
         super().__init__()
         check_choice("padding", padding, PADDINGS)
@@ -65,7 +67,7 @@ class UNet(nn.Module):
             check_norm(norm)
         if dims not in _CONV:
             raise ValueError(f"dims is {dims!r}; it must be 2 or 3")
-        self.padding, self.dims = padding, dims
+        self.padding, self.dims, self.skips = padding, dims, skips
         self.pool = _POOL[dims](2)
         self.down, self.up, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         channels = in_channels
@@ -75,7 +77,7 @@ class UNet(nn.Module):
         for _, skip in reversed(widths[:-1]):
             raised = int(channels * up_channels)
             self.up.append(_UP[dims](channels, raised, 2, stride=2))
-            self.merge.append(self._double(raised + skip, skip, skip, norm))
+            self.merge.append(self._double(raised + skip * skips, skip, skip, norm))
             channels = skip
         self.head = _CONV[dims](channels, num_classes, 1)
         for module in self.modules():  # He et al. (2015), as in the paper's section 3
@@ -132,8 +134,9 @@ class UNet(nn.Module):
         skips.pop()
         for up, merge in zip(self.up, self.merge):
             x = up(x)
-            skip = center_crop(skips.pop(), x.shape[2:])
-            x = torch.cat([skip, x], 1)
+            if self.skips:
+                skip = center_crop(skips.pop(), x.shape[2:])
+                x = torch.cat([skip, x], 1)
             x = merge(x)
         return self.head(x)
 

@@ -1,4 +1,4 @@
-"""Data: real where it is at hand, generated where it is not."""
+"""A classification problem, generated: gratings in noise."""
 
 from __future__ import annotations
 
