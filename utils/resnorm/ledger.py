@@ -17,6 +17,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: Records that the chapters draw from. They travel with the package, so that a notebook alone in Colab has them.
+RESULTS = Path(__file__).parent / "results"
+
 #: Fields of a record and their types; each run has these of its own.
 RECORD_FIELDS = {"name": str, "command": str, "data": str, "configuration": dict, "runs": list}
 RUN_FIELDS = {"arm": str, "seed": int, "results": dict, "seconds": float, "hardware": str, "versions": dict, "commit": str}
@@ -145,6 +148,19 @@ def read(path: str | Path) -> Record:
     for i, run in enumerate(fields["runs"]):
         _check(run, RUN_FIELDS, f"{path.name}, run {i}")
     return Record(**fields, path=path)
+
+
+def recorded(name: str) -> Record:
+    """A record that comes with the package.
+
+    Raises:
+        FileNotFoundError: no such record; the message lists those that exist.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        there = ", ".join(sorted(found.stem for found in RESULTS.glob("*.json"))) or "none"
+        raise FileNotFoundError(f"no record named {name!r}; there are: {there}")
+    return read(path)
 
 
 def _check(fields: Any, expected: dict[str, type], where: str) -> None:

@@ -36,6 +36,42 @@ def dice(predicted: Tensor, truth: Tensor) -> float:
     return 2 * both / total if total else 1.0
 
 
+def object_f1(predicted: Tensor, instances: Tensor, threshold: float = 0.5) -> float:
+    """F1 of objects: a connected region counts as found if its IoU with one cell is above ``threshold``.
+
+    From 1/2 on at most one region can match a cell, so that matching needs no choice.
+
+    Args:
+        predicted: (n, H, W), nonzero is foreground.
+        instances: (n, H, W) int64, 0 for background, cells numbered.
+        threshold: 0.5 or more.
+
+    Returns:
+        2 found / (regions + cells), 1 if there are neither.
+
+    Raises:
+        ValueError: a threshold below 0.5, shapes that differ.
+    """
+    from scipy import ndimage
+
+    if threshold < 0.5:
+        raise ValueError(f"threshold is {threshold}; below 0.5 a cell could be matched twice")
+    if predicted.shape != instances.shape:
+        raise ValueError(f"shapes differ: {tuple(predicted.shape)} predicted, {tuple(instances.shape)} true")
+    found = regions = cells = 0
+    for mask, truth in zip(predicted.numpy() != 0, instances.numpy()):
+        labels, count = ndimage.label(mask)
+        numbers, sizes = np.unique(truth[truth > 0], return_counts=True)
+        regions, cells = regions + count, cells + len(numbers)
+        for number, size in zip(numbers, sizes):
+            inside = labels[truth == number]
+            overlaps = np.bincount(inside[inside > 0], minlength=1)
+            best = int(overlaps.argmax())
+            union = size + (labels == best).sum() - overlaps[best]
+            found += bool(best) and overlaps[best] / union > threshold
+    return 2 * found / (regions + cells) if regions + cells else 1.0
+
+
 def border_weights(instances: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:
     """Weights of pixels that force a network to learn the lines between touching cells.
 

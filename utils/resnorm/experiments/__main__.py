@@ -20,9 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", choices=["segmentation"], help="segmentation: U-Net on electron-microscopy slices")
     parser.add_argument("--data", required=True, metavar="DIR", help="folder with image/N.png and label/N.png")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="default: 0 1 2 3 4")
-    parser.add_argument("--out", metavar="FILE", help="default: book/results/NAME.json")
+    parser.add_argument("--out", metavar="FILE", help="default: NAME.json among the package's results")
     options = parser.parse_args(arguments)
-    out = Path(options.out or f"book/results/{options.name}.json")
+    out = Path(options.out or ledger.RESULTS / f"{options.name}.json")
     try:
         slices = data.microscopy(options.data)
         command = f"python -m resnorm.experiments {options.name} --data DIR --seeds {' '.join(map(str, options.seeds))}"

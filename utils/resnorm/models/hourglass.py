@@ -69,7 +69,11 @@ class StackedHourglass(nn.Module):
         self.depth = depth
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.hourglasses = nn.ModuleList(Hourglass(depth, channels, norm) for _ in range(stacks))
-        self.features = nn.ModuleList(_block(channels, norm) for _ in range(stacks))
+        # a sum of branches is raw: the norm here is what the prediction, a linear map, starts from
+        self.features = nn.ModuleList(
+            nn.Sequential(_block(channels, norm), nn.Conv2d(channels, channels, 1), norm(channels), nn.ReLU())
+            for _ in range(stacks)
+        )
         self.predict = nn.ModuleList(nn.Conv2d(channels, num_maps, 1) for _ in range(stacks))
         # each stack but the last hands its features and its prediction on, added to its input
         self.remap_features = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(stacks - 1))

@@ -19,7 +19,7 @@ class Part:
     Attributes:
         name: as in ``named_modules()``.
         kind: name of its class.
-        input_shape, output_shape: without the batch.
+        input_shape, output_shape: without the batch; of a list, its last tensor's.
         parameters: trainable ones, its children's included.
         multiply_adds: for one example, of convolutions and linear layers in it.
     """
@@ -47,7 +47,8 @@ def outline(model: nn.Module, x: Tensor, layers: Iterable[str | type]) -> list[P
     names = {module: name for name, module in chosen.items()}
     seen: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
 
-    def note(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    def note(module: nn.Module, inputs: tuple, output: Tensor | list[Tensor]) -> None:
+        output = output[-1] if isinstance(output, (list, tuple)) else output
         seen.append((names[module], tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
 
     handles = [module.register_forward_hook(note) for module in chosen.values()]

@@ -1,0 +1,117 @@
+"""Recorded runs: written whole, resumed, never mixed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from resnorm import ledger
+from resnorm.experiments.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def new(path, **changes):
+    fields = {"name": "test", "command": "run it", "data": "none", "configuration": {"lr": 0.1, "widths": (1, 2)}} | changes
+    return ledger.open_record(path, **fields)
+
+
+def test_a_record_is_written_after_each_run_and_read_back(tmp_path):
+    path = tmp_path / "deep" / "record.json"
+    record = new(path)
+    with record.run("a", 1) as results:
+        results["error"] = 8.5
+    with record.run("a", 0) as results:
+        results["error"] = 9.5
+    found = ledger.read(path)
+    assert [run["seed"] for run in found.runs] == [0, 1]
+    assert found.values("a", "error") == [9.5, 8.5]
+    assert found.has("a", 0) and not found.has("a", 2) and not found.has("b", 0)
+    run = found.runs[0]
+    assert run["versions"]["torch"] and run["hardware"] and run["commit"]
+    assert str(ROOT) not in path.read_text() and os.uname().nodename not in path.read_text().split('"')
+    assert list(path.parent.iterdir()) == [path]  # no temporary file stays
+
+
+def test_an_error_in_a_run_records_nothing(tmp_path):
+    record = new(tmp_path / "record.json")
+    with pytest.raises(RuntimeError), record.run("a", 0) as results:
+        results["error"] = 1.0
+        raise RuntimeError
+    assert not record.runs and not record.path.exists()
+
+
+def test_a_crash_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
+    record = new(tmp_path / "record.json")
+    record.add("a", 0, {"error": 1.0}, 1.0)
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError):
+        record.add("a", 1, {"error": 2.0}, 1.0)
+    assert len(ledger.read(record.path).runs) == 1
+
+
+def test_going_on_keeps_runs_and_refuses_another_configuration(tmp_path):
+    new(tmp_path / "r.json").add("a", 0, {}, 1.0)
+    assert new(tmp_path / "r.json").has("a", 0)
+    with pytest.raises(ValueError, match="configuration .*0.1.*, this one has .*0.2"):
+        new(tmp_path / "r.json", configuration={"lr": 0.2, "widths": (1, 2)})
+    with pytest.raises(ValueError, match="data 'none', this one has 'real'"):
+        new(tmp_path / "r.json", data="real")
+
+
+def test_records_merge_seed_by_seed():
+    a, b, other = new(None), new(None), new(None, configuration={"lr": 1})
+    a.add("a", 0, {"e": 1.0}, 1.0)
+    b.add("a", 0, {"e": 1.0}, 1.0)
+    b.add("a", 1, {"e": 2.0}, 1.0)
+    assert ledger.merge([b, a]).values("a", "e") == [1.0, 2.0]
+    with pytest.raises(ValueError, match="another configuration"):
+        ledger.merge([a, other])
+    with pytest.raises(ValueError, match="no records"):
+        ledger.merge([])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda fields: fields.pop("data"), "the fields are"),
+        (lambda fields: fields.update(runs={}), "runs is dict; it must be list"),
+        (lambda fields: fields["runs"][0].update(seed="0"), "run 0: seed is str; it must be int"),
+    ],
+)
+def test_a_broken_record_is_named(tmp_path, change, message):
+    record = new(tmp_path / "record.json")
+    record.add("a", 0, {}, 1.0)
+    fields = json.loads(record.path.read_text())
+    change(fields)
+    record.path.write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=message):
+        ledger.read(record.path)
+    record.path.write_text("{")
+    with pytest.raises(ValueError, match="not JSON"):
+        ledger.read(record.path)
+
+
+def test_an_arm_that_is_not_there_is_named():
+    record = new(None)
+    record.add("a", 0, {"e": 1.0}, 1.0)
+    with pytest.raises(KeyError, match="no run of 'b'; there are a"):
+        record.values("b", "e")
+
+
+def test_every_record_of_the_book_is_one():
+    for path in sorted(ledger.RESULTS.glob("*.json")):
+        record = ledger.read(path)
+        assert record.name == path.stem.split(".")[0] and record.runs
+        for run in record.runs:
+            assert run["commit"] != "unknown" and not run["commit"].endswith("+changes"), f"{path.name} was made from changed files"
+
+
+def test_a_record_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="no record named 'imagenet'; there are: .*segmentation"):
+        ledger.recorded("imagenet")
+
+
+def test_the_command_says_what_is_missing(tmp_path, capsys):
+    assert main(["segmentation", "--data", str(tmp_path)]) == 2
+    assert "expected image/N.png and label/N.png" in capsys.readouterr().err

@@ -1,0 +1,220 @@
+"""Segmentation: scores, border weights, tiles, votes; generated data; the experiment."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from resnorm import data, ledger, models, segmentation
+from resnorm.experiments import segmentation as experiment
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+
+def test_scores_by_hand():
+    predicted, truth = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 1, 1, 0])
+    assert segmentation.iou(predicted, truth) == 2 / 4
+    assert segmentation.dice(predicted, truth) == 4 / 6
+    empty = torch.zeros(5)
+    assert segmentation.iou(empty, empty) == segmentation.dice(empty, empty) == 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_dice_is_a_function_of_iou(pairs):
+    a, b = (torch.tensor(values) for values in zip(*pairs))
+    iou = segmentation.iou(a, b)
+    assert segmentation.dice(a, b) == pytest.approx(2 * iou / (1 + iou))
+    assert segmentation.iou(b, a) == iou
+
+
+def test_objects_are_found_only_whole():
+    instances = torch.zeros(1, 6, 9, dtype=torch.long)
+    instances[:, 1:5, 1:4], instances[:, 1:5, 5:8] = 1, 2
+    apart = (instances > 0).long()
+    assert segmentation.object_f1(apart, instances) == 1
+    bridged = apart.clone()
+    bridged[:, 2, 4] = 1  # one region, less than half of which is either cell
+    assert segmentation.iou(bridged, apart) > 0.95 and segmentation.object_f1(bridged, instances) == 0
+    extra = apart.clone()
+    extra[:, 0, 0] = 1
+    assert segmentation.object_f1(extra, instances) == 2 * 2 / (3 + 2)
+    nothing = torch.zeros_like(apart)
+    assert segmentation.object_f1(nothing, instances) == 0 and segmentation.object_f1(nothing, nothing) == 1
+    with pytest.raises(ValueError, match="matched twice"):
+        segmentation.object_f1(apart, instances, threshold=0.3)
+
+
+def test_masks_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\) predicted, \(4,\) true"):
+        segmentation.iou(torch.ones(3), torch.ones(4))
+
+
+def test_a_vote_is_a_majority_and_never_a_tie():
+    masks = torch.tensor([[[[1, 0]]], [[[1, 0]]], [[[0, 1]]]])
+    assert segmentation.vote(masks).tolist() == [[[1, 0]]]
+    with pytest.raises(ValueError, match="can tie"):
+        segmentation.vote(masks[:2])
+
+
+# --- border weights ------------------------------------------------------------------------------
+
+
+def test_border_weights_against_distances_by_brute_force():
+    instances = data.cells(2, 24, per_image=5, seed=3).instances
+    weights = segmentation.border_weights(instances, w0=10, sigma=3)
+    foreground = instances > 0
+    share = foreground.float().mean()
+    axis = torch.arange(24.0)
+    where = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).view(-1, 2)
+    for labels, weight in zip(instances, weights):
+        numbers = [k for k in labels.unique() if k]
+        distances = torch.stack([torch.cdist(where, where[labels.view(-1) == k]).amin(1) for k in numbers])
+        two = distances.sort(0).values[:2].sum(0).view(24, 24)
+        expected = torch.where(labels > 0, 0.5 / share, 0.5 / (1 - share) + 10 * (-(two**2) / 18).exp())
+        torch.testing.assert_close(weight, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_one_cell_has_no_border():
+    instances = torch.zeros(1, 8, 8, dtype=torch.long)
+    instances[:, 2:5, 2:5] = 1
+    weights = segmentation.border_weights(instances)
+    assert weights.unique().numel() == 2 and weights.mean().item() == pytest.approx(1)
+
+
+def test_the_weighted_loss_reads_the_middle_and_weights_of_one_are_no_weights():
+    g = torch.Generator().manual_seed(0)
+    logits, classes = torch.randn(2, 3, 4, 4, generator=g), torch.randint(3, (2, 8, 8), generator=g)
+    target = torch.stack([classes.float(), torch.ones(2, 8, 8)], 1)
+    expected = torch.nn.functional.cross_entropy(logits, classes[:, 2:6, 2:6])
+    torch.testing.assert_close(segmentation.weighted_cross_entropy(logits, target), expected)
+
+
+# --- tiles ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(40, 40), (37, 52)])
+def test_tiles_of_a_valid_network_are_the_whole(size):
+    torch.manual_seed(0)
+    model = models.UNet(1, 2, [(4, 4), (8, 8)], 0.5).double().eval()  # loses 16: 8 a side
+    image = torch.randn(1, 1, *size, dtype=torch.float64)
+    tiled = segmentation.overlap_tile(model, image, tile=12, margin=8)
+    down, right = -size[0] % 12, -size[1] % 12
+    padded = torch.nn.functional.pad(image, (8, 8 + right, 8, 8 + down), mode="reflect")
+    torch.testing.assert_close(tiled, model(padded)[:, :, : size[0], : size[1]], rtol=1e-12, atol=1e-12)
+
+
+def test_a_wrong_margin_and_a_small_image_are_named():
+    model = models.UNet(1, 2, [(4, 4), (8, 8)], 0.5)
+    with pytest.raises(ValueError, match="does margin=6 fit"):
+        segmentation.overlap_tile(model, torch.zeros(1, 1, 40, 40), tile=12, margin=6)
+    with pytest.raises(ValueError, match="cannot be mirrored"):
+        segmentation.overlap_tile(model, torch.zeros(1, 1, 8, 8), tile=12, margin=8)
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+def test_generated_cells_are_deterministic_and_separated():
+    a, b = data.cells(3, 32, seed=5), data.cells(3, 32, seed=5)
+    assert torch.equal(a.images, b.images) and torch.equal(a.instances, b.instances)
+    assert a.images.shape == (3, 1, 32, 32) and a.masks.shape == (3, 32, 32)
+    assert not torch.equal(a.images, data.cells(3, 32, seed=6).images)
+    horizontal = torch.stack([a.instances[:, :, 1:], a.instances[:, :, :-1]])
+    touching = (horizontal > 0).all(0) & (horizontal[0] != horizontal[1])
+    assert touching.float().mean() < 0.002  # a line of background between neighbours
+
+
+def test_cells_are_brighter_than_background():
+    made = data.cells(16, 48, seed=0)
+    inside = made.masks.bool().unsqueeze(1)
+    assert made.images[inside].mean() > made.images[~inside].mean() + 0.5
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"size": 8}, {"per_image": 1}])
+def test_impossible_cells_are_refused(wrong):
+    with pytest.raises(ValueError, match="per_image 2 or more"):
+        data.cells(**{"n": 2, "size": 32, "per_image": 4} | wrong)
+
+
+def slices(folder, n=8, size=40, keep_labels=None):
+    made = data.cells(n, size, per_image=4, seed=1)
+    for kind, arrays in (("image", (made.images[:, 0] * 40 + 100).clamp(0, 255)), ("label", made.masks * 255)):
+        (folder / kind).mkdir(parents=True)
+        for i, array in enumerate(arrays[: keep_labels if kind == "label" else None]):
+            Image.fromarray(array.byte().numpy()).save(folder / kind / f"{i}.png")
+
+
+def test_microscopy_reads_a_folder_in_the_order_of_numbers(tmp_path):
+    slices(tmp_path / "em", n=12)
+    found = data.microscopy(tmp_path / "em")
+    assert found.images.shape == (12, 1, 40, 40) and abs(found.images.mean()) < 1e-5
+    expected = data.cells(12, 40, per_image=4, seed=1).masks
+    assert torch.equal(found.masks, expected)  # 10.png after 9.png
+
+
+def test_microscopy_says_what_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found no images"):
+        data.microscopy(tmp_path)
+    slices(tmp_path / "em", n=3, keep_labels=2)
+    with pytest.raises(FileNotFoundError, match="without a partner: 2.png"):
+        data.microscopy(tmp_path / "em")
+
+
+def test_skeletons_have_their_joints_inside_and_heat_maps_peak_there():
+    made = data.skeletons(20, 24, joints=3, seed=2)
+    assert made.points.min() >= 2 and made.points.max() <= 21
+    maps = made.heat_maps()
+    peak = maps.flatten(2).argmax(-1)
+    found = torch.stack([peak // 24, peak % 24], -1)
+    assert (found - made.points).abs().max() <= 0.5 + 1e-5
+    torch.testing.assert_close(made.points, data.skeletons(20, 24, joints=3, seed=2).points)
+    with pytest.raises(ValueError, match="joints >= 2"):
+        data.skeletons(joints=1)
+
+
+# --- the experiment ------------------------------------------------------------------------------
+
+SMALL = experiment.FullScale(experiment.Recipe(widths=(4, 8), epochs=1, batch_size=8, lr=0.1), crop=16, crops=4, test=2)
+
+
+def test_skips_help_over_seeds():
+    seen, held = experiment.page_data()
+    found = {
+        arm: [experiment.scores(experiment.predict(experiment.train_arm(arm, seen, seed=seed), held.images), held) for seed in range(3)]
+        for arm in ("with skips", "without skips")
+    }
+    ious = {arm: [score["iou"] for score in runs] for arm, runs in found.items()}
+    assert min(ious["with skips"]) > 0.72, ious
+    assert min(ious["with skips"]) > max(ious["without skips"]) + 0.05, ious
+    assert all(score["dice"] == pytest.approx(2 * score["iou"] / (1 + score["iou"]), abs=2e-4) for runs in found.values() for score in runs)
+
+
+def test_crops_keep_image_and_target_together():
+    made = data.cells(3, 32, per_image=4, seed=0)
+    images, targets = experiment.crops(made, made.instances.unsqueeze(1).float().repeat(1, 2, 1, 1), 16, 5, seed=0)
+    again, _ = experiment.crops(data.Cells(made.instances.unsqueeze(1).float(), made.instances, ""), targets.new_zeros(3, 2, 32, 32), 16, 5, seed=0)
+    assert images.shape == (15, 1, 16, 16) and torch.equal(again[:, 0], targets[:, 0])
+
+
+def test_a_run_is_recorded_and_resumed(tmp_path, monkeypatch):
+    slices(tmp_path / "em")
+    made = data.microscopy(tmp_path / "em")
+    path = tmp_path / "results" / "record.json"
+    arms = {"with skips": experiment.ARMS["with skips"]}
+
+    def record():
+        return ledger.open_record(path, "segmentation", "command", made.source, experiment.configuration(SMALL))
+
+    experiment.run(record(), made, [0, 1, 2], SMALL, arms)
+    first = ledger.read(path)
+    assert [run["arm"] for run in first.runs] == ["with skips"] * 3 + ["with skips, vote of 3"]
+    assert {"iou", "dice", "pixel error"} <= first.runs[0]["results"].keys()
+    monkeypatch.setattr(experiment, "train_on", lambda *_, **__: pytest.fail("trained again"))
+    experiment.run(record(), made, [0, 1, 2], SMALL, arms)
+    assert ledger.read(path).runs == first.runs
+
+
+def test_an_unknown_arm_is_named():
+    with pytest.raises(ValueError, match="with skips, without skips, border weights"):
+        experiment.train_arm("deep", data.cells(2, 16))
