@@ -106,7 +106,7 @@ def life(model, x, dy, training):
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121"])
+@pytest.mark.parametrize("name", WITH_TORCHVISION)
 def test_torchvisions_weights_give_torchvisions_outputs_gradients_and_statistics(name, training):
     ours, theirs = getattr(models, name)(num_classes=7).double(), getattr(torchvision.models, name)(num_classes=7).double()
     state = rerandomized(theirs, seed=1)
