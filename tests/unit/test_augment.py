@@ -1,0 +1,81 @@
+"""Augmentation of batches: what moves, what stays, in which proportion."""
+
+import numpy as np
+import pytest
+import torch
+from resnorm import augment
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def ramp(n=64, size=8):
+    """Each pixel has a value of its own."""
+    return torch.arange(1, n * 3 * size * size + 1, dtype=torch.float32).view(n, 3, size, size)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_half_of_the_images_are_mirrored_whole(dtype):
+    images = torch.randint(0, 255, (400, 3, 5, 5), generator=generator()).to(dtype)
+    out = augment.random_flip(images, generator(1))
+    same, mirrored = ((out == other).flatten(1).all(1) for other in (images, images.flip(3)))
+    assert (same | mirrored).all() and 160 < mirrored.sum() < 240
+    assert torch.equal(out, augment.random_flip(images, generator(1)))
+
+
+def test_a_crop_is_a_window_of_the_padded_image():
+    images, padding = ramp(), 2
+    out = augment.random_crop(images, padding, generator())
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
+    offsets = set()
+    for image, source in zip(out, padded):
+        found = [(i, j) for i in range(5) for j in range(5) if torch.equal(source[:, i : i + 8, j : j + 8], image)]
+        assert len(found) == 1  # one window, the same for all channels
+        offsets.add(found[0])
+    assert len(offsets) > 15  # of 25: images move by themselves
+    assert torch.equal(augment.random_crop(images, 0, generator()), images)
+    assert (augment.random_crop(images, 2, generator(), mode="reflect") > 0).all()
+    with pytest.raises(ValueError, match="0 or more"):
+        augment.random_crop(images, -1, generator())
+
+
+def test_cutout_takes_a_square_that_the_border_may_clip():
+    out = augment.cutout(torch.ones(300, 3, 16, 16), 6, generator())
+    holes = (out[:, 0] == 0).flatten(1).sum(1)
+    assert torch.equal(out[:, 0], out[:, 2]) and holes.max() == 36 and 9 <= holes.min() < 36
+
+
+def test_mixup_mixes_images_and_labels_alike():
+    images, labels = torch.eye(6).view(6, 1, 1, 6), torch.arange(6)  # the image says its label
+    mixed, soft = augment.mixup(images, labels, 6, generator(), alpha=1.0)
+    torch.testing.assert_close(mixed.view(6, 6), soft)
+    torch.testing.assert_close(soft.sum(1), torch.ones(6))
+
+
+def test_mixups_share_is_beta():
+    shares = [augment._share(0.2, generator(seed)) for seed in range(800)]
+    expected = np.random.default_rng(0).beta(0.2, 0.2, 100_000)
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
+    assert np.mean(np.minimum(shares, 1 - np.array(shares)) < 0.01) == pytest.approx(np.mean(np.minimum(expected, 1 - expected) < 0.01), abs=0.06)
+    with pytest.raises(ValueError, match="positive"):
+        augment._share(0, generator())
+
+
+def test_cutmix_counts_the_area_that_is_pasted():
+    labels = torch.arange(5)
+    images = labels.float().view(5, 1, 1, 1).expand(5, 1, 12, 12)
+    shares = []
+    for seed in range(200):
+        mixed, soft = augment.cutmix(images, labels, 5, generator(seed))
+        for image, target in zip(mixed, soft):
+            counted = torch.bincount(image.flatten().long(), minlength=5) / 144
+            torch.testing.assert_close(counted, target)
+        shares.append(soft.max().item())
+    assert np.std(shares) > 0.1
+
+
+def test_the_recipe_of_he_et_al_keeps_labels():
+    labels = torch.arange(64)
+    images, kept = augment.crop_and_flip(2)(ramp(), labels, generator())
+    assert images.shape == (64, 3, 8, 8) and kept is labels
