@@ -69,7 +69,7 @@ def object_f1(predicted: Tensor, instances: Tensor, threshold: float = 0.5) -> f
             best = int(overlaps.argmax())
             union = size + (labels == best).sum() - overlaps[best]
             found += bool(best) and overlaps[best] / union > threshold
-    return 2 * found / (regions + cells) if regions + cells else 1.0
+    return float(2 * found / (regions + cells)) if regions + cells else 1.0
 
 
 def border_weights(instances: Tensor, w0: float = 10.0, sigma: float = 5.0) -> Tensor:

@@ -55,7 +55,7 @@ class Recipe:
 
 def page_data() -> tuple[Cells, Cells]:
     """Training and held-out images at page scale."""
-    return cells(128, 48, per_image=9, seed=0), cells(64, 48, per_image=9, seed=1)
+    return cells(128, 40, per_image=7, seed=0), cells(64, 40, per_image=7, seed=1)
 
 
 def targets(data: Cells, arm: Arm) -> Tensor:
