@@ -225,6 +225,16 @@ def test_every_interactive_figure_of_the_book_moves(visit, addresses, scheme, na
 # --- the theme, the search, the buttons ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture")[:1])
+def test_pictures_keep_their_brightness_in_the_dark(visit, server, name):
+    assert name, "no built page has a picture"
+    with visit(theme="dark") as v:
+        page = v.go(f"{server}/{name}")
+        filters = "name => [...document.querySelectorAll('.cell_output img')].filter(i => i.alt.startsWith('Images:') == name).map(i => getComputedStyle(i).filter)"
+        assert set(page.evaluate(filters, True)) == {"none"}
+        assert "none" not in page.evaluate(filters, False)
+
+
 @pytest.mark.parametrize("name", the_pages_with('class="rn-explore"', "a figure")[:1])
 def test_the_dark_theme_turns_page_and_figures(visit, server, name):
     assert name, "no built page has a figure"

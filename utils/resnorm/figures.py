@@ -97,7 +97,8 @@ def show(fig: Figure, *, alt: str, caption: str = "") -> None:
 
     Args:
         fig: a matplotlib figure.
-        alt: what the figure shows, for a reader who cannot see it. Required.
+        alt: what the figure shows, for a reader who cannot see it. Required. Where it begins with
+            ``Images:`` the book's dark theme does not invert the figure.
         caption: the takeaway, one or two sentences of Markdown; optional.
 
     Raises:
