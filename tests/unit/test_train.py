@@ -89,10 +89,13 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
         if step == 6:  # in the second epoch of four steps
             model[1].weight.data[:] = float("nan")
 
-    _, history = small(path, epochs=3, after_step=poison)
-    assert history.diverged and len(history.losses) == 7
+    with pytest.raises(train.Diverged, match=r"loss is nan at step 7 \(epoch 2 of 3, step 3 of 4\), after .*the checkpoint c.pt of epoch 1 is kept") as caught:
+        small(path, epochs=3, after_step=poison)
+    assert caught.value.history.diverged and len(caught.value.history.losses) == 7
     state = torch.load(path)
     assert state["epoch"] == 1 and torch.isfinite(state["model"]["1.weight"]).all()
+    _, history = small(None, epochs=3, after_step=poison, allow_divergence=True)
+    assert repr(history.losses) == repr(caught.value.history.losses) and history.diverged
 
 
 def test_the_augmentation_is_used_and_seeded():
@@ -106,3 +109,130 @@ def test_the_augmentation_is_used_and_seeded():
     _, b = small(None, augment=note)
     _, plain = small(None)
     assert a == b != plain and len(calls) == 16
+
+
+def test_a_batch_that_does_not_fit_is_named_with_one_that_does():
+    class Hungry(nn.Linear):
+        def forward(self, x):
+            if len(x) > 5:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+            return super().forward(x)
+
+    model = nn.Sequential(nn.Flatten(), Hungry(3 * 64, 10))
+    with pytest.raises(torch.OutOfMemoryError, match="batch_size=16 does not fit into memory; batch_size=4 does .*2 GiB"):
+        small(None, model=model)
+    model[1].forward = lambda x: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
+    with pytest.raises(torch.OutOfMemoryError, match="not even with one image"):
+        small(None, model=model)
+
+
+def test_weight_decay_can_spare_norms_and_biases():
+    def shrunk(decay_all):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10), nn.BatchNorm1d(10))
+        nn.init.ones_(model[1].bias)
+        small(None, model=model, weight_decay=1.0, decay_all=decay_all, lr=0.1, loss=lambda y, _: 0 * y.sum())
+        return model[1].weight.norm().item(), model[1].bias.norm().item(), model[2].weight.norm().item()
+
+    spared, all_ = shrunk(False), shrunk(True)
+    assert spared[0] == all_[0] and spared[1:] == pytest.approx((10**0.5, 10**0.5))
+    assert max(all_[1:]) < 0.6 * 10**0.5
+
+
+def test_label_smoothing_is_that_of_torch():
+    _, smooth = small(None, label_smoothing=0.2, epochs=1, lr=1e-9, batch_size=64)
+    _, sharp = small(None, epochs=1, lr=1e-9, batch_size=64)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
+    split = data.synthetic(train=64, test=32, size=8)
+    expected = nn.functional.cross_entropy(model(split.train_images), split.train_labels, label_smoothing=0.2).item()
+    assert smooth.losses == pytest.approx([expected]) and abs(sharp.losses[0] - expected) > 1e-4
+    with pytest.raises(ValueError, match="label_smoothing is 0.1, but that is a property of the cross-entropy"):
+        small(None, label_smoothing=0.1, loss=nn.functional.mse_loss)
+
+
+def test_schedules_rise_and_fall_as_they_say():
+    rise = train.one_cycle(0.25, final=0.1)
+    assert [rise(p) for p in (0, 0.125, 0.25, 0.625, 1)] == pytest.approx([0, 0.5, 1, 0.55, 0.1])
+    fall = train.step_decay((0.5, 0.75))
+    assert [fall(p) for p in (0, 0.499, 0.5, 0.75, 0.99)] == pytest.approx([1, 1, 0.1, 0.01, 0.01])
+    with pytest.raises(ValueError, match="warm_up is 1.5"):
+        train.one_cycle(1.5)
+    with pytest.raises(ValueError, match=r"at is \(0.5, 2\)"):
+        train.step_decay((0.5, 2))
+
+
+def test_precision_follows_the_device(monkeypatch):
+    for capability, expected in (((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert train.best_precision("cuda") == expected
+    for flags, expected in (("avx2 fma", "float32"), ("avx2 amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16")):
+        monkeypatch.setattr(Path, "read_text", lambda self, f=flags: f"flags : {f}\n")
+        assert train.best_precision("cpu") == (expected if Path("/proc/cpuinfo").exists() else "float32")
+    with pytest.raises(ValueError, match="precision is 'float8'; it must be one of float32, bfloat16, float16, or auto"):
+        small(None, precision="float8")
+
+
+def test_bfloat16_computes_in_bfloat16_and_learns_in_float32():
+    seen = []
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
+    model[1].register_forward_hook(lambda module, inputs, output: seen.append((output.dtype, module.weight.dtype)))
+    _, history = small(None, model=model, precision="bfloat16", epochs=8, lr=0.05)
+    assert set(seen) == {(torch.bfloat16, torch.float32)} and history.losses[-1] < history.losses[0]
+
+
+def test_images_and_model_are_channels_last_when_asked():
+    seen = []
+    model = models.cifar_resnet(8)
+    model.layer1[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous(memory_format=torch.channels_last)))
+    _, last = small(None, model=model, channels_last=True, epochs=1)
+    assert all(seen) and model.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(0)
+    assert last.losses == pytest.approx(small(None, model=models.cifar_resnet(8), epochs=1)[1].losses, rel=0.3)
+
+
+def test_compiling_changes_nothing_but_rounding():
+    def run(**options):
+        torch.manual_seed(0)
+        return small(None, model=models.cifar_resnet(8), epochs=1, lr=0.01, **options)
+
+    (plain, a), (compiled, b) = run(), run(compile=True)
+    assert a.losses == pytest.approx(b.losses, rel=1e-3)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_the_bar_counts_epochs_and_shows_loss_and_error(capsys):
+    small(None, progress=True)
+    shown = capsys.readouterr().err
+    assert "2/2" in shown and "loss=" in shown and "test error=" in shown
+    small(None)
+    assert not capsys.readouterr().err
+
+
+def test_seconds_are_recorded_and_not_compared(tmp_path):
+    _, a = small(None)
+    assert len(a.seconds) == 2 and min(a.seconds) > 0
+    b = train.History(a.losses, a.test_errors, [0.0, 0.0])
+    assert a == b
+
+
+def test_a_disk_that_is_full_leaves_no_half_checkpoint(tmp_path, monkeypatch):
+    def full(state, path):
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    small(tmp_path / "c.pt", epochs=1)
+    before = (tmp_path / "c.pt").read_bytes()
+    (tmp_path / "c.pt").rename(tmp_path / "kept.pt")
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RuntimeError):
+        small(tmp_path / "c.pt", epochs=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"] and (tmp_path / "kept.pt").read_bytes() == before
+
+
+def test_memory_is_kept_where_the_c_library_can():
+    code = "from resnorm import train; print(train.keep_freed_memory())"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str("glibc" in os.confstr("CS_GNU_LIBC_VERSION") if sys.platform == "linux" else False)

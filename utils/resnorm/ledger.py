@@ -124,6 +124,11 @@ class Record:
         return found
 
 
+def write(record: Record, path: str | Path) -> None:
+    """Write a record, whole or not at all."""
+    _write(Record(**{**vars(record), "path": Path(path)}))
+
+
 def _write(record: Record) -> None:
     fields = {key: value for key, value in asdict(record).items() if key != "path"}
     temporary = record.path.with_name(record.path.name + ".part")

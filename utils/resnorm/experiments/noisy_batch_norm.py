@@ -121,7 +121,7 @@ def train_arm(
             handles = [m.register_forward_pre_hook(note) for m in model.modules() if isinstance(m, nn.ReLU)]
             handles.append(model.register_forward_pre_hook(new_step))
         history = fit(
-            model, data, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, after_step=after_step, evaluate=False
+            model, data, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, after_step=after_step, evaluate=False, allow_divergence=True
         )
         for handle in handles:
             handle.remove()

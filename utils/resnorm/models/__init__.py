@@ -23,6 +23,7 @@ from .resnet import (
     resnext101_32x8d,
     wide_resnet50_2,
 )
+from .speed import SpeedNet
 from .unet import UNet, unet
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ResNet",
     "ResidualMLP",
     "SmallResNet",
+    "SpeedNet",
     "StackedHourglass",
     "UNet",
     "cifar_densenet",
