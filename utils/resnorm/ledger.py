@@ -7,6 +7,7 @@ is whole at any moment, and a run that is already in it is not run again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 #: Records that the chapters draw from. They travel with the package, so that a notebook alone in Colab has them.
@@ -122,6 +124,29 @@ class Record:
         if not found:
             raise KeyError(f"{self.name}: no run of {arm!r}; there are {', '.join(sorted({run['arm'] for run in self.runs}))}")
         return found
+
+
+@dataclass(frozen=True)
+class Line:
+    """One result of an arm over its seeds: number of seeds, mean, standard deviation (NaN for one seed)."""
+
+    arm: str
+    n: int
+    mean: float
+    std: float
+
+
+def summary(record: Record, key: str) -> list[Line]:
+    """A line for every arm that has runs, best (smallest) mean first.
+
+    Raises:
+        KeyError: a run without this result.
+    """
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in record.runs):
+        values = record.values(arm, key)
+        lines.append(Line(arm, len(values), mean(values), stdev(values) if len(values) > 1 else math.nan))
+    return sorted(lines, key=lambda line: line.mean)
 
 
 def write(record: Record, path: str | Path) -> None:

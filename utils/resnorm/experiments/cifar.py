@@ -290,11 +290,19 @@ def _degradation(training: Training) -> dict[str, Arm]:
     }
 
 
-def _batch_size(training: Training, batch_sizes: Iterable[int], **options) -> dict[str, Arm]:
+def _batch_size(training: Training, batch_sizes: Iterable[int], model: str, **options) -> dict[str, Arm]:
+    """The learning rate is in proportion to the batch."""
     return {
-        f"{norm} norm, batch {size}": Arm("residual", replace(training, batch_size=size, lr=training.lr * size / 128), options | {"norm": norm})
+        f"{norm} norm, batch {size}": Arm(model, replace(training, batch_size=size, lr=training.lr * size / 128), options | {"norm": norm})
         for norm in ("batch", "group")
         for size in batch_sizes
+    }
+
+
+def _noisy(training: Training, **options) -> dict[str, Arm]:
+    return {
+        "no norm" if norm == "none" else f"{norm} norm": Arm("ConvNet", training, options | {"norm": norm})
+        for norm in ("batch", "noisy batch", "none")
     }
 
 
@@ -332,14 +340,19 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "batch-size": Experiment(
         "How does the error depend on the batch size, with batch norm and with group norm?",
-        _batch_size(QUARTER_HOUR, (32, 16, 8, 4, 2), depth=20),
+        _batch_size(QUARTER_HOUR, (32, 16, 8, 4, 2), "residual", depth=20),
         "a GPU, 10 minutes to 2 hours a run",
+    ),
+    "batch-size-short": Experiment(
+        "The same for a network of seven layers, in one epoch of images reduced to 16 x 16.",
+        _batch_size(replace(SHORT, epochs=1, lr=0.4), (32, 8, 2), "ConvNet", widths=(16, 32, 64), depth=2, residual=True),
+        "a CPU core, 15 seconds to 2 minutes a run",
     ),
     "face-off": Experiment(
         "Which architecture makes most of the same budget?", _face_off(QUARTER_HOUR), "a GPU, 3 to 10 minutes a run"
     ),
     "face-off-short": Experiment(
-        "The same in five epochs of images reduced to 16 x 16.", _face_off(SHORT), "two CPU cores, 3 to 8 minutes a run"
+        "The same in three epochs of images reduced to 16 x 16.", _face_off(replace(SHORT, epochs=3)), "a CPU core, 3 to 8 minutes a run"
     ),
     "time-to-94": Experiment(
         "How fast does a network reach 94 % on the test images?",
@@ -389,12 +402,12 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "noisy-batch-norm": Experiment(
         "Does batch norm help by keeping distributions steady?",
-        {
-            f"{norm} norm" if norm != "none" else "no norm": Arm(
-                "ConvNet", replace(QUARTER_HOUR, lr=0.05), {"norm": norm, "widths": (64, 128, 256), "depth": 4}
-            )
-            for norm in ("batch", "noisy batch", "none")
-        },
+        _noisy(replace(QUARTER_HOUR, lr=0.05), widths=(64, 128, 256), depth=4),
         "a GPU, 5 minutes a run",
+    ),
+    "noisy-batch-norm-short": Experiment(
+        "The same for a network of seven layers, in two epochs of images reduced to 16 x 16.",
+        _noisy(replace(SHORT, epochs=2, lr=0.05), widths=(16, 32, 64), depth=2),
+        "a CPU core, 20 seconds a run",
     ),
 }  # fmt: skip
