@@ -8,7 +8,7 @@ export PYTHONHASHSEED := 0
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-unit test-notebooks test-book test-colab serve notebooks bench repository lock clean
+.PHONY: help book test test-unit test-notebooks test-book test-colab serve notebooks results bench repository lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -42,6 +42,9 @@ serve: book ## build, then serve the pages on http://localhost:8000
 
 notebooks: $(READY) ## execute every notebook and store its outputs (ONLY=path for one)
 	@$(BIN)/python tools/notebooks.py execute $(ONLY)
+
+results: $(READY) ## write the page of recorded runs from the records
+	@$(BIN)/python tools/results.py
 
 bench: $(READY) ## speed and memory as ratios, side by side
 	@$(BIN)/python -m benchmarks

@@ -6,13 +6,13 @@ import sys
 
 import torch
 
-from . import models, norms
+from . import models, norms, training
 
 
 def main(rounds: int = 11) -> int:
     torch.set_num_threads(1)  # two threads on a busy machine measure the machine
     print(f"torch {torch.__version__}, {rounds} rounds")
-    missed = norms.run(rounds) + models.run(rounds)
+    missed = norms.run(rounds) + models.run(rounds) + training.run(rounds)
     if missed:
         print("Missed: " + "; ".join(missed))
         print("If a noise figure is far from 1 or a spread is large, the machine was busy: run it again.")

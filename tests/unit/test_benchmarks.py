@@ -5,7 +5,7 @@ import time
 import benchmarks.__main__ as command
 import pytest
 import torch
-from benchmarks import models, norms
+from benchmarks import models, norms, training
 from benchmarks.measure import interleaved
 
 
@@ -31,6 +31,7 @@ def test_a_missed_target_is_named_and_fails(monkeypatch, capsys, time_target, ke
     monkeypatch.setattr(norms, "TIME_TARGETS", {(shape, norms.LAST, "closed"): time_target})
     monkeypatch.setattr(norms, "SAVED_TARGETS", {"closed": kept_target})
     monkeypatch.setattr(models, "run", lambda rounds: [])
+    monkeypatch.setattr(training, "run", lambda rounds: [])
     assert command.main(rounds=2) == status
     printed = capsys.readouterr().out
     assert "again (noise)" in printed
@@ -46,5 +47,23 @@ def test_models_are_held_to_their_targets(monkeypatch, capsys, time_target, memo
     monkeypatch.setattr(models, "CHECKPOINT_TIME_TARGET", 1e9)
     monkeypatch.setattr(models, "MEMORY_TARGET", memory_target)
     monkeypatch.setattr(norms, "run", lambda rounds: [])
+    monkeypatch.setattr(training, "run", lambda rounds: [])
     assert command.main(rounds=2) == status
     assert ("Missed" in capsys.readouterr().out) == bool(status)
+
+
+@pytest.mark.parametrize("target, status", [("none", 0), ("LOOP_TARGET", 1), ("PIPELINE_TARGET", 1), ("SHARE_TARGET", 1)])
+def test_training_is_held_to_its_targets(monkeypatch, capsys, target, status):
+    monkeypatch.setattr(training, "BATCH", 8)
+    monkeypatch.setattr(training, "FAMILIES", {"ResNet-20": training.FAMILIES["ResNet-20"], "SpeedNet": training.FAMILIES["SpeedNet"]})
+    monkeypatch.setattr(training.train, "best_precision", lambda device: "float32")
+    lenient = {"LOOP_TARGET": 1e9, "PIPELINE_TARGET": 0.0, "SHARE_TARGET": 1e9}
+    strict = {"LOOP_TARGET": 0.0, "PIPELINE_TARGET": 1e9, "SHARE_TARGET": 0.0}
+    for name, value in lenient.items():
+        monkeypatch.setattr(training, name, strict[name] if name == target else value)
+    for other in (norms, models):
+        monkeypatch.setattr(other, "run", lambda rounds: [])
+    assert command.main(rounds=2) == status
+    printed = capsys.readouterr().out
+    assert "no target: this CPU only emulates bfloat16" in printed and "SpeedNet" in printed
+    assert ("Missed" in printed) == bool(status)

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+import results
 from resnorm import ledger
+from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +107,35 @@ def test_every_record_of_the_book_is_one():
         assert record.name == path.stem.split(".")[0] and record.runs
         for run in record.runs:
             assert run["commit"] != "unknown" and not run["commit"].endswith("+changes"), f"{path.name} was made from changed files"
+
+
+def test_a_summary_has_mean_and_spread_and_the_best_first():
+    record = new(None)
+    for arm, seed, value in (("a", 0, 3.0), ("a", 1, 5.0), ("b", 0, 2.0)):
+        record.add(arm, seed, {"error": value}, 1.0)
+    best, other = ledger.summary(record, "error")
+    assert (best.arm, best.n, best.mean) == ("b", 1, 2.0) and best.std != best.std  # one seed has no spread
+    assert (other.arm, other.n, other.mean) == ("a", 2, 4.0) and other.std == pytest.approx(2**0.5)
+
+
+def test_the_page_of_results_is_what_the_records_say():
+    results.main(["check"])
+
+
+def test_a_page_that_differs_from_the_records_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "PAGE", tmp_path / "results.md")
+    results.PAGE.write_text(results.page().replace("0", "1"))
+    with pytest.raises(SystemExit, match="run make results"):
+        results.main(["check"])
+
+
+def test_the_records_of_cifar_are_of_the_experiments_as_they_are():
+    for path in sorted(ledger.RESULTS.glob("*.json")):
+        record = ledger.read(path)
+        if record.name in cifar.EXPERIMENTS:
+            wanted = json.loads(json.dumps(cifar.EXPERIMENTS[record.name].configuration()))
+            for arm in {run["arm"] for run in record.runs}:
+                assert record.configuration["arms"][arm] == wanted["arms"][arm], f"{path.name}, {arm}: rename the experiment, or run it again"
 
 
 def test_a_record_that_is_not_there_is_named():

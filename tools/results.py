@@ -1,0 +1,97 @@
+"""Write book/results.md, the ledger of recorded runs, from the records themselves.
+
+    python tools/results.py          write the page
+    python tools/results.py check    exit with 1 if the page is not what the records say
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "book" / "results.md"
+sys.path.insert(0, str(ROOT / "utils"))
+
+from resnorm import ledger  # noqa: E402
+from resnorm.experiments import cifar  # noqa: E402
+
+HEAD = """\
+% Written by tools/results.py from utils/resnorm/results/*.json. Edit neither: run make results.
+
+(results)=
+# Recorded runs
+
+What takes longer than a page allows was run once, and recorded: command, data, seeds, hardware, versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over seeds; one seed has no spread. Published figures stand beside ours and are never ours.
+"""
+
+TITLES = {"segmentation": "U-Net on electron-microscopy slices, with and without skips, and with border weights ([chapter 3.6](#ch-unet))."}
+#: Shown in a column of its own, or not at all.
+APART = ("training seconds", "parameters")
+
+
+def question(name):
+    return cifar.EXPERIMENTS[name].question if name in cifar.EXPERIMENTS else TITLES[name]
+
+
+def number(line):
+    return f"{line.mean:.2f}" + (f" ± {line.std:.2f}" if line.n > 1 else "") if line.mean >= 1 else f"{line.mean:.3f}" + (f" ± {line.std:.3f}" if line.n > 1 else "")
+
+
+def table(record):
+    """The rows of a record: an arm each, with every scalar result."""
+    keys = [key for key, value in record.runs[0]["results"].items() if isinstance(value, (int, float)) and key not in APART]
+    published = cifar.EXPERIMENTS[record.name].published if record.name in cifar.EXPERIMENTS else {}
+    summaries = {key: {line.arm: line for line in ledger.summary(record, key)} for key in keys}
+    order = [arm for arm in record.configuration["arms"] if arm in summaries[keys[0]]]
+    order += [arm for arm in summaries[keys[0]] if arm not in order]
+    yield f"| arm | seeds | {' | '.join(f'{key}, %' if key.endswith('error') else key for key in keys)} | minutes a run |{' published |' if published else ''}"
+    yield "|" + " --- |" * (len(keys) + 3 + bool(published))
+    for arm in order:
+        runs = [run for run in record.runs if run["arm"] == arm]
+        minutes = sum(run["results"].get("training seconds", run["seconds"]) for run in runs) / len(runs) / 60
+        row = [arm, str(len(runs)), *(number(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
+        yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
+
+
+def section(path):
+    record = ledger.read(path)
+    title = path.stem.replace(".validation", ", on the validation split")
+    yield f"## {title}\n"
+    yield f"{question(record.name)}\n"
+    yield from table(record)
+    unique = lambda values: "; ".join(sorted(set(values)))
+    versions = unique(", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in record.runs)
+    yield ""
+    yield f"- Command: `{record.command}`"
+    yield f"- Data: {record.data}"
+    yield f"- Hardware: {unique(run['hardware'] for run in record.runs)}"
+    yield f"- Versions: {versions}"
+    yield f"- Commit: {unique(run['commit'] for run in record.runs)}; record: `utils/resnorm/results/{path.name}`\n"
+
+
+def page():
+    records = sorted(ledger.RESULTS.glob("*.json"))
+    there = {path.stem for path in records}
+    lines = [HEAD]
+    for path in records:
+        lines += section(path)
+    missing = {name: e for name, e in cifar.EXPERIMENTS.items() if name not in there}
+    if missing:
+        lines += ["## Not recorded yet\n", "These run with the same command, and wait for the machine that they need.\n", "| experiment | question | runs on |", "| --- | --- | --- |"]
+        lines += [f"| `{name}` | {e.question} | {e.scale} |" for name, e in missing.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main(arguments):
+    text = page()
+    if arguments == ["check"]:
+        if not PAGE.exists() or PAGE.read_text("utf-8") != text:
+            sys.exit("book/results.md is not what the records say: run make results")
+        return
+    temporary = PAGE.with_suffix(".md.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(PAGE)
+    print(f"{PAGE.relative_to(ROOT)}: {text.count('## ')} sections")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
