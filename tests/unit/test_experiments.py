@@ -85,6 +85,17 @@ def test_small_images_first_and_reduced_images():
     torch.testing.assert_close(cifar.reduced(flat, 16).train_images, torch.full((48, 3, 16, 16), 0.5))
 
 
+def test_an_image_and_its_mirror_image_have_the_same_average():
+    model = cifar.build(ARMS["six-minutes: SpeedNet"], SMALL, 0).eval()
+    images = SMALL.test_images
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), model(images.flip(3)))
+        torch.testing.assert_close(model(images), (model.logits(images) + model.logits(images.flip(3))) / 2)
+        assert not torch.allclose(model.logits(images), model.logits(images.flip(3)), atol=1e-3)
+        model.train()  # each image as it is
+        assert not torch.allclose(model(images), model(images.flip(3)), atol=1e-3)
+
+
 def test_the_face_off_is_fair():
     def counts(name):
         model = cifar.build(cifar.EXPERIMENTS["face-off"].arms[name], SMALL, 0).eval()

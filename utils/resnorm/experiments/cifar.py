@@ -372,7 +372,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                     epochs=10, batch_size=512, lr=0.75, momentum=0.85, nesterov=True, weight_decay=1.3e-3, decay_all=False,
                     label_smoothing=0.1, schedule="one cycle", padding=2, padding_mode="reflect", compile=True,
                 ),
-                {"widths": (64, 256, 256)},
+                {"widths": (64, 256, 256), "flip_average": True},
             ),
         },
         "a GPU, a minute a run",
@@ -388,7 +388,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                     label_smoothing=0.1, schedule="one cycle", padding=2, padding_mode="reflect", side=28,
                     sides=(20,) * 5 + (24,) * 2 + (28,) * 2,
                 ),
-                {"residual": residual},
+                {"residual": residual, "flip_average": True},
             )
             for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
         },

@@ -82,12 +82,21 @@ class SpeedNet(nn.Module):
         widths: channels of the blocks; (64, 256, 256) is airbench94's.
         num_classes, in_channels: of classifier and images.
         residual: see :class:`SpeedBlock`.
+        flip_average: in evaluation mode, give the mean of the logits of an image and of its mirror image.
 
     Source: Jordan (2024), section 3; here with ReLU in place of GELU and trained norm scales.
     """
 
-    def __init__(self, widths: Sequence[int] = (32, 128, 128), num_classes: int = 10, in_channels: int = 3, residual: bool = False):
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 128, 128),
+        num_classes: int = 10,
+        in_channels: int = 3,
+        residual: bool = False,
+        flip_average: bool = False,
+    ):
         super().__init__()
+        self.flip_average = flip_average
         self.whitening = Whitening(in_channels)
         channels = (self.whitening.out_channels, *widths)
         self.blocks = nn.Sequential(*(SpeedBlock(a, b, residual) for a, b in zip(channels, channels[1:])))
@@ -95,6 +104,12 @@ class SpeedNet(nn.Module):
         self.scale = 1 / 9  # of the logits, so that the first steps are not thrown about by them
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.flip_average and not self.training:
+            return (self.logits(x) + self.logits(x.flip(3))) / 2
+        return self.logits(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, num_classes), of the images as they are."""
         x = F.relu(self.whitening(x))  # (N, 3, 32, 32) -> (N, 24, 31, 31)
         x = self.blocks(x)  # -> (N, widths[-1], 3, 3)
         x = F.adaptive_max_pool2d(x, 1).flatten(1)
