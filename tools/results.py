@@ -23,13 +23,30 @@ HEAD = """\
 What takes longer than a page allows was run once, and recorded: command, data, seeds, hardware, versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over seeds; one seed has no spread. Published figures stand beside ours and are never ours.
 """
 
-TITLES = {"segmentation": "U-Net on electron-microscopy slices, with and without skips, and with border weights ([chapter 3.6](#ch-unet))."}
+#: Of what is not an experiment on CIFAR-10.
+QUESTIONS = {"segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, and what are border weights?"}
+#: Where a record is read.
+CHAPTERS = {
+    "segmentation": "3.6](#ch-unet)",
+    "degradation": "4.2](#ch-plain-residual)",
+    "resnet-on-cifar": "4.2](#ch-plain-residual)",
+    "lesion": "4.2](#ch-plain-residual)",
+    "batch-size": "4.3](#ch-batch-size)",
+    "face-off": "4.4](#ch-face-off)",
+    "six-minutes": "4.5](#ch-speed)",
+    "time-to-94": "4.5](#ch-speed)",
+    "noisy-batch-norm": "2.4](#ch-why-bn)",
+}
 #: Shown in a column of its own, or not at all.
 APART = ("training seconds", "parameters")
 
 
 def question(name):
-    return cifar.EXPERIMENTS[name].question if name in cifar.EXPERIMENTS else TITLES[name]
+    base = name.removesuffix("-short")
+    asked = cifar.EXPERIMENTS[base].question if base in cifar.EXPERIMENTS else QUESTIONS[base]
+    if name != base:
+        asked += cifar.EXPERIMENTS[name].question.replace("The same", " Here")
+    return f"{asked} [Chapter {CHAPTERS[base]}"
 
 
 def number(line):
@@ -77,7 +94,7 @@ def page():
     missing = {name: e for name, e in cifar.EXPERIMENTS.items() if name not in there}
     if missing:
         lines += ["## Not recorded yet\n", "These run with the same command, and wait for the machine that they need.\n", "| experiment | question | runs on |", "| --- | --- | --- |"]
-        lines += [f"| `{name}` | {e.question} | {e.scale} |" for name, e in missing.items()]
+        lines += [f"| `{name}` | {question(name)} | {e.scale} |" for name, e in missing.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
