@@ -55,9 +55,9 @@ def test_a_crash_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
 def test_going_on_keeps_runs_and_refuses_another_configuration(tmp_path):
     new(tmp_path / "r.json").add("a", 0, {}, 1.0)
     assert new(tmp_path / "r.json").has("a", 0)
-    with pytest.raises(ValueError, match="configuration .*0.1.*, this one has .*0.2"):
+    with pytest.raises(ValueError, match="configuration, .*: 0.1 there, 0.2 here"):
         new(tmp_path / "r.json", configuration={"lr": 0.2, "widths": (1, 2)})
-    with pytest.raises(ValueError, match="data 'none', this one has 'real'"):
+    with pytest.raises(ValueError, match="data: 'none' there, 'real' here"):
         new(tmp_path / "r.json", data="real")
 
 
@@ -67,7 +67,7 @@ def test_records_merge_seed_by_seed():
     b.add("a", 0, {"e": 1.0}, 1.0)
     b.add("a", 1, {"e": 2.0}, 1.0)
     assert ledger.merge([b, a]).values("a", "e") == [1.0, 2.0]
-    with pytest.raises(ValueError, match="another configuration"):
+    with pytest.raises(ValueError, match="not of the same experiment .*configuration: only one of them has widths"):
         ledger.merge([a, other])
     with pytest.raises(ValueError, match="no records"):
         ledger.merge([])

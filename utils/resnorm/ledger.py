@@ -212,13 +212,26 @@ def open_record(path: str | Path | None, name: str, command: str, data: str, con
     if path is None or not Path(path).exists():
         return wanted
     found = read(path)
+    if difference := _difference(found, wanted):
+        raise ValueError(f"{Path(path).name} holds other runs ({difference}): choose another file, or move that one away")
+    return found
+
+
+def _difference(found: Record, wanted: Record) -> str:
+    """Where two records that should be of the same runs first differ; empty if they do not."""
+
+    def first(a: Any, b: Any, where: str) -> str:
+        if isinstance(a, dict) and isinstance(b, dict):
+            if only := a.keys() ^ b.keys():
+                return f"{where}: only one of them has {', '.join(sorted(only))}"
+            key = next(key for key in a if a[key] != b[key])
+            return first(a[key], b[key], f"{where}, {key}")
+        return f"{where}: {a!r} there, {b!r} here"
+
     for key in ("name", "data", "configuration"):
         if getattr(found, key) != getattr(wanted, key):
-            raise ValueError(
-                f"{Path(path).name} holds runs with {key} {getattr(found, key)!r}, this one has {getattr(wanted, key)!r}: "
-                "choose another file, or move that one away"
-            )
-    return found
+            return first(getattr(found, key), getattr(wanted, key), key)
+    return ""
 
 
 def merge(records: Iterable[Record]) -> Record:
@@ -233,8 +246,8 @@ def merge(records: Iterable[Record]) -> Record:
     first = records[0]
     merged = Record(first.name, first.command, first.data, first.configuration)
     for record in records:
-        if (record.name, record.data, record.configuration) != (first.name, first.data, first.configuration):
-            raise ValueError(f"merge: {record.name} on {record.data} has another configuration than {first.name} on {first.data}")
+        if difference := _difference(record, first):
+            raise ValueError(f"merge: two records are not of the same experiment ({difference})")
         merged.runs += [run for run in record.runs if not merged.has(run["arm"], run["seed"])]
     merged.runs.sort(key=lambda run: (run["arm"], run["seed"]))
     return merged
