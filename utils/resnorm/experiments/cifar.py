@@ -389,7 +389,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                     label_smoothing=0.1, schedule="one cycle", padding=2, padding_mode="reflect", side=28,
                     sides=(20,) * 5 + (24,) * 2 + (28,) * 2,
                 ),
-                {"residual": residual, "flip_average": True},
+                {"residual": residual},
             )
             for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
         },
