@@ -146,3 +146,13 @@ def test_a_record_that_is_not_there_is_named():
 def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert main(["segmentation", "--data", str(tmp_path)]) == 2
     assert "expected image/N.png and label/N.png" in capsys.readouterr().err
+
+
+def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "RESULTS", tmp_path)
+    assert ledger.leaderboard("race") == [("race: not recorded yet", "", "", "")]
+    record = new(tmp_path / "race.json")
+    for seed, error in enumerate((3.0, 5.0)):
+        record.add("slow", seed, {"test error": error, "training seconds": 90.0}, 100.0)
+    record.add("fast", 0, {"test error": 2.0, "training seconds": 30.0}, 40.0)
+    assert ledger.leaderboard("race") == [("fast", "2.00", "1", "0.5"), ("slow", "4.00 ± 1.41", "2", "1.5")]

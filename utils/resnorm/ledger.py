@@ -149,6 +149,21 @@ def summary(record: Record, key: str) -> list[Line]:
     return sorted(lines, key=lambda line: line.mean)
 
 
+def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str, str]]:
+    """The rows of a table: arm, mean ± standard deviation of a result, seeds, minutes a run; smallest mean first.
+
+    Without such a record there is one row, and it says so.
+    """
+    if not (RESULTS / f"{name}.json").exists():
+        return [(f"{name}: not recorded yet", "", "", "")]
+    record = recorded(name)
+    minutes = {line.arm: line.mean / 60 for line in summary(record, "training seconds")}
+    return [
+        (line.arm, f"{line.mean:.2f}" + (f" ± {line.std:.2f}" if line.n > 1 else ""), str(line.n), f"{minutes[line.arm]:.1f}")
+        for line in summary(record, key)
+    ]
+
+
 def write(record: Record, path: str | Path) -> None:
     """Write a record, whole or not at all."""
     _write(Record(**{**vars(record), "path": Path(path)}))
