@@ -86,7 +86,7 @@ def test_small_images_first_and_reduced_images():
 
 
 def test_an_image_and_its_mirror_image_have_the_same_average():
-    model = cifar.build(ARMS["six-minutes: SpeedNet"], SMALL, 0).eval()
+    model = cifar.build(ARMS["time-to-94: SpeedNet"], SMALL, 0).eval()
     images = SMALL.test_images
     with torch.no_grad():
         torch.testing.assert_close(model(images), model(images.flip(3)))
