@@ -9,7 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import nbformat
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -27,6 +34,39 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+def chapters() -> list[Path]:
+    """The notebooks of the table of contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    files = [chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"]]
+    return [path for name in files if (path := (ROOT / name).with_suffix(".ipynb")).exists()]
+
+
+def execute_ahead(paths: list[Path], jobs: int) -> None:
+    """Execute the chapters that the cache lacks, several at a time: Sphinx would take them one by one.
+
+    A chapter that fails is left out of the cache. Sphinx meets it again and reports it.
+    """
+    cache = get_cache(BUILD / ".jupyter_cache")
+    todo = []
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        try:
+            cache.match_cache_notebook(notebook)
+        except KeyError:
+            todo.append((path, notebook))
+    todo.sort(key=lambda pair: -sum(cell.cell_type == "code" for cell in pair[1].cells))  # the longest first
+
+    def execute(pair):
+        path, notebook = pair
+        return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=600)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for path, notebook, result in pool.map(execute, todo):
+            if result.err is None:
+                bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def main() -> None:
     # jupyter-cache looks at the cells alone: a change in the package must empty it by hand.
     stamp, now = BUILD / "fingerprint", fingerprint()
@@ -39,8 +79,12 @@ def main() -> None:
     start = time.perf_counter()
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
-    environment = os.environ | {"RESNORM_FIGURES": "book", "RESNORM_SCALE": os.environ.get("RESNORM_SCALE", "page")}
-    if subprocess.run(command, env=environment, cwd=ROOT).returncode:
+    os.environ["RESNORM_FIGURES"] = "book"
+    os.environ.setdefault("RESNORM_SCALE", "page")
+    cores = os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: a chapter a core
+    execute_ahead(chapters(), jobs=min(cores, 4))
+    if subprocess.run(command, cwd=ROOT).returncode:
         # Sphinx would read only changed pages next time, and the warnings of the others would be lost.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
         sys.exit("\nThe book was not built: mend the warnings and errors above (each names its file), then run make book again.")

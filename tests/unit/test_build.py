@@ -1,0 +1,35 @@
+"""Chapters are executed several at a time before Sphinx asks for them, once."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import build_book  # noqa: E402
+
+
+def notebook(path, code):
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=metadata), path)
+    return path
+
+
+def test_every_notebook_of_the_contents_is_executed_ahead():
+    names = {path.relative_to(build_book.ROOT).as_posix() for path in build_book.chapters()}
+    assert names == {path.relative_to(build_book.ROOT).as_posix() for path in (build_book.ROOT / "notebooks").glob("[0-9]*/*.ipynb")}
+
+
+def test_the_cache_gets_what_succeeds_and_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_book, "BUILD", tmp_path)
+    good = notebook(tmp_path / "good.ipynb", "open('ran', 'a').write('x')\n6 * 7")
+    bad = notebook(tmp_path / "bad.ipynb", "1 / 0")
+    for _ in range(2):
+        build_book.execute_ahead([good, bad], jobs=2)
+    cache = build_book.get_cache(tmp_path / ".jupyter_cache")
+    _, merged = cache.merge_match_into_notebook(nbformat.read(good, as_version=4))
+    assert merged.cells[0].outputs[0].data["text/plain"] == "42"
+    assert (tmp_path / "ran").read_text() == "x"  # once, though asked twice
+    with pytest.raises(KeyError):
+        cache.match_cache_notebook(nbformat.read(bad, as_version=4))  # left for Sphinx, which says what is wrong
