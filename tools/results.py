@@ -17,7 +17,7 @@ from resnorm.experiments import cifar  # noqa: E402
 HEAD = """\
 % Written by tools/results.py from utils/resnorm/results/*.json. Edit neither: run make results.
 
-(results)=
+(recorded-runs)=
 # Recorded runs
 
 What takes longer than a page allows was run once, and recorded: command, data, seeds, hardware, versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over seeds; one seed has no spread. Published figures stand beside ours and are never ours.
