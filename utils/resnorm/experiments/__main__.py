@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,15 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    questions = "".join(f"\n  {name:<20}{e.question}\n{'':<22}({e.scale})" for name, e in cifar.EXPERIMENTS.items())
+    described = {"segmentation": "U-Net on electron-microscopy slices, with and without skips"}
+    described |= {name: f"{experiment.question} ({experiment.scale})" for name, experiment in cifar.EXPERIMENTS.items()}
+    fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
     parser = argparse.ArgumentParser(
         prog="python -m resnorm.experiments",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Run a named experiment and record it as JSON. A run that the record has is not run again,\n"
         "so that a command that was stopped can be given once more.",
-        epilog=f"experiments:\n  {'segmentation':<20}U-Net on electron-microscopy slices, with and without skips{questions}",
+        epilog=f"experiments:\n{experiments}",
     )
-    parser.add_argument("name", choices=["segmentation", *cifar.EXPERIMENTS], metavar="NAME", help="one of the experiments below")
+    parser.add_argument("name", choices=list(described), metavar="NAME", help="one of the experiments below")
     parser.add_argument("--data", metavar="DIR", help="CIFAR-10: the archive, or train/<class>/*.png; segmentation: image/N.png, label/N.png")
     parser.add_argument("--download", action="store_true", help="fetch CIFAR-10 into DIR if it is not there")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="default: 0 1 2 3 4")

@@ -320,9 +320,14 @@ def _face_off(training: Training) -> dict[str, Arm]:
     }
 
 
+DEEPER = "Do deeper plain networks fit the training images worse, and deeper residual networks better?"
+SMALL_BATCHES = "How does the error depend on the batch size, with batch norm and with group norm?"
+SAME_BUDGET = "Which architecture makes most of the same budget?"
+STEADY = "Does batch norm help by keeping distributions steady?"
+
 EXPERIMENTS: dict[str, Experiment] = {
     "degradation": Experiment(
-        "Do deeper plain networks fit the training images worse, and deeper residual networks better?",
+        DEEPER,
         _degradation(PUBLISHED),
         "a GPU, 20 minutes to an hour a run",
         {
@@ -333,7 +338,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
     ),
     "degradation-short": Experiment(
-        "The same in twelve epochs of images reduced to 8 x 8, not augmented.", _degradation(MANY_STEPS), "a CPU core, 5 to 15 minutes a run"
+        f"{DEEPER} Here in twelve epochs of images reduced to 8 x 8, not augmented.",
+        _degradation(MANY_STEPS),
+        "a CPU core, 5 to 15 minutes a run",
     ),
     "resnet-on-cifar": Experiment(
         "Does the published recipe give the published error?",
@@ -342,20 +349,20 @@ EXPERIMENTS: dict[str, Experiment] = {
         {"ResNet-20": "8.75 % (He et al. 2016a, table 6)", "ResNet-56": "6.97 % (He et al. 2016a, table 6)"},
     ),
     "batch-size": Experiment(
-        "How does the error depend on the batch size, with batch norm and with group norm?",
+        SMALL_BATCHES,
         _batch_size(QUARTER_HOUR, (32, 16, 8, 4, 2), "residual", depth=20),
         "a GPU, 10 minutes to 2 hours a run",
     ),
     "batch-size-short": Experiment(
-        "The same for a network of seven layers, in one epoch of images reduced to 16 x 16.",
+        f"{SMALL_BATCHES} Here for a network of seven layers, in one epoch of images reduced to 16 x 16.",
         _batch_size(replace(SHORT, epochs=1, lr=0.4), (32, 8, 2), "ConvNet", widths=(16, 32, 64), depth=2, residual=True),
         "a CPU core, 15 seconds to 2 minutes a run",
     ),
-    "face-off": Experiment(
-        "Which architecture makes most of the same budget?", _face_off(QUARTER_HOUR), "a GPU, 3 to 10 minutes a run"
-    ),
+    "face-off": Experiment(SAME_BUDGET, _face_off(QUARTER_HOUR), "a GPU, 3 to 10 minutes a run"),
     "face-off-short": Experiment(
-        "The same in three epochs of images reduced to 16 x 16.", _face_off(replace(SHORT, epochs=3)), "a CPU core, 3 to 8 minutes a run"
+        f"{SAME_BUDGET} Here in three epochs of images reduced to 16 x 16.",
+        _face_off(replace(SHORT, epochs=3)),
+        "a CPU core, 3 to 8 minutes a run",
     ),
     "time-to-94": Experiment(
         "How fast does a network reach 94 % on the test images?",
@@ -389,7 +396,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                     label_smoothing=0.1, schedule="one cycle", padding=2, padding_mode="reflect", side=28,
                     sides=(20,) * 5 + (24,) * 2 + (28,) * 2,
                 ),
-                {"residual": residual},
+                {"residual": residual, "flip_average": True},
             )
             for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
         },
@@ -404,12 +411,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a GPU, 5 to 15 minutes a run",
     ),
     "noisy-batch-norm": Experiment(
-        "Does batch norm help by keeping distributions steady?",
+        STEADY,
         _noisy(replace(QUARTER_HOUR, lr=0.05), widths=(64, 128, 256), depth=4),
         "a GPU, 5 minutes a run",
     ),
     "noisy-batch-norm-short": Experiment(
-        "The same for a network of seven layers, in two epochs of images reduced to 16 x 16.",
+        f"{STEADY} Here for a network of seven layers, in two epochs of images reduced to 16 x 16.",
         _noisy(replace(SHORT, epochs=2, lr=0.05), widths=(16, 32, 64), depth=2),
         "a CPU core, 20 seconds a run",
     ),
