@@ -32,10 +32,10 @@ test-notebooks: $(READY) ## every notebook under strict nbval: outputs are those
 	$(BIN)/pytest -q tests/notebooks
 
 test-book: book ## the built pages: links, alternative text, and a browser
-	$(BIN)/pytest -q tests/book
+	$(BIN)/pytest -q -n 2 tests/book
 
 test-colab: $(READY) ## a notebook alone, in an environment with Colab's versions
-	$(BIN)/pytest -q tests/colab
+	$(BIN)/pytest -q -n 2 tests/colab
 
 serve: book ## build, then serve the pages on http://localhost:8000
 	@$(BIN)/python -m http.server -d _build/html 8000
@@ -57,4 +57,4 @@ lock: $(READY) ## pin the newest versions that fit into requirements.txt
 
 clean: ## remove what was built; .venv goes with: make clean VENV=1
 	rm -rf _build build *.egg-info utils/*.egg-info .pytest_cache .hypothesis
-	$(if $(VENV),rm -rf .venv .venv-colab)
+	$(if $(VENV),rm -rf .venv .venv-colab*)

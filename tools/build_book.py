@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
+from notebooks import TIMEOUT, all_notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -32,13 +32,6 @@ def fingerprint() -> str:
                 digest.update(path.read_bytes())
     digest.update((ROOT / "requirements.txt").read_bytes())
     return digest.hexdigest()
-
-
-def chapters() -> list[Path]:
-    """The notebooks of the table of contents."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    files = [chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"]]
-    return [path for name in files if (path := (ROOT / name).with_suffix(".ipynb")).exists()]
 
 
 def execute_ahead(paths: list[Path], jobs: int) -> None:
@@ -58,7 +51,7 @@ def execute_ahead(paths: list[Path], jobs: int) -> None:
 
     def execute(pair):
         path, notebook = pair
-        return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=600)
+        return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=TIMEOUT)
 
     with ThreadPoolExecutor(jobs) as pool:
         for path, notebook, result in pool.map(execute, todo):
@@ -81,9 +74,8 @@ def main() -> None:
     command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
     os.environ["RESNORM_FIGURES"] = "book"
     os.environ.setdefault("RESNORM_SCALE", "page")
-    cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: a chapter a core
-    execute_ahead(chapters(), jobs=min(cores, 4))
+    execute_ahead(all_notebooks(), jobs=min(os.cpu_count() or 1, 4))
     if subprocess.run(command, cwd=ROOT).returncode:
         # Sphinx would read only changed pages next time, and the warnings of the others would be lost.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 #: The only metadata that a notebook keeps: nothing that changes with the machine.
 METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+#: Seconds after which a cell is taken to hang.
+TIMEOUT = 600
 CELL_METADATA = {"tags", "jupyter", "mystnb", "nbgrader", "cellView", "deletable", "editable"}
 
 
@@ -64,7 +66,7 @@ def execute(path: Path) -> None:
     start = time.perf_counter()
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=TIMEOUT,
         kernel_name="python3",
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},

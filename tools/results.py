@@ -25,32 +25,26 @@ What takes longer than a page allows was run once, and recorded: command, data, 
 
 #: Of what is not an experiment on CIFAR-10.
 QUESTIONS = {"segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, and what are border weights?"}
-#: Where a record is read.
+#: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
 CHAPTERS = {
-    "segmentation": "3.6](#ch-unet)",
-    "degradation": "4.2](#ch-plain-residual)",
-    "resnet-on-cifar": "4.2](#ch-plain-residual)",
-    "lesion": "4.2](#ch-plain-residual)",
-    "batch-size": "4.3](#ch-batch-size)",
-    "face-off": "4.4](#ch-face-off)",
-    "six-minutes": "4.5](#ch-speed)",
-    "time-to-94": "4.5](#ch-speed)",
-    "noisy-batch-norm": "2.4](#ch-why-bn)",
+    "segmentation": ("3.6", "ch-unet"),
+    "degradation": ("4.2", "ch-plain-residual"),
+    "resnet-on-cifar": ("4.2", "ch-plain-residual"),
+    "lesion": ("4.2", "ch-plain-residual"),
+    "batch-size": ("4.3", "ch-batch-size"),
+    "face-off": ("4.4", "ch-face-off"),
+    "six-minutes": ("4.5", "ch-speed"),
+    "time-to-94": ("4.5", "ch-speed"),
+    "noisy-batch-norm": ("2.4", "ch-why-bn"),
 }
 #: Shown in a column of its own, or not at all.
 APART = ("training seconds", "parameters")
 
 
 def question(name):
-    base = name.removesuffix("-short")
-    asked = cifar.EXPERIMENTS[base].question if base in cifar.EXPERIMENTS else QUESTIONS[base]
-    if name != base:
-        asked += cifar.EXPERIMENTS[name].question.replace("The same", " Here")
-    return f"{asked} [Chapter {CHAPTERS[base]}"
-
-
-def number(line):
-    return f"{line.mean:.2f}" + (f" ± {line.std:.2f}" if line.n > 1 else "") if line.mean >= 1 else f"{line.mean:.3f}" + (f" ± {line.std:.3f}" if line.n > 1 else "")
+    asked = cifar.EXPERIMENTS[name].question if name in cifar.EXPERIMENTS else QUESTIONS[name]
+    chapter, label = CHAPTERS[name.removesuffix("-short")]
+    return f"{asked} [Chapter {chapter}](#{label})"
 
 
 def table(record):
@@ -65,7 +59,7 @@ def table(record):
     for arm in order:
         runs = [run for run in record.runs if run["arm"] == arm]
         minutes = sum(run["results"].get("training seconds", run["seconds"]) for run in runs) / len(runs) / 60
-        row = [arm, str(len(runs)), *(number(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
+        row = [arm, str(len(runs)), *(str(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
         yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
 
 

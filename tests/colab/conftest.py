@@ -1,6 +1,7 @@
 """An environment with Colab's versions, in which the package is not installed.
 
-It is kept in ``.venv-colab`` and made again when its list of requirements changes. Colab's own
+It is kept in ``.venv-colab`` and made again when its list of requirements changes. Each process of a
+parallel run has one of its own, since every test installs the package afresh. Colab's own
 image is the last word (see .github/workflows/colab.yml); this is the nearest thing on any machine.
 """
 
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".venv-colab"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+VENV = ROOT / (".venv-colab" if WORKER == "gw0" else f".venv-colab-{WORKER}")
 PYTHON = VENV / "bin" / "python"
 #: What Colab had when this was written; only what the notebooks use.
 REQUIREMENTS = """\

@@ -9,7 +9,8 @@ import pytest
 
 #: Run by the environment's interpreter: executes the notebook in the working directory and reports.
 RUN = """
-import sys, nbformat
+import sys, nbformat, tempfile
+from traitlets.config import Config
 from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], as_version=4)
 probe = nbformat.v4.new_code_cell(
@@ -17,7 +18,8 @@ probe = nbformat.v4.new_code_cell(
     "print(json.dumps({'resnorm': resnorm.__file__, 'imported': torch.__version__, 'installed': importlib.metadata.version('torch')}))"
 )
 notebook.cells.append(probe)
-NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+files = {"transport": "ipc", "ip": tempfile.mkdtemp() + "/socket"}  # see conftest.py: no race for ports
+NotebookClient(notebook, timeout=600, kernel_name="python3", config=Config(KernelManager=files)).execute()
 print(probe.outputs[0]["text"])
 """
 

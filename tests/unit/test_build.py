@@ -16,11 +16,6 @@ def notebook(path, code):
     return path
 
 
-def test_every_notebook_of_the_contents_is_executed_ahead():
-    names = {path.relative_to(build_book.ROOT).as_posix() for path in build_book.chapters()}
-    assert names == {path.relative_to(build_book.ROOT).as_posix() for path in (build_book.ROOT / "notebooks").glob("[0-9]*/*.ipynb")}
-
-
 def test_the_cache_gets_what_succeeds_and_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(build_book, "BUILD", tmp_path)
     good = notebook(tmp_path / "good.ipynb", "open('ran', 'a').write('x')\n6 * 7")

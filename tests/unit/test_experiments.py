@@ -7,8 +7,8 @@ import torch
 from resnorm import data, ledger
 from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
+from resnorm.probes import multiply_adds
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = data.synthetic(train=48, test=20, size=32)
 ARMS = {f"{name}: {arm}": chosen for name, e in cifar.EXPERIMENTS.items() for arm, chosen in e.arms.items()}
@@ -98,10 +98,8 @@ def test_an_image_and_its_mirror_image_have_the_same_average():
 
 def test_the_face_off_is_fair():
     def counts(name):
-        model = cifar.build(cifar.EXPERIMENTS["face-off"].arms[name], SMALL, 0).eval()
-        with FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, 3, 32, 32))
-        return sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2
+        model = cifar.build(cifar.EXPERIMENTS["face-off"].arms[name], SMALL, 0)
+        return sum(p.numel() for p in model.parameters()), multiply_adds(model, torch.zeros(1, 3, 32, 32))
 
     parameters, madds = counts("ResNet-20")
     for name in ("WRN-10", "ResNeXt-29, 8 x 3d"):

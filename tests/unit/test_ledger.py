@@ -148,6 +148,12 @@ def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert "expected image/N.png and label/N.png" in capsys.readouterr().err
 
 
+def test_a_line_as_text_is_the_mean_and_for_several_seeds_the_spread():
+    assert str(ledger.Line("a", 3, 12.3456, 0.678)) == "12.35 ± 0.68"
+    assert str(ledger.Line("a", 2, 0.0421, 0.0012)) == "0.042 ± 0.001"
+    assert str(ledger.Line("a", 1, 5.0, float("nan"))) == "5.00"
+
+
 def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "RESULTS", tmp_path)
     assert ledger.leaderboard("race") == [("race: not recorded yet", "", "", "")]

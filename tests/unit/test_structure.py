@@ -300,24 +300,21 @@ def private(text):
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_no_file_names_a_machine_a_registry_or_a_secret(name):
-    found = private(TEXTS[name])
-    if name == "tests/unit/test_structure.py":  # the patterns and the examples below
-        found = [(kind, match) for kind, match in found if kind == "the host of a package registry"]
-    assert found == [], f"{name}: take it out; use relative paths, variables and environment settings"
+    assert private(TEXTS[name]) == [], f"{name}: take it out; use relative paths, variables and environment settings"
 
 
 @pytest.mark.parametrize(
     "text, kind",
     [
-        ('File "/home/anna/course/a.py"', "a path of one machine"),
-        ("cd /root/x", "a path of one machine"),
-        ("/tmp/ipykernel_123/1.py", "a path of one machine"),
-        (r"C:\\Users\\anna", "a path of one machine"),
+        ('File "/home' + '/anna/course/a.py"', "a path of one machine"),
+        ("cd /" + "root/x", "a path of one machine"),
+        ("/tmp" + "/ipykernel_123/1.py", "a path of one machine"),
+        ("C:" + r"\\Users\\anna", "a path of one machine"),
         ("--index-url https://" + HOSTS[0] + "/simple", "the host of a package registry"),
         ("image: us-docker." + HOSTS[5] + "/x", "the host of a package registry"),
         ("ghp_" + "a1" * 12, "a secret"),
-        ("token = 'abcdefghijklmnop'", "a secret"),
-        ("http://192.168.1.7:8000", "an address in a private network"),
+        ("token" + " = 'abcdefghijklmnop'", "a secret"),
+        ("http://192." + "168.1.7:8000", "an address in a private network"),
     ],
 )
 def test_private_things_are_found(text, kind):

@@ -128,12 +128,20 @@ class Record:
 
 @dataclass(frozen=True)
 class Line:
-    """One result of an arm over its seeds: number of seeds, mean, standard deviation (NaN for one seed)."""
+    """One result of an arm over its seeds: number of seeds, mean, standard deviation (NaN for one seed).
+
+    As text it is the mean, for several seeds with its spread: two decimals, three below 1.
+    """
 
     arm: str
     n: int
     mean: float
     std: float
+
+    def __str__(self) -> str:
+        digits = 2 if abs(self.mean) >= 1 else 3
+        spread = f" ± {self.std:.{digits}f}" if self.n > 1 else ""
+        return f"{self.mean:.{digits}f}{spread}"
 
 
 def summary(record: Record, key: str) -> list[Line]:
@@ -158,10 +166,7 @@ def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str,
         return [(f"{name}: not recorded yet", "", "", "")]
     record = recorded(name)
     minutes = {line.arm: line.mean / 60 for line in summary(record, "training seconds")}
-    return [
-        (line.arm, f"{line.mean:.2f}" + (f" ± {line.std:.2f}" if line.n > 1 else ""), str(line.n), f"{minutes[line.arm]:.1f}")
-        for line in summary(record, key)
-    ]
+    return [(line.arm, str(line), str(line.n), f"{minutes[line.arm]:.1f}") for line in summary(record, key)]
 
 
 def write(record: Record, path: str | Path) -> None:

@@ -4,7 +4,7 @@ Nothing here trains or draws, and every function leaves the module as it found i
 """
 
 from .memory import peak_bytes, saved_bytes
-from .outline import Part, outline
+from .outline import Part, multiply_adds, outline
 from .residual import (
     PathLengthProfile,
     gradient_by_path_length,
@@ -41,6 +41,7 @@ __all__ = [
     "lesion",
     "loss_surface",
     "mean_pairwise_cosine",
+    "multiply_adds",
     "outline",
     "path_jacobians",
     "peak_bytes",

@@ -32,6 +32,29 @@ class Part:
     multiply_adds: int
 
 
+def multiply_adds(model: nn.Module, x: Tensor) -> int:
+    """Multiply-adds of a forward pass in evaluation mode, for one example: of convolutions and linear layers.
+
+    Args:
+        model: any module; on the meta device nothing is computed, only shapes.
+        x: a batch, on the model's device.
+    """
+    return _count(model, x).get_total_flops() // (2 * x.shape[0])  # a multiply-add is two operations
+
+
+def _count(model: nn.Module, x: Tensor) -> FlopCounterMode:
+    """A counter that has seen the model run on ``x``; the model is left in the mode it was in."""
+    training = model.training
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), counter:
+            model(x)
+    finally:
+        model.train(training)
+    return counter
+
+
 def outline(model: nn.Module, x: Tensor, layers: Iterable[str | type]) -> list[Part]:
     """Run one batch through the model and describe the modules asked for, in the order in which they run.
 
@@ -52,14 +75,9 @@ def outline(model: nn.Module, x: Tensor, layers: Iterable[str | type]) -> list[P
         seen.append((names[module], tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
 
     handles = [module.register_forward_hook(note) for module in chosen.values()]
-    training = model.training
-    model.eval()
-    counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter:
-            model(x)
+        counter = _count(model, x)
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     flops = {name.split(".", 1)[-1]: sum(ops.values()) for name, ops in counter.get_flop_counts().items() if "." in name}
