@@ -25,11 +25,10 @@ BUILD = ROOT / "_build"
 def fingerprint() -> str:
     """A hash of all that a notebook's outputs depend on besides its own cells."""
     digest = hashlib.sha256(sys.version.encode())
-    for folder in ("utils/resnorm", "book/results"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.relative_to(ROOT).as_posix().encode())
-                digest.update(path.read_bytes())
+    for path in sorted((ROOT / "utils" / "resnorm").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
     digest.update((ROOT / "requirements.txt").read_bytes())
     return digest.hexdigest()
 

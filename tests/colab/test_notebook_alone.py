@@ -18,8 +18,9 @@ probe = nbformat.v4.new_code_cell(
     "print(json.dumps({'resnorm': resnorm.__file__, 'imported': torch.__version__, 'installed': importlib.metadata.version('torch')}))"
 )
 notebook.cells.append(probe)
-files = {"transport": "ipc", "ip": tempfile.mkdtemp() + "/socket"}  # see conftest.py: no race for ports
-NotebookClient(notebook, timeout=600, kernel_name="python3", config=Config(KernelManager=files)).execute()
+with tempfile.TemporaryDirectory() as folder:
+    files = {"transport": "ipc", "ip": folder + "/socket"}  # see the conftest.py of the root: no race for ports
+    NotebookClient(notebook, timeout=600, kernel_name="python3", config=Config(KernelManager=files)).execute()
 print(probe.outputs[0]["text"])
 """
 

@@ -1,18 +1,13 @@
 """Chapters are executed several at a time before Sphinx asks for them, once."""
 
-import sys
-from pathlib import Path
-
+import build_book
 import nbformat
+import notebooks as tool
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import build_book  # noqa: E402
 
 
 def notebook(path, code):
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=metadata), path)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=tool.METADATA), path)
     return path
 
 
