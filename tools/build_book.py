@@ -22,15 +22,25 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 
 
-def fingerprint() -> str:
-    """A hash of all that a notebook's outputs depend on besides its own cells."""
+def changed(stamp: str, *names: str) -> bool:
+    """Whether files differ from the last time that this was asked with this stamp, or Python does.
+
+    Args:
+        stamp: file below ``BUILD`` that remembers.
+        names: files, and folders with all that is in them, below the root.
+    """
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted((ROOT / "utils" / "resnorm").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(ROOT).as_posix().encode())
-            digest.update(path.read_bytes())
-    digest.update((ROOT / "requirements.txt").read_bytes())
-    return digest.hexdigest()
+    for name in names:
+        for path in sorted([ROOT / name, *(ROOT / name).rglob("*")]):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.relative_to(ROOT).as_posix().encode())
+                digest.update(path.read_bytes())
+    file, now = BUILD / stamp, digest.hexdigest()
+    if file.exists() and file.read_text() == now:
+        return False
+    BUILD.mkdir(exist_ok=True)
+    file.write_text(now)
+    return True
 
 
 def execute_ahead(paths: list[Path], jobs: int) -> None:
@@ -60,13 +70,14 @@ def execute_ahead(paths: list[Path], jobs: int) -> None:
 
 
 def main() -> None:
-    # jupyter-cache looks at the cells alone: a change in the package must empty it by hand.
-    stamp, now = BUILD / "fingerprint", fingerprint()
-    if not stamp.exists() or stamp.read_text() != now:
-        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
-        BUILD.mkdir(exist_ok=True)
-        stamp.write_text(now)
+    # jupyter-cache and Sphinx look at the notebooks alone: a change in the package must empty both by hand.
+    if changed("fingerprint", "utils/resnorm", "requirements.txt"):
+        for stale in (".jupyter_cache", ".doctrees"):
+            shutil.rmtree(BUILD / stale, ignore_errors=True)
         print("Executing every chapter: minutes the first time, seconds afterwards.", flush=True)
+    # Sphinx copies the style with a page that changed, and with none stops before that.
+    if changed("look", "book/static", "book/extensions"):
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
 
     start = time.perf_counter()
     jupyter_book = Path(sys.executable).with_name("jupyter-book")

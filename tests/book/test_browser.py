@@ -59,6 +59,11 @@ def test_the_page_fits_a_telephone(visit, server, page_name):
                 .filter(e => e.getBoundingClientRect().right > 376).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
         )
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 375, wide
+        begins_out_of_sight = page.evaluate(
+            """() => [...document.querySelectorAll('div.math:has(mjx-math)')].filter(box => box.offsetParent &&
+                box.querySelector('mjx-math').getBoundingClientRect().left < box.getBoundingClientRect().left - 1).map(box => box.id || box.innerText)"""
+        )
+        assert begins_out_of_sight == [], "a wide equation must begin at its beginning, and scroll to its end"
 
 
 def violations(page):

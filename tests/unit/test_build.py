@@ -23,3 +23,19 @@ def test_the_cache_gets_what_succeeds_and_is_used(tmp_path, monkeypatch):
     assert (tmp_path / "ran").read_text() == "x"  # once, though asked twice
     with pytest.raises(KeyError):
         cache.match_cache_notebook(nbformat.read(bad, as_version=4))  # left for Sphinx, which says what is wrong
+
+
+def test_a_change_below_a_folder_is_seen_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_book, "ROOT", tmp_path)
+    monkeypatch.setattr(build_book, "BUILD", tmp_path / "_build")
+    style = tmp_path / "book" / "static" / "css" / "a.css"
+    style.parent.mkdir(parents=True)
+    style.write_text("a {}")
+    (tmp_path / "pins.txt").write_text("x==1")
+    ask = lambda: build_book.changed("look", "book/static", "pins.txt")
+    assert [ask(), ask()] == [True, False]
+    for path in (style, tmp_path / "pins.txt"):
+        path.write_text("b {}")
+        assert [ask(), ask()] == [True, False]
+    style.rename(style.with_name("b.css"))
+    assert [ask(), ask()] == [True, False]
