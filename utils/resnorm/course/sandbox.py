@@ -28,7 +28,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 #: Read-only in the box, where they exist. Not ``/``: that would show the gradebook and other submissions.
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/fonts")
-WORK = "/tmp/work"
+HANDED_IN, WORK = "/handed-in", "/tmp/work"
 
 
 class NoSandbox(RuntimeError):
@@ -88,7 +88,7 @@ def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str
 
     Args:
         run: folder of the connection file and the sockets.
-        work: the submission's own files, writable, under ``WORK`` in the box.
+        work: the submission's own files; copied to ``WORK`` in the box.
         limits: of disk; the others are kept from outside.
         environment: all that the kernel sees of it.
     """
@@ -99,10 +99,11 @@ def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str
     argv += ["--size", str(limits.disk), "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc"]
     for path in dict.fromkeys(readable):
         argv += ["--ro-bind-try", path, path]
-    argv += ["--bind", str(run), str(run), "--bind", str(work), WORK, "--chdir", WORK, "--clearenv"]
+    argv += ["--bind", str(run), str(run), "--ro-bind", str(work), HANDED_IN, "--dir", WORK, "--chdir", WORK, "--clearenv"]
     for key, value in environment.items():
         argv += ["--setenv", key, value]
-    return [*argv, "--"]
+    # the files are copied inside, so that what is written counts towards the size of /tmp
+    return [*argv, "--", "/bin/sh", "-c", 'cp -r "$0/." . && exec "$@"', HANDED_IN]
 
 
 class Watchdog(threading.Thread):
@@ -203,11 +204,26 @@ async def execute(
     return trace
 
 
+class _Runner(NotebookClient):
+    """Kills the kernel when the outputs of all cells grow beyond a limit, while they come."""
+
+    def limit(self, size: int, kill) -> None:
+        self.left, self.kill = size, kill
+
+    def process_message(self, msg, cell, cell_index):
+        self.left -= len(str(msg["content"]))
+        if self.left < 0:
+            self.kill()
+            cell.outputs = []
+            return None
+        return super().process_message(msg, cell, cell_index)
+
+
 async def _run_cells(notebook, manager, client, limits, trace, watchdog, start) -> None:
-    runner = NotebookClient(notebook, km=manager, timeout=int(limits.cell_seconds), allow_errors=True, interrupt_on_timeout=False)
+    runner = _Runner(notebook, km=manager, timeout=int(limits.cell_seconds), allow_errors=True, interrupt_on_timeout=False)
+    runner.limit(limits.output, lambda: watchdog.root.send_signal(signal.SIGKILL))
     runner.kc = client
     runner.reset_execution_trackers()
-    size = 0
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -220,13 +236,12 @@ async def _run_cells(notebook, manager, client, limits, trace, watchdog, start) 
             trace.incidents.append(Incident(index, "time", f"stopped after {limits.cell_seconds:.0f} s"))
             return
         except DeadKernelError:
+            if runner.left < 0:
+                cell.outputs = []
+                trace.incidents.append(Incident(index, "output", f"stopped: more than {limits.output:,} bytes of output"))
+                return
             why = watchdog.verdict or Incident(index, "crash", "the kernel ended in this cell (os._exit, a crash, or a kill)")
             trace.incidents.append(Incident(index, why.kind, why.message))
-            return
-        size += sum(len(str(output)) for output in cell.get("outputs", ()))
-        if size > limits.output:
-            cell.outputs = []
-            trace.incidents.append(Incident(index, "output", f"more than {limits.output:,} bytes of output; those of this cell were dropped"))
             return
 
 
