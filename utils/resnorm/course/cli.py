@@ -1,0 +1,169 @@
+"""``resnorm-course``: one command a step, from a folder to the marks."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from . import collect as collecting
+from .folder import CLASS_LIST, CONFIGURATION, Course, CourseError
+from .sandbox import GiB, Limits, unavailable
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Release, collect, grade and export the assignments of the course.\n\n"
+    "The way through: init, release A1, (hand out release/A1), collect A1 EXPORT, grade A1, (mark the written answers: "
+    "nbgrader formgrader), feedback A1, export A1. Every command can be given again; what is done is not done twice.\n\n"
+    "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, the message says why.",
+)
+CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's folder.")]
+AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, such as A1.")]
+
+
+def _sources() -> Path:
+    """The assignments that come with a checkout of the course."""
+    return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    source: Annotated[Optional[Path], typer.Option("--from", help="Folder with an assignment a folder. Default: those of this checkout.")] = None,
+) -> None:
+    """Make a course's folder: configuration, an empty class list, the source notebooks."""
+    if folder.exists() and any(folder.iterdir()):
+        raise CourseError(f"{folder} is not empty; choose another folder (an existing course needs no init)")
+    source = source or _sources()
+    if not source.is_dir():
+        raise CourseError(f"no assignments in {source}: run this from a checkout of the course, or give --from DIR")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, folder / "source")
+    (folder / "students.csv").write_text(CLASS_LIST, encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8")
+    typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
+    typer.echo("Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has them), then: resnorm-course release A1")
+    if reason := unavailable():
+        typer.echo(f"Before grading: {reason}", err=True)
+
+
+@app.command()
+def release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+    """Write the students' notebook, without solutions and hidden tests."""
+    path = Course(course).release(assignment)
+    typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
+
+
+@app.command()
+def collect(
+    assignment: AssignmentArgument,
+    export: Annotated[Path, typer.Argument(help="The LMS's bulk download, a zip or a folder.")],
+    course: CourseOption = Path("."),
+    due: Annotated[Optional[datetime], typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the new file of a student who has one already.")] = False,
+) -> None:
+    """Sort what students handed in (Canvas, Moodle, Gradescope, or a folder a student) into folders."""
+    here = Course(course)
+    notebook = here.assignment(assignment).notebook.name
+    try:
+        due = due.replace(tzinfo=timezone.utc) if due else None
+        result = collecting.collect(export, assignment, notebook, here.students(), here.root / "submitted", due=due, replace=replace)
+    except ValueError as problem:
+        raise CourseError(str(problem)) from None
+    typer.echo(f"Collected {len(result.students)} of {len(here.students())} students.")
+    if result.late:
+        typer.echo(f"Late: {', '.join(result.late)}")
+    if result.again:
+        typer.echo(f"Once more, kept in duplicates (--replace takes the new one): {', '.join(sorted(set(result.again)))}")
+    for label, reason in result.left:
+        typer.echo(f"Not taken: {label}: {reason}", err=True)
+    if result.left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    assignment: AssignmentArgument,
+    students: Annotated[Optional[list[str]], typer.Argument(help="Only these students.")] = None,
+    course: CourseOption = Path("."),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Submissions at the same time; about 1 GB of memory each.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
+    cell_seconds: Annotated[float, typer.Option(min=1, help="Limit of a cell.")] = Limits.cell_seconds,
+    notebook_seconds: Annotated[float, typer.Option(min=1, help="Limit of a notebook.")] = Limits.notebook_seconds,
+    memory: Annotated[float, typer.Option(min=0.5, help="Limit of a submission, in GiB.")] = Limits.memory / GiB,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox: students' code runs with your rights, and can read and change your files, this gradebook included.")] = False,
+) -> None:
+    """Run each submission in a sandbox, mark it, and report what it did. Stop it at any moment; it goes on from there."""
+    from tqdm import tqdm
+
+    here = Course(course)
+    limits = Limits(memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds)
+    total = len(students) if students else len(here.submitted(assignment))
+    with tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
+        reports = here.grade(assignment, students or None, jobs=jobs, force=force, limits=limits, unsafe=unsafe, told=lambda report: bar.update())
+    attention = 0
+    for report in reports:
+        mark = f"{report.points:g}/{report.possible:g}" if report.status != "refused" else "no mark"
+        typer.echo(f"{report.student}: {mark}{'' if report.status == 'graded' else ', ' + report.status}")
+        for incident in report.incidents:
+            typer.echo(f"    {incident.kind}: {incident.message}")
+        attention += report.status != "graded" or any(i.kind != "forbidden" for i in report.incidents)
+    typer.echo(f"Graded {sum(r.status != 'refused' for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/")
+    if any(report.status != "graded" for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+    """Write a page a student, with the verdicts and your comments."""
+    pages = Course(course).feedback(assignment)
+    typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
+
+
+@app.command()
+def export(
+    assignment: AssignmentArgument,
+    system: Annotated[str, typer.Argument(help="canvas or moodle")],
+    course: CourseOption = Path("."),
+) -> None:
+    """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
+    here = Course(course)
+    path = here.export(assignment, system)
+    typer.echo(f"Wrote {path}.")
+    open_ones = [row for row in here.marks(assignment) if row["why"]]
+    for row in open_ones:
+        typer.echo(f"    {row['student'].id}: {row['why']}", err=True)
+    if open_ones:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(course: CourseOption = Path(".")) -> None:
+    """What is released, handed in, graded, and what waits for a person."""
+    here = Course(course)
+    size = len(here.students())
+    for name in here.assignments():
+        submitted = here.submitted(name)
+        reports = [report for student in submitted if (report := here.report(name, student))]
+        waiting = sum("waits" in row["why"] for row in here.marks(name)) if reports else 0
+        released = "released" if (here.root / "release" / name).is_dir() else "not released"
+        typer.echo(f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; {waiting} wait for a person")
+
+
+def main() -> None:
+    """Run the command; what the instructor has to mend is one line and exit code 2."""
+    try:
+        app()
+    except (CourseError, OSError) as problem:
+        typer.echo(f"resnorm-course: {problem}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

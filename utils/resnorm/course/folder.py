@@ -1,0 +1,334 @@
+"""A course on disk: what is released, handed in, graded, and exported. nbgrader keeps the gradebook."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+
+from . import collect as collecting
+from . import grading
+from .sandbox import Limits, NoSandbox, unavailable
+
+CONFIGURATION = """\
+# Written by resnorm-course init. nbgrader's own commands (nbgrader --help; nbgrader formgrader in Jupyter) work here, too.
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = "{course}"
+c.CourseDirectory.submitted_directory = "restored"  # what the sandbox has run; what was handed in stays in submitted
+c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError"}}
+c.ClearSolutions.text_stub = "*Your answer here.*"
+# Never execute outside of the sandbox: resnorm-course grade does it, and nbgrader reads what it found.
+c.Autograde.sanitize_preprocessors = ["nbgrader.preprocessors." + name for name in ("DeduplicateIds", "OverwriteCells", "CheckCellMetadata")]
+c.Autograde.autograde_preprocessors = ["nbgrader.preprocessors." + name for name in ("SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata")]
+"""
+CLASS_LIST = "id,name,email,lms_id\n"
+
+
+class CourseError(ValueError):
+    """Something that the instructor has to do first, or differently."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One assignment: its name, its notebook, and the files that are handed out with it."""
+
+    name: str
+    notebook: Path
+    files: tuple[Path, ...]
+
+
+class Course:
+    """The folder of a course.
+
+    ``source`` has the notebooks with solutions, ``release`` what students get, ``submitted`` what they
+    handed in, ``restored`` the same after the sandbox, ``reports`` what happened there, ``autograded`` and
+    ``feedback`` are nbgrader's, ``marks`` is for the LMS.
+
+    Raises:
+        CourseError: no course in this folder.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root.resolve()
+        if not (self.root / "nbgrader_config.py").is_file():
+            raise CourseError(f"{root} is no course (it has no nbgrader_config.py): run resnorm-course init {root}, or give --course DIR")
+
+    # --- what there is ---------------------------------------------------------------------------
+
+    def assignments(self) -> list[str]:
+        """Names, in order."""
+        return sorted(path.name for path in (self.root / "source").iterdir() if any(path.glob("*.ipynb")))
+
+    def assignment(self, name: str) -> Assignment:
+        """One by name.
+
+        Raises:
+            CourseError: no such assignment, or not exactly one notebook in it.
+        """
+        folder = self.root / "source" / name
+        notebooks = sorted(folder.glob("*.ipynb"))
+        if len(notebooks) != 1:
+            there = ", ".join(self.assignments()) or "none"
+            raise CourseError(f"no assignment {name!r}: there are {there}" if not folder.is_dir() else f"source/{name} must hold one notebook; it holds {len(notebooks)}")
+        return Assignment(name, notebooks[0], tuple(path for path in sorted(folder.iterdir()) if path.is_file() and path != notebooks[0]))
+
+    def students(self) -> list[collecting.Student]:
+        """The class list."""
+        path = self.root / "students.csv"
+        if not path.exists():
+            raise CourseError("there is no students.csv: make one with the columns id, name, email, lms_id")
+        try:
+            return collecting.read_class(path)
+        except ValueError as problem:
+            raise CourseError(str(problem)) from None
+
+    def submitted(self, assignment: str) -> dict[str, Path]:
+        """Student -> folder of what was handed in."""
+        return {path.parent.name: path for path in sorted((self.root / "submitted").glob(f"*/{assignment}")) if path.is_dir()}
+
+    def report(self, assignment: str, student: str) -> grading.Report | None:
+        """The report of the last grading, if there is one."""
+        path = self._report(assignment, student)
+        return grading.Report.read(path) if path.exists() else None
+
+    def _report(self, assignment: str, student: str) -> Path:
+        return self.root / "reports" / assignment / f"{student}.json"
+
+    # --- nbgrader --------------------------------------------------------------------------------
+
+    def _nbgrader(self):
+        from nbgrader.apps import NbGraderAPI
+        from traitlets.config import Config
+        from traitlets.config.loader import PyFileConfigLoader
+
+        config = Config(PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config())
+        config.CourseDirectory.root = str(self.root)
+        return NbGraderAPI(config=config)
+
+    def _call(self, what: str, result: dict) -> None:
+        if not result["success"]:
+            said = (result.get("error") or result.get("log") or "").strip().splitlines()
+            raise CourseError(f"nbgrader could not {what}: {said[-1] if said else 'it does not say why'}")
+
+    def release(self, name: str) -> Path:
+        """Write the student's notebook to ``release`` and enter the assignment into the gradebook."""
+        assignment = self.assignment(name)
+        self._call(f"release {name}", self._nbgrader().generate_assignment(name, force=True, create=True))
+        return self.root / "release" / name / assignment.notebook.name
+
+    # --- grading ---------------------------------------------------------------------------------
+
+    def grade(
+        self,
+        name: str,
+        students: Iterable[str] | None = None,
+        *,
+        jobs: int = 1,
+        force: bool = False,
+        limits: Limits = Limits(),
+        unsafe: bool = False,
+        told: Callable[[grading.Report], None] = lambda report: None,
+    ) -> list[grading.Report]:
+        """Grade what is handed in and not yet graded as it is; a report each, also for what cannot be graded.
+
+        Args:
+            name: of the assignment.
+            students: only these.
+            jobs: submissions at the same time.
+            force: grade again what has not changed.
+            limits: of one submission.
+            unsafe: without a sandbox.
+            told: called with each report as it comes.
+
+        Raises:
+            CourseError: nothing to grade, an unknown student, no sandbox, or a solution that fails itself.
+        """
+        if not unsafe and (reason := unavailable()):
+            raise CourseError(f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same.")
+        assignment, submitted = self.assignment(name), self.submitted(name)
+        chosen = sorted(submitted) if students is None else list(students)
+        if unknown := [student for student in chosen if student not in submitted]:
+            raise CourseError(f"{', '.join(unknown)}: nothing handed in for {name}")
+        if not chosen:
+            raise CourseError(f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first")
+        source = nbformat.read(assignment.notebook, as_version=4)
+        try:
+            told_by_solution = grading.reference(source, self.root / "reports" / ".reference", assignment.files, limits, unsafe=unsafe)
+        except (grading.NotGradable, NoSandbox) as problem:
+            raise CourseError(str(problem)) from None
+        base = grading.fingerprint(source, assignment.files)
+        todo, done = [], []
+        for student in chosen:
+            key = f"{base}-{_fingerprint(submitted[student])}"
+            report = self.report(name, student)
+            if report and report.key == key and not force:
+                done.append(report)
+            else:
+                todo.append((student, key))
+        for report in done:
+            told(report)
+        for report in self._run(assignment, submitted, todo, told_by_solution, jobs, limits, unsafe):
+            done.append(report)
+            told(report)
+        self._enter(name, done)
+        return sorted(done, key=lambda report: report.student)
+
+    def _run(self, assignment, submitted, todo, told, jobs, limits, unsafe) -> Iterator[grading.Report]:
+        tasks = [
+            (self.root, assignment, student, key, submitted[student], told, limits, unsafe)
+            for student, key in todo
+        ]  # fmt: skip
+        if not tasks:
+            return
+        with ProcessPoolExecutor(max_workers=min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+            futures = [pool.submit(_grade_one, *task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BrokenProcessPool:
+                raise CourseError("a grading process was killed (out of memory?). What was graded is kept; run the command again, with fewer --jobs") from None
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _enter(self, name: str, reports: list[grading.Report]) -> None:
+        """Into nbgrader's gradebook: one after the other, since SQLite has one writer."""
+        api = self._nbgrader()
+        with api.gradebook as gradebook:
+            for student in self.students():
+                first, _, last = student.name.rpartition(" ")
+                gradebook.update_or_create_student(student.id, first_name=first, last_name=last, email=student.email or None, lms_user_id=student.lms_id or None)
+        for report in reports:
+            if report.status == "refused":
+                continue
+            entered = self.root / "autograded" / report.student / name / ".key"
+            if entered.exists() and entered.read_text() == report.key:
+                continue
+            self._call(f"enter {report.student}'s {name}", api.autograde(name, report.student, force=True, create=True))
+            entered.write_text(report.key)
+        with api.gradebook as gradebook:
+            for report in reports:
+                if report.status != "refused":
+                    grades = gradebook.find_submission(name, report.student).notebooks[0].grades
+                    for verdict in report.verdicts:
+                        if verdict.bonus:
+                            next(grade for grade in grades if grade.name == verdict.name).extra_credit = verdict.points
+                    gradebook.db.commit()
+                    # two ways to the same number: a difference is a fault of ours
+                    entered = sum(grade.auto_score or 0.0 for grade in grades)
+                    if abs(entered - report.points) > 1e-6:
+                        raise CourseError(f"{report.student}: the gradebook has {entered:g} points, the report {report.points:g}; please report this")
+
+    def feedback(self, name: str) -> list[Path]:
+        """Write what students get back: a page for each graded submission."""
+        graded = sorted(path.parent.name for path in (self.root / "autograded").glob(f"*/{name}"))
+        if not graded:
+            raise CourseError(f"{name} is not graded yet: run resnorm-course grade {name} first")
+        api = self._nbgrader()
+        for student in graded:
+            self._call(f"write the feedback of {student}", api.generate_feedback(name, student, force=True))
+        return [page for student in graded for page in sorted((self.root / "feedback" / student / name).glob("*.html"))]
+
+    # --- marks -----------------------------------------------------------------------------------
+
+    def marks(self, name: str) -> list[dict]:
+        """A row for every student of the class: mark, what it is of, and what stands in the way of one."""
+        rows = []
+        with self._nbgrader().gradebook as gradebook:
+            possible = gradebook.find_assignment(name).max_score if name in {a.name for a in gradebook.assignments} else None
+            entered = {s.student.id: s for s in gradebook.assignment_submissions(name)} if possible is not None else {}
+            for student in self.students():
+                report = self.report(name, student.id)
+                row = {"student": student, "possible": possible, "mark": None, "late": 0.0, "why": ""}
+                if student.id not in self.submitted(name):
+                    row["why"] = "nothing handed in"
+                elif report is None:
+                    row["why"] = "not graded yet"
+                elif report.status == "refused":
+                    row["why"] = report.incidents[0].message
+                elif student.id in entered:
+                    submission = entered[student.id]
+                    row["mark"] = submission.score
+                    waiting = [grade.name for notebook in submission.notebooks for grade in notebook.grades if grade.needs_manual_grade]
+                    row["why"] = f"waits for a person: {', '.join(waiting)}" if waiting else ("unfinished run, see the report" if report.status == "unfinished" else "")
+                rows.append(row)
+        return rows
+
+    def export(self, name: str, system: str) -> Path:
+        """The marks as a CSV that Canvas or Moodle imports; who has none keeps an empty field, never a 0."""
+        rows = self.marks(name)
+        columns: list[str]
+        if system == "canvas":
+            columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", name]
+            lines = [["    Points Possible", "", "", "", "", _mark(rows[0]["possible"] if rows else None)]]
+            lines += [[r["student"].name, r["student"].lms_id, r["student"].id, r["student"].email, "", _mark(r["mark"])] for r in rows]
+        elif system == "moodle":
+            columns = ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade", "Feedback comments"]
+            lines = [[r["student"].lms_id or r["student"].id, r["student"].name, r["student"].email, _mark(r["mark"]), _mark(r["possible"]), r["why"]] for r in rows]
+        else:
+            raise CourseError(f"{system!r} is no system that is known here: canvas or moodle")
+        path = self.root / "marks" / f"{name}-{system}.csv"
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *([_harmless(value) for value in line] for line in lines)])
+        os.replace(temporary, path)
+        return path
+
+
+def _mark(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _harmless(value: str) -> str:
+    """A spreadsheet takes a field that begins like a formula for one."""
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t") else value
+
+
+def _fingerprint(folder: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folder: Path, told: dict, limits: Limits, unsafe: bool) -> grading.Report:
+    """One submission, in a process of its own: sandbox, verdicts, files; the report is written last."""
+    destination = root / "restored" / student / assignment.name
+    try:
+        source = nbformat.read(assignment.notebook, as_version=4)
+        path = folder / assignment.notebook.name
+        if not path.is_file():
+            raise grading.NotGradable(f"there is no {assignment.notebook.name} among {', '.join(sorted(p.name for p in folder.iterdir())) or 'nothing'}")
+        submitted = grading.read_submission(path)
+        theirs = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.is_symlink() and p != path and p.name != "timestamp.txt"]
+        ours = {p.name for p in assignment.files}
+        notebook, report = grading.grade(
+            submitted, source, told,
+            student=student, assignment=assignment.name, limits=limits, unsafe=unsafe,
+            files=[*assignment.files, *(p for p in theirs if p.name not in ours)],
+        )  # fmt: skip
+        part = destination.with_name(destination.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        nbformat.write(notebook, part / assignment.notebook.name)
+        if (folder / "timestamp.txt").exists():
+            shutil.copy(folder / "timestamp.txt", part)
+        shutil.rmtree(destination, ignore_errors=True)
+        os.replace(part, destination)
+    except grading.NotGradable as problem:
+        report = grading.Report(student, assignment.name, "refused", key, incidents=[grading.Incident(-1, "refused", str(problem))])
+    report.key = key
+    report.write(root / "reports" / assignment.name / f"{student}.json")
+    return report
