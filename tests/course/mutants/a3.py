@@ -162,13 +162,12 @@ RIGHT = {
         "by hand": INITIALIZE + "    blocks = 0\n    with torch.no_grad():\n        for m in model.modules():\n            if isinstance(m, nn.Conv2d):\n                m.weight.normal_(0, (2 / (m.out_channels * m.kernel_size[0] * m.kernel_size[1])) ** 0.5)\n"
         "            if isinstance(m, nn.BatchNorm2d):\n                m.weight.fill_(1), m.bias.fill_(0)\n        for m in model.modules():\n            if isinstance(m, BasicBlock):\n                m.bn2.weight.zero_(); blocks += 1\n"
         "            if isinstance(m, Bottleneck):\n                m.bn3.weight.zero_(); blocks += 1\n    return blocks",
-        "apply": INITIALIZE + "    def first(m):\n        if isinstance(m, nn.Conv2d):\n            nn.init.kaiming_normal_(m.weight, mode='fan_out')\n            m.weight.data.mul_(2 ** 0.5 / nn.init.calculate_gain('relu'))\n        elif isinstance(m, nn.BatchNorm2d):\n            m.reset_parameters()\n"
-        "    model.apply(lambda m: nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu') if isinstance(m, nn.Conv2d) else m.reset_parameters() if isinstance(m, nn.BatchNorm2d) else None)\n"
+        "apply": INITIALIZE + "    model.apply(lambda m: nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu') if isinstance(m, nn.Conv2d) else m.reset_parameters() if isinstance(m, nn.BatchNorm2d) else None)\n"
         "    blocks = [m for m in model.modules() if isinstance(m, (BasicBlock, Bottleneck))]\n    for b in blocks:\n        nn.init.constant_((b.bn3 if hasattr(b, 'bn3') else b.bn2).weight, 0)\n    return len(blocks)",
         "constants": INITIALIZE + "    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]\n    for m in norms:\n        nn.init.constant_(m.weight, 1.0), nn.init.constant_(m.bias, 0.0)\n"
         "    for m in model.modules():\n        if isinstance(m, nn.Conv2d):\n            nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')\n    blocks = [m for m in model.modules() if type(m).__name__ in ('BasicBlock', 'Bottleneck')]\n"
         "    for b in blocks:\n        last = getattr(b, 'bn3', None) or b.bn2\n        last.weight.data.zero_()\n    return len(blocks)",
-        "truncated ends": INITIALIZE + "    n = 0\n    for m in model.modules():\n        if isinstance(m, nn.Conv2d):\n            fan = m.weight.shape[0] * m.weight[0, 0].numel()\n            m.weight.data = torch.randn_like(m.weight) * (2 / fan) ** 0.5\n"
+        "data replaced": INITIALIZE + "    n = 0\n    for m in model.modules():\n        if isinstance(m, nn.Conv2d):\n            fan = m.weight.shape[0] * m.weight[0, 0].numel()\n            m.weight.data = torch.randn_like(m.weight) * (2 / fan) ** 0.5\n"
         "        elif isinstance(m, nn.BatchNorm2d):\n            m.weight.data, m.bias.data = torch.ones_like(m.weight), torch.zeros_like(m.bias)\n    for m in model.modules():\n        if isinstance(m, (BasicBlock, Bottleneck)):\n"
         "            norm = m.bn2 if isinstance(m, BasicBlock) else m.bn3\n            norm.weight.data = torch.zeros_like(norm.weight)\n            n += 1\n    return n",
     },
