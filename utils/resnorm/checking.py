@@ -137,7 +137,7 @@ def _plain(value, name: str) -> torch.Tensor:
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return torch.from_numpy(value.copy())
     if isinstance(value, numbers.Real) and type(value) in (int, float, bool, np.float32, np.float64, np.int64):
-        return torch.tensor(float(value), dtype=torch.float64)
+        return torch.tensor(float(value), dtype=torch.float64, device="cpu")
     given = "None: does the function return its result?" if value is None else type(value).__name__
     raise AssertionError(f"{name} must be a tensor, an array or a number, but is {given}")
 
