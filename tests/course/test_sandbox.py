@@ -78,7 +78,8 @@ def test_what_takes_too_much_is_stopped_and_named(code, changes, kind):
     start = time.monotonic()
     notebook, trace = go(code, "print('after')", **changes)
     assert kind in kinds(trace), (trace, said(notebook)[-500:])
-    assert "after" not in said(notebook)
+    # the system refuses further processes, and the rest goes on; everything else ends the notebook
+    assert kind == "processes" or "after" not in said(notebook)
     assert time.monotonic() - start < 60
     # the machine answers, and nothing of it is left
     assert subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, timeout=20).returncode == 0
@@ -92,8 +93,9 @@ def test_memory_shared_by_forked_processes_counts_once():
     assert "fine" in said(notebook) and trace.incidents == []
 
 
-def test_the_disk_is_small_and_goes_away():
-    code = "written = 0\ntry:\n    with open('/tmp/work/big', 'wb') as f:\n        for _ in range(400):\n            f.write(b'0' * 2**20); f.flush(); written += 1\n"
+@pytest.mark.parametrize("place", ["/tmp/work/big", "/tmp/big", "/dev/shm/big"])
+def test_the_disk_is_small_and_goes_away(place):
+    code = f"written = 0\ntry:\n    with open({place!r}, 'wb') as f:\n        for _ in range(400):\n            f.write(b'0' * 2**20); f.flush(); written += 1\n"
     code += "except OSError as e: print(written, e.strerror)"
     notebook, trace = go(code, "print('after')")
     assert "No space left" in said(notebook) and "after" in said(notebook)
@@ -135,16 +137,16 @@ def test_nothing_outside_is_seen_or_changed(tmp_path):
     before = snapshot(tmp_path) | snapshot(package)
     code = f"""
 import os, pathlib
-for path in ({str(tmp_path / "gradebook.db")!r}, {str(root / "README.md")!r}, {str(Path.home())!r}, "/root/.ssh", "/home"):
+for path in ({str(tmp_path / "gradebook.db")!r}, {str(root / "README.md")!r}, "/root/.ssh", "/root/.bashrc", "/var", "/srv"):
     print("seen" if os.path.exists(path) else "not there")
 """
     attempts = "\n".join(
         f"try:\n    open({path!r}, 'w').write('x'); print('WROTE')\nexcept OSError as e: print(e.strerror)"
-        for path in ("/usr/evil", str(package / "checking.py"), str(Path(sys.prefix) / "evil"), str(tmp_path / "evil"), "/etc/evil")
+        for path in ("/usr/evil", str(package / "checking.py"), str(Path(sys.prefix) / "evil"), str(tmp_path / "evil"), "/etc/evil", "/evil", "/dev/evil")
     )
     notebook, trace = go(code, attempts, "import os\nos.remove(%r)" % str(package / "checking.py"), "print('on')")
     lines = said(notebook).splitlines()
-    assert lines[:5] == ["not there"] * 3 + lines[3:5] and "seen" not in lines[:4]
+    assert lines[:6] == ["not there"] * 6
     assert "WROTE" not in lines and "on" in lines
     assert {path: value for path, value in (snapshot(tmp_path) | snapshot(package)).items() if "__pycache__" not in path.parts} == {
         path: value for path, value in before.items() if "__pycache__" not in path.parts

@@ -50,6 +50,8 @@ def install(journal: str, quiet: tuple[str, ...]) -> None:
                 elif outside(path) and not os.path.realpath(os.fsdecode(path)).startswith(SYSTEM):
                     tell(f"reading {path}")
             elif event in EVENTS:
+                if "ldconfig" in _shown(arguments[0]):
+                    return  # how Python finds libraries
                 if event == "socket.connect" and isinstance(arguments[1], (str, bytes)):
                     return  # the kernel's own sockets
                 tell(EVENTS[event].format(*map(_shown, arguments)))

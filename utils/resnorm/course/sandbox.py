@@ -114,9 +114,11 @@ def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str
     readable = [*SYSTEM, os.path.realpath(sys.base_prefix), sys.base_prefix, sys.prefix, package]
     box = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "box"]
     box += ["--size", str(limits.disk), "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc"]
+    box += ["--size", str(16 * MiB), "--tmpfs", "/dev/shm"]
     for path in dict.fromkeys(readable):
         box += ["--ro-bind-try", path, path]
     box += ["--bind", str(run), str(run), "--ro-bind", str(work), HANDED_IN, "--dir", WORK, "--chdir", WORK, "--clearenv"]
+    box += ["--remount-ro", "/dev", "--remount-ro", "/"]  # or what is written there would have no size
     for key, value in environment.items():
         box += ["--setenv", key, value]
     # the files are copied inside, so that what is written counts towards the size of /tmp
@@ -294,7 +296,7 @@ async def execute(
         for file in files:
             shutil.copy(file, work)
         seen = {"HOME": WORK if not reason else str(work), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
-        seen |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYDEVD_DISABLE_FILE_VALIDATION": "1"} | dict(environment or {})
+        seen |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1"} | dict(environment or {})
         journal = run / "journal"
         kernel = [sys.executable, "-P", "-m", _boxed_kernel.__name__, str(journal), "-f", "{connection_file}"]
         kernel += ["--HistoryManager.hist_file=:memory:"]
