@@ -211,7 +211,7 @@ def test_what_is_missing_is_said_in_one_line(tmp_path, course):
     for arguments, wanted in (
         (["grade", "A1", "-c", tmp_path], "is no course"),
         (["release", "A9", "-c", course], "no assignment 'A9': there are A1"),
-        (["collect", "A1", tmp_path / "nothing.zip", "-c", course], "neither a folder nor a zip"),
+        (["collect", "A1", tmp_path / "nothing.zip", "-c", course], "there is no"),
         (["init", course], "is not empty"),
         (["export", "A1", "blackboard", "-c", course], "canvas or moodle"),
     ):

@@ -71,6 +71,8 @@ def collect(
     """Sort what students handed in (Canvas, Moodle, Gradescope, or a folder a student) into folders."""
     here = Course(course)
     notebook = here.assignment(assignment).notebook.name
+    if not export.exists():
+        raise CourseError(f"there is no {export}; give the zip or the folder that the LMS lets you download")
     try:
         due = due.replace(tzinfo=timezone.utc) if due else None
         result = collecting.collect(export, assignment, notebook, here.students(), here.root / "submitted", due=due, replace=replace)

@@ -69,10 +69,10 @@ def read_class(path: Path) -> list[Student]:
         ValueError: no column ``id``, a name that cannot be a folder's, or two rows of one person.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-        columns = rows[0].keys() if rows else []
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), reader.fieldnames or []
     if "id" not in columns:
-        raise ValueError(f"{path.name} needs a column id (and may have name, email, lms_id); it has {', '.join(columns) or 'no rows'}")
+        raise ValueError(f"{path.name} needs a column id (and may have name, email, lms_id); it has {', '.join(columns) or 'none'}")
     students = [Student(**{key: (row.get(key) or "").strip() for key in ("id", "name", "email", "lms_id")}) for row in rows]
     for student in students:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]*", student.id):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -86,9 +88,12 @@ class Course:
         if not path.exists():
             raise CourseError("there is no students.csv: make one with the columns id, name, email, lms_id")
         try:
-            return collecting.read_class(path)
+            students = collecting.read_class(path)
         except ValueError as problem:
             raise CourseError(str(problem)) from None
+        if not students:
+            raise CourseError("students.csv lists nobody yet: one row a student, with id, name, email, lms_id")
+        return students
 
     def submitted(self, assignment: str) -> dict[str, Path]:
         """Student -> folder of what was handed in."""
@@ -109,14 +114,19 @@ class Course:
         from traitlets.config import Config
         from traitlets.config.loader import PyFileConfigLoader
 
+        # nbgrader calls alembic by name; where it was called by its path, the environment's folder is not searched
+        binaries = str(Path(sys.executable).parent)
+        if binaries not in os.environ.get("PATH", "").split(os.pathsep):
+            os.environ["PATH"] = os.pathsep.join([binaries, os.environ.get("PATH", "")])
         config = Config(PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config())
         config.CourseDirectory.root = str(self.root)
         return NbGraderAPI(config=config)
 
     def _call(self, what: str, result: dict) -> None:
         if not result["success"]:
-            said = (result.get("error") or result.get("log") or "").strip().splitlines()
-            raise CourseError(f"nbgrader could not {what}: {said[-1] if said else 'it does not say why'}")
+            said = f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()
+            reasons = [line.strip() for line in said if re.match(r"\s*[\w.]*(Error|Exception)\b", line) and "traceback" not in line]
+            raise CourseError(f"nbgrader could not {what}: {reasons[-1] if reasons else 'it does not say why'}")
 
     def release(self, name: str) -> Path:
         """Write the student's notebook to ``release`` and enter the assignment into the gradebook."""
