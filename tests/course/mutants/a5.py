@@ -133,7 +133,7 @@ RIGHT = {
         "loop": BRANCHES + "    return tuple(torch.cat([b[k] for b in branches], 0 if k < 2 else 1) for k in range(3))",
         "stacked": BRANCHES + "    a = torch.stack([b[0] for b in branches]).flatten(0, 1)\n    m = torch.stack([b[1] for b in branches]).flatten(0, 1)\n    c = torch.stack([b[2] for b in branches], 1).flatten(1, 2)\n    return a, m, c",
         "vstack": BRANCHES + "    a, b, c = map(list, zip(*branches))\n    return torch.vstack(a), torch.vstack(b), torch.hstack(c)",
-        "appended": BRANCHES + "    first, second, third = [], [], []\n    for f, s, t in branches:\n        first.append(f); second.append(s); third.append(t)\n    return torch.cat(first), torch.cat(second), torch.cat(third, dim=1)",
+        "in another order": BRANCHES + "    a, b, c = zip(*branches[::-1])\n    return torch.cat(a), torch.cat(b), torch.cat(c, dim=1)",
     },
     "dense": {
         "list of features": DENSE.format(init=DENSE_INIT, forward="features = [x]\n        for layer in self.layers:\n            features.append(layer(torch.cat(features, 1)))\n        return torch.cat(features, 1)"),

@@ -122,6 +122,27 @@ def grade(
 
 
 @app.command()
+def hide(
+    assignment: AssignmentArgument,
+    data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz, whose order of test images students predict in.")],
+    seed: Annotated[int, typer.Option(help="Your own number; keep it to yourself.")],
+    count: Annotated[int, typer.Option(help="How many of the test images count.")] = 5000,
+    course: CourseOption = Path("."),
+) -> None:
+    """Choose the part of the test images that predictions are graded on (A6)."""
+    from .. import data as datasets
+
+    try:
+        images = datasets.cifar10(data)
+    except (FileNotFoundError, ValueError) as problem:
+        raise CourseError(str(problem)) from None
+    if images.source != "CIFAR-10":
+        raise CourseError(f"{data} holds {images.source}: students predict in the order of the official archive, so put cifar-10-python.tar.gz there")
+    path = Course(course).hide(assignment, images.test_labels.numpy(), count, seed)
+    typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
+
+
+@app.command()
 def feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write a page a student, with the verdicts and your comments."""
     pages = Course(course).feedback(assignment)

@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
+import numpy as np
 
 from . import collect as collecting
 from . import grading
@@ -107,6 +108,41 @@ class Course:
     def _report(self, assignment: str, student: str) -> Path:
         return self.root / "reports" / assignment / f"{student}.json"
 
+    def labels(self, name: str) -> np.ndarray | None:
+        """The hidden labels of an assignment that is graded by predictions, or None for any other.
+
+        Raises:
+            CourseError: it needs them, and they were not made.
+        """
+        source = nbformat.read(self.assignment(name).notebook, as_version=4)
+        if not any(cell.metadata.get("resnorm", {}).get("levels") for cell in source.cells):
+            return None
+        path = self.root / "hidden" / name / "labels.npy"
+        if not path.exists():
+            raise CourseError(f"{name} is graded by predictions, and has no hidden part yet: run resnorm-course hide {name} --data DIR")
+        return np.load(path, allow_pickle=False)
+
+    def hide(self, name: str, labels: np.ndarray, count: int, seed: int) -> Path:
+        """Choose the hidden part: ``count`` of the images, the same number of each class; all other labels become -1.
+
+        Raises:
+            CourseError: there is one already (another would change marks), or too few images.
+        """
+        path = self.root / "hidden" / self.assignment(name).name / "labels.npy"
+        if path.exists():
+            raise CourseError(f"{name} has a hidden part already ({path.relative_to(self.root)}); another one would change marks: delete it yourself if you mean it")
+        classes, generator = np.unique(labels), np.random.default_rng(seed)
+        each = count // len(classes)
+        if each == 0 or min(int((labels == c).sum()) for c in classes) < each:
+            raise CourseError(f"{count} images cannot be hidden: {each} of each of {len(classes)} classes are wanted")
+        hidden = np.full(len(labels), -1, dtype=np.int64)
+        for c in classes:
+            chosen = generator.choice(np.flatnonzero(labels == c), each, replace=False)
+            hidden[chosen] = c
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, hidden)
+        return path
+
     # --- nbgrader --------------------------------------------------------------------------------
 
     def _nbgrader(self):
@@ -174,6 +210,7 @@ class Course:
             told_by_solution = grading.reference(source, self.root / "reports" / ".reference", assignment.files, limits, unsafe=unsafe)
         except (grading.NotGradable, NoSandbox) as problem:
             raise CourseError(str(problem)) from None
+        labels = self.labels(name)
         base = grading.fingerprint(source, assignment.files)
         todo, done = [], []
         for student in chosen:
@@ -185,17 +222,14 @@ class Course:
                 todo.append((student, key))
         for report in done:
             told(report)
-        for report in self._run(assignment, submitted, todo, told_by_solution, jobs, limits, unsafe):
+        for report in self._run(assignment, submitted, todo, told_by_solution, labels, jobs, limits, unsafe):
             done.append(report)
             told(report)
         self._enter(name, done)
         return sorted(done, key=lambda report: report.student)
 
-    def _run(self, assignment, submitted, todo, told, jobs, limits, unsafe) -> Iterator[grading.Report]:
-        tasks = [
-            (self.root, assignment, student, key, submitted[student], told, limits, unsafe)
-            for student, key in todo
-        ]  # fmt: skip
+    def _run(self, assignment, submitted, todo, told, labels, jobs, limits, unsafe) -> Iterator[grading.Report]:
+        tasks = [(self.root, assignment, student, key, submitted[student], told, labels, limits, unsafe) for student, key in todo]
         if not tasks:
             return
         with ProcessPoolExecutor(max_workers=min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
@@ -313,7 +347,7 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folder: Path, told: dict, limits: Limits, unsafe: bool) -> grading.Report:
+def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folder: Path, told: dict, labels: np.ndarray | None, limits: Limits, unsafe: bool) -> grading.Report:
     """One submission, in a process of its own: sandbox, verdicts, files; the report is written last."""
     destination = root / "restored" / student / assignment.name
     try:
@@ -326,7 +360,7 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
         ours = {p.name for p in assignment.files}
         notebook, report = grading.grade(
             submitted, source, told,
-            student=student, assignment=assignment.name, limits=limits, unsafe=unsafe,
+            student=student, assignment=assignment.name, limits=limits, labels=labels, unsafe=unsafe,
             files=[*assignment.files, *(p for p in theirs if p.name not in ours)],
         )  # fmt: skip
         part = destination.with_name(destination.name + ".part")

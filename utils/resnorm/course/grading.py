@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import nbformat
+import numpy as np
 from nbformat import NotebookNode
 
 from .. import checking
@@ -145,8 +146,31 @@ class Verdict:
     bonus: bool = False
 
 
-def verdict(cell: NotebookNode, reference: list[Mapping]) -> Verdict:
-    """Compare what a cell told with what the solution told."""
+def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[float, float]]) -> Verdict:
+    """Points for predictions: ``levels`` are (percent, points), rising; labels of -1 are not in the hidden part."""
+    bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
+    name, possible = meta(cell)["grade_id"], bonus or float(meta(cell)["points"])
+    told = [record for record in records(cell) if record.get("name") == "predictions"]
+    hidden = labels >= 0
+    total = int(hidden.sum())
+    try:
+        given = checking.recorded(told[0]).numpy()
+        if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
+            raise ValueError
+    except (IndexError, ValueError):
+        return Verdict(name, 0.0, possible, 0, total, f"no predictions of {len(labels):,} images as integers were told", bool(bonus))
+    right = int((given[hidden] == labels[hidden]).sum())
+    percent = 100 * right / total
+    points = max((points for least, points in levels if percent >= least), default=0.0)
+    message = "" if points >= possible else f"{percent:.1f} of 100 are right; the next points are at {min(least for least, more in levels if more > points):g}"
+    return Verdict(name, points, possible, right, total, message, bool(bonus))
+
+
+def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | None = None) -> Verdict:
+    """Compare what a cell told with what the solution told, or its predictions with the hidden labels."""
+    levels = cell.metadata.get("resnorm", {}).get("levels")
+    if levels and labels is not None:
+        return by_accuracy(cell, labels, levels)
     bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
     name, possible = meta(cell)["grade_id"], bonus or float(meta(cell)["points"])
     told, problems, agree = records(cell), [], 0
@@ -288,6 +312,7 @@ def grade(
     assignment: str = "",
     files: Iterable[Path] = (),
     limits: Limits = Limits(),
+    labels: np.ndarray | None = None,
     unsafe: bool = False,
 ) -> tuple[NotebookNode, Report]:
     """Run one submission and mark it: the notebook with verdicts in place of outputs, and the report."""
@@ -301,7 +326,7 @@ def grade(
     if stopped:
         report.status = "unfinished"
     for cell in graded_cells(notebook):
-        result = verdict(cell, told[meta(cell)["grade_id"]])
+        result = verdict(cell, told[meta(cell)["grade_id"]], labels)
         if stopped and result.total > result.agree and not result.message.startswith(stopped[0].message):
             result = replace(result, message=f"not finished: {stopped[0].message}\n{result.message}".strip())
         report.verdicts.append(result)
