@@ -8,7 +8,7 @@ export PYTHONHASHSEED := 0
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-unit test-notebooks test-book test-colab serve notebooks results bench repository lock clean
+.PHONY: help book test test-unit test-notebooks test-course test-book test-colab serve notebooks release results bench repository lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ $(READY): requirements.txt pyproject.toml tools/setup_venv.py
 book: $(READY) ## execute the notebooks and build the pages into _build/html
 	@$(BIN)/python tools/build_book.py
 
-test: test-unit test-notebooks test-book test-colab ## everything, from fast to slow
+test: test-unit test-notebooks test-course test-book test-colab ## everything, from fast to slow
 	@echo "All tests passed."
 
 test-unit: $(READY) ## the package and the repository's structure
@@ -30,6 +30,9 @@ test-unit: $(READY) ## the package and the repository's structure
 test-notebooks: $(READY) ## every notebook under strict nbval: outputs are those of the code
 	RESNORM_FIGURES=stored RESNORM_SCALE=page $(BIN)/pytest -q --nbval --nbval-cell-timeout=600 -n 2 --dist loadscope notebooks --ignore=notebooks/assignments
 	$(BIN)/pytest -q tests/notebooks
+
+test-course: $(READY) ## assignments, their graders, and the sandbox
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/course
 
 test-book: book ## the built pages: links, alternative text, and a browser
 	$(BIN)/pytest -q -n 2 tests/book
@@ -42,6 +45,9 @@ serve: book ## build, then serve the pages on http://localhost:8000
 
 notebooks: $(READY) ## execute every notebook and store its outputs (ONLY=path for one)
 	@$(BIN)/python tools/notebooks.py execute $(ONLY)
+
+release: $(READY) ## write the assignments' student notebooks from their sources
+	@$(BIN)/python tools/release.py
 
 results: $(READY) ## write the page of recorded runs from the records
 	@$(BIN)/python tools/results.py

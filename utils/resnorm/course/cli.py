@@ -32,21 +32,29 @@ def _sources() -> Path:
     return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
-    source: Annotated[Optional[Path], typer.Option("--from", help="Folder with an assignment a folder. Default: those of this checkout.")] = None,
-) -> None:
-    """Make a course's folder: configuration, an empty class list, the source notebooks."""
+def make(folder: Path, source: Path) -> None:
+    """A new course's folder.
+
+    Raises:
+        CourseError: the folder is not empty, or there are no assignments in ``source``.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise CourseError(f"{folder} is not empty; choose another folder (an existing course needs no init)")
-    source = source or _sources()
     if not source.is_dir():
         raise CourseError(f"no assignments in {source}: run this from a checkout of the course, or give --from DIR")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, folder / "source")
     (folder / "students.csv").write_text(CLASS_LIST, encoding="utf-8")
     (folder / "nbgrader_config.py").write_text(CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    source: Annotated[Optional[Path], typer.Option("--from", help="Folder with an assignment a folder. Default: those of this checkout.")] = None,
+) -> None:
+    """Make a course's folder: configuration, an empty class list, the source notebooks."""
+    make(folder, source or _sources())
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
     typer.echo("Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has them), then: resnorm-course release A1")
     if reason := unavailable():
