@@ -123,7 +123,7 @@ def _inside(folder: Path, name: str, archive: str) -> Path:
 def submissions(folder: Path) -> Iterator[Found]:
     """Who handed in what, from an unpacked export of any of the systems above."""
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
-    while len(entries) == 1 and entries[0].is_dir() and not _one(entries[0].name):  # the export's own folder
+    while len(entries) == 1 and entries[0].is_dir() and _holds_others(entries[0]):  # the export's own folder
         entries = sorted(path for path in entries[0].iterdir() if not path.name.startswith((".", "__MACOSX")))
     metadata = next((path for path in entries if path.name == "submission_metadata.yml"), None)
     gradescope = _gradescope(metadata) if metadata else {}
@@ -147,8 +147,12 @@ def submissions(folder: Path) -> Iterator[Found]:
     yield from canvas.values()
 
 
-def _one(name: str) -> bool:
-    return bool(MOODLE.match(name) or GRADESCOPE.match(name))
+def _holds_others(folder: Path) -> bool:
+    """Whether a folder is that of an export, not of one person."""
+    if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
+        return False
+    inside = list(folder.iterdir())
+    return not any(path.suffix.lower() == ".ipynb" for path in inside) or any(CANVAS.match(path.name) for path in inside)
 
 
 def _count(name: str) -> int:
