@@ -30,15 +30,16 @@ def test_pull_requests_run_what_any_machine_can_run():
 
 @pytest.fixture
 def course(tmp_path):
-    """A copy of .ci/run beside a Makefile of two stages, with a browser and `make` on the PATH."""
+    """A copy of .ci/run beside a Makefile of two stages, with a browser, bubblewrap and `make` on the PATH."""
     (tmp_path / ".ci").mkdir()
     script = tmp_path / ".ci" / "run"
     script.write_bytes((ROOT / ".ci" / "run").read_bytes())
     script.chmod(0o755)
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "chromium").write_text("#!/bin/sh\n")
-    (tools / "chromium").chmod(0o755)
+    for name in ("chromium", "bwrap"):
+        (tools / name).write_text("#!/bin/sh\n")
+        (tools / name).chmod(0o755)
 
     def run(first, second):
         (tmp_path / "Makefile").write_text(f"test: test-a test-b ## all\ntest-a:\n\t{first}\ntest-b:\n\t{second}\n")
@@ -67,4 +68,4 @@ def test_a_stage_that_fails_fails_the_run_and_stops_it(course):
 def test_the_stages_are_those_of_make_test():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     stages = re.search(r"^test: ([a-z -]*)", makefile, re.MULTILINE)[1].split()
-    assert {"test-unit", "test-notebooks", "test-book", "test-colab"} <= set(stages)
+    assert {"test-unit", "test-notebooks", "test-course", "test-book", "test-colab"} <= set(stages)
