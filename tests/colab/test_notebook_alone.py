@@ -49,6 +49,15 @@ def test_a_notebook_runs_alone_and_leaves_torch_alone(path, colab, uninstalled, 
     assert torch_version(colab) == before
 
 
+@pytest.mark.parametrize("path", sorted((tool.ROOT / "notebooks" / "assignments" / "source").glob("*/*.ipynb")), ids=lambda path: path.stem)
+def test_an_assignment_can_be_solved_alone(path, colab, uninstalled, environment, tmp_path):
+    folder = tmp_path / "content"
+    folder.mkdir()
+    shutil.copy(path, folder)
+    result = run(colab, RUN, path.name, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
 def test_without_the_network_the_first_cell_says_what_to_do(colab, uninstalled, environment, tmp_path):
     first = (tool.ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8")
     nowhere = f"git+file://localhost{tmp_path}/nowhere"

@@ -31,6 +31,8 @@ c.ClearSolutions.text_stub = "*Your answer here.*"
 # Never execute outside of the sandbox: resnorm-course grade does it, and nbgrader reads what it found.
 c.Autograde.sanitize_preprocessors = ["nbgrader.preprocessors." + name for name in ("DeduplicateIds", "OverwriteCells", "CheckCellMetadata")]
 c.Autograde.autograde_preprocessors = ["nbgrader.preprocessors." + name for name in ("SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata")]
+# Students get the verdicts, not the hidden tests: the next class has the same ones.
+c.GenerateFeedback.preprocessors = ["nbgrader.preprocessors.ClearHiddenTests", "nbgrader.preprocessors.GetGrades", "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor"]
 """
 CLASS_LIST = "id,name,email,lms_id\n"
 
