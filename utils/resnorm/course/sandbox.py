@@ -305,7 +305,8 @@ async def execute(
         manager.boxed = KernelSpec(argv=[*box, *kernel], display_name="box", language="python")
         # ipykernel takes the process that JPY_PARENT_PID names for its parent, finds none in the box, and stops
         outer = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"} | (seen if reason else {})
-        await manager.start_kernel(env=outer, cwd=str(work), stdout=subprocess.DEVNULL, stderr=(Path(folder) / "stderr").open("w"))
+        with (Path(folder) / "stderr").open("w") as stderr:
+            await manager.start_kernel(env=outer, cwd=str(work), stdout=subprocess.DEVNULL, stderr=stderr)
         watchdog = Watchdog(manager.provisioner.process.pid, limits, trace)
         watchdog.start()
         client = manager.client()
