@@ -167,8 +167,15 @@ class Course:
             raise CourseError(f"nbgrader could not {what}: {reasons[-1] if reasons else 'it does not say why'}")
 
     def release(self, name: str) -> Path:
-        """Write the student's notebook to ``release`` and enter the assignment into the gradebook."""
+        """Write the student's notebook to ``release`` and enter the assignment into the gradebook.
+
+        Raises:
+            CourseError: a graded cell that compares nothing, or what nbgrader complains of.
+        """
         assignment = self.assignment(name)
+        cells = grading.graded_cells(nbformat.read(assignment.notebook, as_version=4))
+        if silent := [grading.meta(cell)["grade_id"] for cell in cells if not re.search(r"checking\.(close|record)\(", cell.source)]:
+            raise CourseError(f"{name}: these graded cells compare nothing, so they would earn nothing: {', '.join(silent)}; use checking.close or checking.record")
         self._call(f"release {name}", self._nbgrader().generate_assignment(name, force=True, create=True))
         return self.root / "release" / name / assignment.notebook.name
 
