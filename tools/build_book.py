@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from notebooks import TIMEOUT, all_notebooks
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -60,7 +62,10 @@ def execute_ahead(paths: list[Path], jobs: int) -> None:
 
     def execute(pair):
         path, notebook = pair
-        return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=TIMEOUT)
+        with tempfile.TemporaryDirectory() as folder:
+            sockets = {"transport": "ipc", "ip": f"{folder}/socket"}  # see the conftest.py of the root: no race for ports
+            config = Config(KernelManager=sockets if sys.platform != "win32" else {})
+            return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=TIMEOUT, config=config)
 
     with ThreadPoolExecutor(jobs) as pool:
         for path, notebook, result in pool.map(execute, todo):

@@ -139,6 +139,22 @@ def test_what_the_assignment_forbids_is_reported():
     assert grading.forbidden(source()) == []
 
 
+def test_hidden_tests_that_a_submission_prints_are_withheld():
+    line = "assert double(21) == 42, 'a secret'"
+    about = {"nbgrader": {"grade_id": "test", "points": 1.0, "grade": True, "solution": False}}
+    error = nbformat.v4.new_output("error", ename="ValueError", evalue=f"look: {line}", traceback=[line])
+    test = nbformat.v4.new_code_cell(f"### BEGIN HIDDEN TESTS\n{line}\n### END HIDDEN TESTS\ndouble(1)", outputs=[error], metadata=about)
+    printed = nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("stream", text=f"x\n  {line}\n")])
+    shown = nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data={"text/html": f"<p>{line}</p>"})])
+    harmless = nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("stream", text="double(1)\n")])
+    notebook = nbformat.v4.new_notebook(cells=[test, printed, shown, harmless])
+    found = grading.withhold(notebook)
+    assert [(incident.cell, incident.kind) for incident in found] == [(0, "leak"), (1, "leak"), (2, "leak")]
+    assert test.outputs[0].evalue == "(removed by the grader)" and test.outputs[0].ename == "ValueError"
+    assert "secret" not in json.dumps([cell.outputs for cell in (printed, shown)])
+    assert harmless.outputs[0].text == "double(1)\n"
+
+
 class Same(float):
     """Equal to everything."""
 

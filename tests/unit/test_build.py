@@ -13,7 +13,8 @@ def notebook(path, code):
 
 def test_the_cache_gets_what_succeeds_and_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(build_book, "BUILD", tmp_path)
-    good = notebook(tmp_path / "good.ipynb", "open('ran', 'a').write('x')\n6 * 7")
+    over_files = "from ipykernel.connect import get_connection_info\nassert get_connection_info(unpack=True)['transport'] == 'ipc'\n"
+    good = notebook(tmp_path / "good.ipynb", over_files + "open('ran', 'a').write('x')\n6 * 7")
     bad = notebook(tmp_path / "bad.ipynb", "1 / 0")
     for _ in range(2):
         build_book.execute_ahead([good, bad], jobs=2)

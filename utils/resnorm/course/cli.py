@@ -119,12 +119,12 @@ def grade(
         reports = here.grade(assignment, students or None, jobs=jobs, force=force, limits=limits, unsafe=unsafe, told=lambda report: bar.update())
     attention = 0
     for report in reports:
-        mark = f"{report.points:g}/{report.possible:g}" if report.status != "refused" else "no mark"
+        mark = f"{report.points:g}/{report.possible:g}" if report.status in ("graded", "unfinished") else "no mark"
         typer.echo(f"{report.student}: {mark}{'' if report.status == 'graded' else ', ' + report.status}")
         for incident in report.incidents:
             typer.echo(f"    {incident.kind}: {incident.message}")
         attention += report.status != "graded" or any(i.kind != "forbidden" for i in report.incidents)
-    typer.echo(f"Graded {sum(r.status != 'refused' for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/")
+    typer.echo(f"Graded {sum(r.status in ('graded', 'unfinished') for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/")
     if any(report.status != "graded" for report in reports):
         raise typer.Exit(1)
 

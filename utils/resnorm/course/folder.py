@@ -260,16 +260,19 @@ class Course:
                 first, _, last = student.name.rpartition(" ")
                 gradebook.update_or_create_student(student.id, first_name=first, last_name=last, email=student.email or None, lms_user_id=student.lms_id or None)
         for report in reports:
-            if report.status == "refused":
+            if report.status in ("refused", "failed"):
                 continue
             entered = self.root / "autograded" / report.student / name / ".key"
             if entered.exists() and entered.read_text() == report.key:
                 continue
-            self._call(f"enter {report.student}'s {name}", api.autograde(name, report.student, force=True, create=True))
-            entered.write_text(report.key)
+            try:
+                self._call(f"enter {report.student}'s {name}", api.autograde(name, report.student, force=True, create=True))
+                entered.write_text(report.key)
+            except (CourseError, OSError) as problem:
+                report.status, report.incidents = "failed", [*report.incidents, _machine(problem)]
         with api.gradebook as gradebook:
             for report in reports:
-                if report.status != "refused":
+                if report.status not in ("refused", "failed"):
                     grades = gradebook.find_submission(name, report.student).notebooks[0].grades
                     for verdict in report.verdicts:
                         if verdict.bonus:
@@ -307,7 +310,9 @@ class Course:
                     row["why"] = "not graded yet"
                 elif report.status == "refused":
                     row["why"] = report.incidents[0].message
-                elif student.id in entered:
+                elif student.id not in entered:
+                    row["why"] = "not in the gradebook yet"
+                else:
                     submission = entered[student.id]
                     row["mark"] = submission.score
                     waiting = [grade.name for notebook in submission.notebooks for grade in notebook.grades if grade.needs_manual_grade]
@@ -359,6 +364,7 @@ def _fingerprint(folder: Path) -> str:
 def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folder: Path, told: dict, labels: np.ndarray | None, limits: Limits, unsafe: bool) -> grading.Report:
     """One submission, in a process of its own: sandbox, verdicts, files; the report is written last."""
     destination = root / "restored" / student / assignment.name
+    part = destination.with_name(destination.name + ".part")
     try:
         source = nbformat.read(assignment.notebook, as_version=4)
         path = folder / assignment.notebook.name
@@ -372,7 +378,6 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
             student=student, assignment=assignment.name, limits=limits, labels=labels, unsafe=unsafe,
             files=[*assignment.files, *(p for p in theirs if p.name not in ours)],
         )  # fmt: skip
-        part = destination.with_name(destination.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         nbformat.write(notebook, part / assignment.notebook.name)
@@ -381,7 +386,19 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
         shutil.rmtree(destination, ignore_errors=True)
         os.replace(part, destination)
     except grading.NotGradable as problem:
-        report = grading.Report(student, assignment.name, "refused", key, incidents=[grading.Incident(-1, "refused", str(problem))])
+        report = grading.Report(student, assignment.name, "refused", incidents=[grading.Incident(-1, "refused", str(problem))])
+    except OSError as problem:
+        shutil.rmtree(part, ignore_errors=True)
+        return grading.Report(student, assignment.name, "failed", incidents=[_machine(problem)])
     report.key = key
-    report.write(root / "reports" / assignment.name / f"{student}.json")
+    try:
+        report.write(root / "reports" / assignment.name / f"{student}.json")
+    except OSError as problem:
+        report.status, report.incidents = "failed", [_machine(problem)]
     return report
+
+
+def _machine(problem: Exception) -> grading.Incident:
+    """What is this machine's fault and not the student's. No report of it is kept, so that the next run tries again."""
+    why = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
+    return grading.Incident(-1, "machine", f"could not be graded: {why}. Mend that and run the command again")

@@ -112,17 +112,49 @@ def _plain(cell: NotebookNode) -> NotebookNode:
     return make(cell.source)
 
 
+def _split(source: str) -> tuple[list[str], list[str]]:
+    """Lines of a test cell: those that students see, and the hidden ones."""
+    public, hidden, inside = [], [], False
+    for line in source.splitlines():
+        if line.strip() in ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"):
+            inside = "BEGIN" in line
+        else:
+            (hidden if inside else public).append(line)
+    return public, hidden
+
+
 def _public(source: str) -> str:
     """A test cell as students see it."""
-    lines, hidden = [], False
-    for line in source.splitlines():
-        if line.strip() == "### BEGIN HIDDEN TESTS":
-            hidden = True
-        elif line.strip() == "### END HIDDEN TESTS":
-            hidden = False
-        elif not hidden:
-            lines.append(line)
-    return "\n".join(lines).strip()
+    return "\n".join(_split(source)[0]).strip()
+
+
+def withhold(notebook: NotebookNode, least: int = 20) -> list[Incident]:
+    """Take hidden tests out of outputs, and say where they stood.
+
+    Tests run beside the student's code, which can read them and print them. This finds copies; it does not
+    find what has been encoded or drawn.
+
+    Args:
+        notebook: after it ran; outputs are changed in place.
+        least: characters of a line that nobody writes by chance.
+    """
+    tests = {id(cell) for cell in graded_cells(notebook)}
+    secret = [line.strip() for cell in notebook.cells if id(cell) in tests for line in _split(cell.source)[1] if len(line.strip()) >= least]
+    escaped = [json.dumps(line)[1:-1] for line in secret]
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            # of a test cell the error's text is used alone: its traceback shows the test as a matter of course
+            shown = output.get("evalue") if id(cell) in tests else output
+            if not any(line in json.dumps(shown) for line in escaped):
+                continue
+            found.append(Incident(index, "leak", "an output held hidden tests and has been removed"))
+            if id(cell) in tests:
+                output.evalue = "(removed by the grader)"
+            else:
+                cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text="(removed by the grader)\n")]
+                break
+    return found
 
 
 def records(cell: NotebookNode) -> list[Mapping]:
@@ -204,7 +236,8 @@ class Report:
 
     Attributes:
         student, assignment: names.
-        status: ``"graded"``; ``"unfinished"`` if it was stopped; ``"refused"`` if it could not be run at all.
+        status: ``"graded"``; ``"unfinished"`` if it was stopped; ``"refused"`` if it is nothing that can be run;
+            ``"failed"`` if this machine could not grade it.
         points, possible: of what is graded automatically, the bonus aside.
         bonus: points on top.
         to_mark: written answers that wait for a person.
@@ -217,7 +250,7 @@ class Report:
     student: str
     assignment: str
     status: str
-    key: str
+    key: str = ""
     points: float = 0.0
     possible: float = 0.0
     bonus: float = 0.0
@@ -232,8 +265,12 @@ class Report:
         """Whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def read(cls, path: Path) -> Report:
@@ -318,9 +355,9 @@ def grade(
     """Run one submission and mark it: the notebook with verdicts in place of outputs, and the report."""
     notebook, incidents = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
-    report = Report(student, assignment, "graded", fingerprint(submitted, files))
+    report = Report(student, assignment, "graded")
     trace: Trace = run(notebook, files, limits, environment=GRADED, unsafe=unsafe)
-    report.incidents = incidents + forbidden(notebook) + trace.incidents
+    report.incidents = incidents + forbidden(notebook) + trace.incidents + withhold(notebook)
     report.seconds, report.memory, report.processes = round(trace.seconds, 1), trace.memory, trace.processes
     stopped = [incident for incident in trace.incidents if incident.kind not in ("reach",)]
     if stopped:
