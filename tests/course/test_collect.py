@@ -81,29 +81,42 @@ def test_a_second_submission_is_kept_beside_unless_it_is_to_replace(tmp_path):
     collect(packed(tmp_path / "1.zip", {f"ann/{NOTEBOOK}": "one", f"bo/{NOTEBOOK}": "b"}), submitted)
     again = collect(packed(tmp_path / "2.zip", {f"ann/{NOTEBOOK}": "two", f"bo/{NOTEBOOK}": "b"}), submitted)
     assert handed_in(submitted)["ann"] == "one" and again.again == ["ann"] and again.students == ["bo"]
+    collect(tmp_path / "2.zip", submitted)  # as often as you like
     assert [path.read_text() for path in (tmp_path / "duplicates" / "ann" / "A1").glob("*.ipynb")] == ["two"]
     collect(tmp_path / "2.zip", submitted, replace=True)
     assert handed_in(submitted)["ann"] == "two"
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "..\\evil.txt"])
-def test_a_zip_that_would_leave_its_folder_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="outside of its folder; nothing was collected"):
-        collect(packed(tmp_path / "slip.zip", {f"ann/{NOTEBOOK}": "x", name: "evil"}), tmp_path / "submitted")
-    assert not list(tmp_path.rglob("evil*")) and not (tmp_path / "submitted").exists()
+def test_what_would_leave_its_folder_is_named_and_the_rest_goes_on(tmp_path, name):
+    result = collect(packed(tmp_path / "slip.zip", {f"ann/{NOTEBOOK}": "x", name: "evil"}), tmp_path / "submitted")
+    assert handed_in(tmp_path / "submitted") == {"ann": "x"}
+    assert result.left == [(repr(name), "would be unpacked outside of its folder")]
+    assert not list(tmp_path.rglob("evil*"))
 
 
-def test_links_bombs_and_damage_are_refused(tmp_path, monkeypatch):
-    link = zipfile.ZipInfo("ann/link.ipynb")
+def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    link = zipfile.ZipInfo(f"cy/{NOTEBOOK}")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "link.zip", "w") as zipped:
+    monkeypatch.setattr(collecting, "MAX_ONE", 3 * 2**20)
+    path = packed(tmp_path / "all.zip", {f"ann/{NOTEBOOK}": b"\0" * 20 * 2**20, f"bo/{NOTEBOOK}": "fine", f"li/{NOTEBOOK}": "0123456789" * 50})
+    with zipfile.ZipFile(path, "a") as zipped:
         zipped.writestr(link, "/etc/passwd")
-    with pytest.raises(ValueError, match="is a link"):
-        collect(tmp_path / "link.zip", tmp_path / "submitted")
+        offset = zipped.getinfo(f"li/{NOTEBOOK}").header_offset
+    content = bytearray(path.read_bytes())
+    content[offset + 30 + len(f"li/{NOTEBOOK}") + 3] ^= 0xFF  # in the packed bytes
+    path.write_bytes(content)
+    result = collect(path, tmp_path / "submitted")
+    assert handed_in(tmp_path / "submitted") == {"bo": "fine"}
+    left = dict(result.left)
+    assert left[f"ann/{NOTEBOOK}"] == "unpacks to more than 3 MB" and left[f"cy/{NOTEBOOK}"] == "is a link"
+    assert left[f"li/{NOTEBOOK}"].startswith("is damaged or encrypted")
 
+
+def test_an_archive_that_is_too_much_or_none_is_refused_as_a_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(collecting, "MAX_BYTES", 3 * 2**20)
-    with pytest.raises(ValueError, match="unpacks to more than 3 MB; nothing"):
-        collect(packed(tmp_path / "bomb.zip", {f"ann/{NOTEBOOK}": b"\0" * 20 * 2**20}), tmp_path / "submitted")
+    with pytest.raises(ValueError, match="unpacks to more than 3 MB. Nothing"):
+        collect(packed(tmp_path / "bomb.zip", {f"ann/{i}": b"\0" * 2**20 for i in range(9)}), tmp_path / "submitted")
     monkeypatch.setattr(collecting, "MAX_FILES", 5)
     with pytest.raises(ValueError, match="holds 6 files; at most 5"):
         collect(packed(tmp_path / "many.zip", {f"ann/{i}": "" for i in range(6)}), tmp_path / "submitted")

@@ -15,6 +15,7 @@ import stat
 import tempfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -84,39 +85,70 @@ def read_class(path: Path) -> list[Student]:
     return students
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
     """Unpack a zip: nothing outside the folder, no links, nothing beyond the limits; archives inside stay packed.
 
+    Returns:
+        Entries that were left out, with the reason.
+
     Raises:
-        ValueError: not a zip, damaged, a path that leaves the folder, a link, or too much.
+        ValueError: no zip that can be read, or altogether too much.
     """
+    left_out, left = [], MAX_BYTES
     try:
         with zipfile.ZipFile(archive) as zipped:
             entries = [entry for entry in zipped.infolist() if not entry.is_dir()]
             if len(entries) > MAX_FILES:
-                raise ValueError(f"{archive.name} holds {len(entries):,} files; at most {MAX_FILES:,} are unpacked")
-            left = MAX_BYTES
+                raise ValueError(f"{archive.name} holds {len(entries):,} files; at most {MAX_FILES:,} are unpacked. Nothing was collected")
             for entry in entries:
-                target = _inside(folder, entry.filename, archive.name)
-                if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise ValueError(f"{archive.name}: {entry.filename} is a link; nothing was collected")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with zipped.open(entry) as source, target.open("xb") as file:
-                    while chunk := source.read(MiB):  # what comes out counts, not what the entry claims
-                        left -= len(chunk)
-                        if left < 0:
-                            raise ValueError(f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB; nothing was collected")
-                        file.write(chunk)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as problem:
+                target = _inside(folder, entry.filename)
+                if target is None:
+                    left_out.append((repr(entry.filename), "would be unpacked outside of its folder"))
+                elif stat.S_ISLNK(entry.external_attr >> 16):
+                    left_out.append((entry.filename, "is a link"))
+                else:
+                    try:
+                        left -= _unpack_one(zipped, entry, target, left)
+                    except _LeftOut as reason:
+                        left_out.append((entry.filename, str(reason)))
+                        left -= MAX_ONE
+                if left < 0:
+                    raise ValueError(f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. Nothing was collected")
+    except (zipfile.BadZipFile, EOFError) as problem:
         raise ValueError(f"{archive.name} cannot be read as a zip: {problem}") from None
-    except FileExistsError as problem:
-        raise ValueError(f"{archive.name} holds two files of the name {Path(problem.filename).name}") from None
+    return left_out
 
 
-def _inside(folder: Path, name: str, archive: str) -> Path:
+class _LeftOut(ValueError):
+    """One entry of an archive that is not taken."""
+
+
+def _unpack_one(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left: int) -> int:
+    """Bytes that were written; what comes out counts, not what the entry claims."""
+    written, most = 0, min(MAX_ONE, left)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipped.open(entry) as source, target.open("xb") as file:
+            while chunk := source.read(MiB):
+                written += len(chunk)
+                if written > most:
+                    break
+                file.write(chunk)
+    except (FileExistsError, NotADirectoryError):
+        raise _LeftOut("is there twice in the archive") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
+        target.unlink(missing_ok=True)
+        raise _LeftOut(f"is damaged or encrypted: {problem}") from None
+    if written > most:
+        target.unlink()
+        raise _LeftOut(f"unpacks to more than {most // MiB} MB")
+    return written
+
+
+def _inside(folder: Path, name: str) -> Path | None:
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
-        raise ValueError(f"{archive}: {name!r} would be unpacked outside of its folder; nothing was collected")
+        return None
     return folder.joinpath(*parts.parts)
 
 
@@ -231,7 +263,7 @@ def collect(
         if source.is_file():
             folder = Path(temporary, "unpacked")
             folder.mkdir()
-            unpack(source, folder)
+            result.left += unpack(source, folder)
         elif not source.is_dir():
             raise ValueError(f"{source} is neither a folder nor a zip; give what the LMS lets you download")
         for found in submissions(folder):
@@ -262,8 +294,9 @@ def _take(found, assignment, notebook, students, submitted, due, replace, result
             return  # the same once more: nothing to do
         beside = submitted.parent / "duplicates" / student.id / assignment
         beside.mkdir(parents=True, exist_ok=True)
-        number = 1 + sum(1 for _ in beside.glob("*.ipynb"))
-        shutil.copy(chosen, beside / f"{number}-{notebook}")
+        kept = list(beside.glob("*.ipynb"))
+        if all(path.read_bytes() != chosen.read_bytes() for path in kept):
+            shutil.copy(chosen, beside / f"{len(kept) + 1}-{notebook}")
         result.again.append(student.id)
         return
     when = found.when or datetime.fromtimestamp(chosen.stat().st_mtime, timezone.utc)
