@@ -262,12 +262,11 @@ class Course:
         for report in reports:
             if report.status in ("refused", "failed"):
                 continue
-            entered = self.root / "autograded" / report.student / name / ".key"
-            if entered.exists() and entered.read_text() == report.key:
+            if self._entered(name, report.student) == report.key:
                 continue
             try:
                 self._call(f"enter {report.student}'s {name}", api.autograde(name, report.student, force=True, create=True))
-                entered.write_text(report.key)
+                (self.root / "autograded" / report.student / name / ".key").write_text(report.key)
             except (CourseError, OSError) as problem:
                 report.status, report.incidents = "failed", [*report.incidents, _machine(problem)]
         with api.gradebook as gradebook:
@@ -282,6 +281,11 @@ class Course:
                     entered = sum(grade.auto_score or 0.0 for grade in grades)
                     if abs(entered - report.points) > 1e-6:
                         raise CourseError(f"{report.student}: the gradebook has {entered:g} points, the report {report.points:g}; please report this")
+
+    def _entered(self, name: str, student: str) -> str:
+        """Key of the report that the gradebook has whole; nbgrader leaves unmarked cells when it is stopped."""
+        path = self.root / "autograded" / student / name / ".key"
+        return path.read_text() if path.is_file() else ""
 
     def feedback(self, name: str) -> list[Path]:
         """Write what students get back: a page for each graded submission."""
@@ -310,8 +314,8 @@ class Course:
                     row["why"] = "not graded yet"
                 elif report.status == "refused":
                     row["why"] = report.incidents[0].message
-                elif student.id not in entered:
-                    row["why"] = "not in the gradebook yet"
+                elif student.id not in entered or self._entered(name, student.id) != report.key:
+                    row["why"] = "not in the gradebook yet: run grade again"
                 else:
                     submission = entered[student.id]
                     row["mark"] = submission.score
