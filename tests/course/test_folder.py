@@ -1,6 +1,7 @@
 """A small course, graded while the machine fails: what cannot be graded is named, the rest goes on, nothing is lost."""
 
 import csv
+import shutil
 
 import nbformat
 import pytest
@@ -73,6 +74,20 @@ def test_what_fails_is_named_the_rest_goes_on_and_the_next_run_mends_it(course):
     now = {path.name: path.stat().st_mtime_ns for path in (course.root / "reports" / "T1").glob("*.json")}
     assert kept.items() <= now.items() and now.keys() - kept.keys() == {"bo.json"}  # what was done is not done again
     assert marks(course) == {"ann": 2.0, "bo": 2.0, "cy": 0.0, "di": 2.0}
+
+    # on a cluster: a copy of the course grades a part, and here it is only entered
+    copy = Course(shutil.copytree(course.root, course.root.with_name("copy")))
+    for student in ("bo", "di"):
+        nbformat.write(assignment(ANSWERS[student] + "  # again"), copy.root / "submitted" / student / "T1" / NOTEBOOK)
+        shutil.copy(copy.root / "submitted" / student / "T1" / NOTEBOOK, course.root / "submitted" / student / "T1")
+    copy.grade("T1", ["bo", "di"], jobs=2)
+    for folder in ("restored", "reports"):
+        shutil.copytree(copy.root / folder, course.root / folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Course, "_run", lambda self, assignment, submitted, todo, *rest: [pytest.fail("graded again")] if todo else [])
+        course.grade("T1")
+    assert marks(course) == {"ann": 2.0, "bo": 2.0, "cy": 0.0, "di": 2.0}
+    assert "# again" in (course.root / "autograded" / "di" / "T1" / NOTEBOOK).read_text()
 
     # what is handed in anew is graded anew, and a file that is no notebook takes its mark with it
     nbformat.write(assignment(ANSWERS["ann"]), course.root / "submitted" / "cy" / "T1" / NOTEBOOK)

@@ -147,7 +147,7 @@ def graded(course, people):
     assert "Not taken: stranger: nobody in the class list" in collected.stderr
     # killed in the middle, and started again
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
-    arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "10"]
+    arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "30"]
     first = subprocess.Popen([sys.executable, "-m", "resnorm.course.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     reports = course / "reports" / "A1"
     deadline = time.monotonic() + 200
@@ -175,13 +175,13 @@ def test_every_mark_is_as_expected_and_none_is_a_silent_zero(course, people, gra
 def test_what_was_done_when_it_was_killed_is_not_done_again(course, graded):
     _, done = graded
     assert {name: (course / "reports" / "A1" / name).stat().st_mtime_ns for name in done} == done
-    again = command("grade", "A1", "-c", course, "--jobs", "2", "--cell-seconds", "10", check=1)
+    again = command("grade", "A1", "-c", course, "--jobs", "2", "--cell-seconds", "30", check=1)
     assert again.stdout == graded[0].stdout
 
 
 def test_the_report_names_what_was_tried(course, graded):
     out = graded[0].stdout
-    for wanted in ("the cell test_fold was missing", "the cell backward was missing", "the cell test_fold had been changed", "stopped after 10 s", "os._exit", "bytes of output", "a connection to", "is empty", "not a notebook"):
+    for wanted in ("the cell test_fold was missing", "the cell backward was missing", "the cell test_fold had been changed", "stopped after 30 s", "os._exit", "bytes of output", "a connection to", "is empty", "not a notebook"):
         assert wanted in out, f"{wanted}\n{out}"
 
 

@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Release, collect, grade and export the assignments of the course.\n\n"
     "The way through: init, release A1, (hand out release/A1), collect A1 EXPORT, grade A1, (mark the written answers: "
-    "nbgrader formgrader), feedback A1, export A1. Every command can be given again; what is done is not done twice.\n\n"
+    "jupyter lab, menu Nbgrader), feedback A1, export A1. Every command can be given again; what is done is not done twice.\n\n"
     "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, the message says why.",
 )
 CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's folder.")]

@@ -22,7 +22,7 @@ from . import grading
 from .sandbox import Limits, NoSandbox, unavailable
 
 CONFIGURATION = """\
-# Written by resnorm-course init. nbgrader's own commands (nbgrader --help; nbgrader formgrader in Jupyter) work here, too.
+# Written by resnorm-course init. nbgrader's own commands (nbgrader --help; in jupyter lab the menu Nbgrader) work here, too.
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "{course}"
 c.CourseDirectory.submitted_directory = "restored"  # what the sandbox has run; what was handed in stays in submitted

@@ -23,7 +23,8 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from .. import checking
+import resnorm  # whose checking is imported when it is used: torch takes seconds
+
 from .sandbox import Incident, Limits, Trace, run
 
 GRADED = {"RESNORM_GRADED": "1", "RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
@@ -159,7 +160,7 @@ def withhold(notebook: NotebookNode, least: int = 20) -> list[Incident]:
 
 def records(cell: NotebookNode) -> list[Mapping]:
     """What a cell told, in order."""
-    return [output["data"][checking.MIME] for output in cell.outputs if checking.MIME in output.get("data", {})]
+    return [output["data"][resnorm.checking.MIME] for output in cell.outputs if resnorm.checking.MIME in output.get("data", {})]
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[f
     hidden = labels >= 0
     total = int(hidden.sum())
     try:
-        given = checking.recorded(told[0]).numpy()
+        given = resnorm.checking.recorded(told[0]).numpy()
         if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
             raise ValueError
     except (IndexError, ValueError):
@@ -212,8 +213,8 @@ def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | N
         try:
             if told[index].get("name") != expected["name"]:
                 raise AssertionError(f"comparison {index + 1} should be of {expected['name']}; what was compared has been changed")
-            checking.close(
-                checking.recorded(told[index]), checking.recorded(expected), name=expected["name"], rtol=expected["rtol"], atol=expected["atol"]
+            resnorm.checking.close(
+                resnorm.checking.recorded(told[index]), resnorm.checking.recorded(expected), name=expected["name"], rtol=expected["rtol"], atol=expected["atol"]
             )
             agree += 1
         except (AssertionError, ValueError, AttributeError) as difference:
