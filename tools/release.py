@@ -4,8 +4,10 @@
     python tools/release.py check    exit with 1 if it is not what the sources say
 """
 
+import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -30,6 +32,38 @@ def released() -> dict[Path, str]:
             notebook = nbformat.read(path, as_version=4)
             texts[RELEASE / name / path.name] = nbformat.writes(notebook, indent=1) + "\n"
     return texts
+
+
+def secrets(path: Path) -> list[str]:
+    """Every solution and every hidden test of a source notebook, without white space; short ones stand in any chapter."""
+    blocks = [
+        block
+        for cell in nbformat.read(path, as_version=4).cells
+        for kind in ("SOLUTION", "HIDDEN TESTS")
+        for block in re.findall(rf"### BEGIN {kind}\n(.*?)\n\s*### END {kind}", cell.source, re.DOTALL)
+    ]
+    return [text for text in map(squeezed, blocks) if len(text) > 40]
+
+
+def squeezed(text: str) -> str:
+    """Without white space, and without the marks that HTML puts around and into code."""
+    text = re.sub(r"<[^>]+>", "", text) if "</" in text else text
+    for mark, sign in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&")):
+        text = text.replace(mark, sign)
+    return re.sub(r"\s+", "", text)
+
+
+def told(paths: Iterable[Path]) -> list[tuple[str, str]]:
+    """Files that hold a secret, with the assignment that it is of."""
+    wanted = {secret: path.parent.name for path in sorted(SOURCE.glob("*/*.ipynb")) for secret in secrets(path)}
+    found = []
+    for path in paths:
+        text = path.read_text("utf-8")
+        if path.suffix == ".ipynb":
+            text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
+        text = squeezed(text)
+        found += [(path.name, name) for secret, name in wanted.items() if secret in text]
+    return found
 
 
 def main(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import release
 import repository
 import yaml
 from bs4 import BeautifulSoup
@@ -174,3 +175,9 @@ def test_a_page_made_with_explore_holds_its_controls(built):
 
 def test_no_stored_widget_reached_a_page(built, page_name):
     assert "application/vnd.jupyter.widget" not in (built / page_name).read_text("utf-8")
+
+
+def test_no_file_of_the_book_holds_an_answer_to_an_assignment(built):
+    files = [path for path in built.rglob("*") if path.suffix in (".html", ".ipynb", ".md", ".txt", ".js")]
+    assert {"a1.html", "a1.md", "1-batch-norm-forward.html"} <= {path.name for path in files}
+    assert release.told(files) == []

@@ -102,6 +102,12 @@ def test_the_disk_is_small_and_goes_away(place):
     assert int(said(notebook).split()[0]) <= 100
 
 
+def test_a_cell_that_fills_the_disk_is_named():
+    notebook, trace = go("with open('big', 'wb') as f:\n    for _ in range(400): f.write(b'0' * 2**20)", "print('after')")
+    assert [(i.cell, i.kind, i.message) for i in trace.incidents] == [(0, "disk", "ended with an error at 100 MiB of disk")]
+    assert "after" in said(notebook)
+
+
 def test_the_network_is_not_there(tmp_path):
     heard = []
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -132,12 +138,13 @@ def snapshot(folder):
 
 def test_nothing_outside_is_seen_or_changed(tmp_path):
     (tmp_path / "gradebook.db").write_text("secret")
+    (tmp_path / "another.ipynb").write_text("{}")
     root = Path(sandbox.__file__).resolve().parents[3]
     package = Path(sandbox.__file__).resolve().parents[1]
     before = snapshot(tmp_path) | snapshot(package)
     code = f"""
 import os, pathlib
-for path in ({str(tmp_path / "gradebook.db")!r}, {str(root / "README.md")!r}, "/root/.ssh", "/root/.bashrc", "/var", "/srv"):
+for path in ({str(tmp_path / "gradebook.db")!r}, {str(tmp_path / "another.ipynb")!r}, {str(root / "README.md")!r}, "/root/.ssh", "/root/.bashrc", "/var", "/srv"):
     print("seen" if os.path.exists(path) else "not there")
 """
     attempts = "\n".join(
@@ -146,7 +153,7 @@ for path in ({str(tmp_path / "gradebook.db")!r}, {str(root / "README.md")!r}, "/
     )
     notebook, trace = go(code, attempts, "import os\nos.remove(%r)" % str(package / "checking.py"), "print('on')")
     lines = said(notebook).splitlines()
-    assert lines[:6] == ["not there"] * 6
+    assert lines[:7] == ["not there"] * 7
     assert "WROTE" not in lines and "on" in lines
     assert {path: value for path, value in (snapshot(tmp_path) | snapshot(package)).items() if "__pycache__" not in path.parts} == {
         path: value for path, value in before.items() if "__pycache__" not in path.parts

@@ -145,6 +145,7 @@ def graded(course, people):
     collected = command("collect", "A1", bulk_download(course.parent, people), "-c", course, check=1)
     assert "Collected 30 of 30" in collected.stdout and "Late: s03" in collected.stdout
     assert "Not taken: stranger: nobody in the class list" in collected.stderr
+    before = snapshot(course)
     # killed in the middle, and started again
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
     arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "30"]
@@ -159,7 +160,13 @@ def graded(course, people):
     done = {path.name: path.stat().st_mtime_ns for path in reports.glob("s*.json")}
     assert 6 <= len(done) < 30
     result = command(*arguments, check=1)
+    assert snapshot(course) == before, "grading changed what it only reads"
     return result, done
+
+
+def snapshot(course):
+    """Contents of what students' code must neither see nor change."""
+    return {path: path.read_bytes() for name in ("source", "release", "submitted", "students.csv", "nbgrader_config.py") for path in [course / name, *(course / name).rglob("*")] if path.is_file()}
 
 
 def test_every_mark_is_as_expected_and_none_is_a_silent_zero(course, people, graded):

@@ -27,6 +27,8 @@ import resnorm  # whose checking is imported when it is used: torch takes second
 
 from .sandbox import Incident, Limits, Trace, run
 
+#: Incidents after which the notebook goes on.
+GOES_ON = {"reach", "disk"}
 GRADED = {"RESNORM_GRADED": "1", "RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
 
 
@@ -302,7 +304,7 @@ def reference(source: NotebookNode, cache: Path, files: Iterable[Path] = (), lim
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 raise NotGradable(f"the instructor's own solution fails in {meta(cell).get('grade_id', 'a cell')}: {output.ename}: {output.evalue}")
-    if trouble := [incident for incident in trace.incidents if incident.kind != "reach"]:
+    if trouble := [incident for incident in trace.incidents if incident.kind not in GOES_ON]:
         raise NotGradable(f"the instructor's own solution was stopped: {trouble[0].message}")
     told = {meta(cell)["grade_id"]: records(cell) for cell in graded_cells(notebook)}
     if silent := [name for name, values in told.items() if not values]:
@@ -360,7 +362,7 @@ def grade(
     trace: Trace = run(notebook, files, limits, environment=GRADED, unsafe=unsafe)
     report.incidents = incidents + forbidden(notebook) + trace.incidents + withhold(notebook)
     report.seconds, report.memory, report.processes = round(trace.seconds, 1), trace.memory, trace.processes
-    stopped = [incident for incident in trace.incidents if incident.kind not in ("reach",)]
+    stopped = [incident for incident in trace.incidents if incident.kind not in GOES_ON]
     if stopped:
         report.status = "unfinished"
     for cell in graded_cells(notebook):

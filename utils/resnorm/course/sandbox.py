@@ -8,6 +8,7 @@ sockets in one folder, which is the only thing that the two share.
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import json
 import os
@@ -67,7 +68,7 @@ class Incident:
 
     Attributes:
         cell: its index, or -1 where none is known.
-        kind: ``"time"``, ``"memory"``, ``"processes"``, ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``.
+        kind: ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``, ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``.
         message: in words.
     """
 
@@ -388,6 +389,8 @@ async def _run_cells(notebook, manager, client, limits, trace, watchdog, groups,
                 why = watchdog.verdict or groups.verdict(limits) or ("crash", "the kernel ended in this cell: os._exit, a crash or a kill")
             trace.incidents.append(Incident(index, *why))
             return
+        if any(os.strerror(errno.ENOSPC) in output.get("evalue", "") for output in cell.outputs):
+            trace.incidents.append(Incident(index, "disk", f"ended with an error at {limits.disk / MiB:.0f} MiB of disk"))
     if met := groups.verdict(limits):
         trace.incidents.append(Incident(-1, *met))
 
