@@ -1,5 +1,6 @@
 """The built pages as files: links, anchors, alternative text, hosts, weight. Each check is shown to find a fault."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -18,11 +19,17 @@ MAX_BYTES = 1_500_000
 HEAVY: dict[str, int] = {}
 
 
+@functools.cache  # a page is read by many tests
 def soup_of(path):
     return BeautifulSoup(path.read_text("utf-8"), "html.parser")
 
 
-def broken_links(path, root, cache):
+@functools.cache
+def anchors(path):
+    return {e.get("id") or e.get("name") for e in soup_of(path).find_all(True) if e.get("id") or e.get("name")}
+
+
+def broken_links(path, root):
     """Links and sources of a page that lead to no file or no anchor."""
     for element in soup_of(path).find_all(True):
         for attribute in ("href", "src"):
@@ -35,9 +42,7 @@ def broken_links(path, root, cache):
             if not file.is_relative_to(root.resolve()) or not file.is_file():
                 yield f"{path.name}: {target} leads to no file"
             elif parts.fragment and file.suffix == ".html" and element.name == "a":
-                if file not in cache:
-                    cache[file] = {e.get("id") or e.get("name") for e in soup_of(file).find_all(True) if e.get("id") or e.get("name")}
-                if unquote(parts.fragment) not in cache[file]:
+                if unquote(parts.fragment) not in anchors(file):
                     yield f"{path.name}: {target} leads to no anchor"
 
 
@@ -68,7 +73,7 @@ def foreign_parts(path):
 
 
 def test_every_internal_link_and_anchor_resolves(built, page_name):
-    assert list(broken_links(built / page_name, built, {})) == []
+    assert list(broken_links(built / page_name, built)) == []
 
 
 def test_every_picture_has_alternative_text(built, page_name):
@@ -103,7 +108,7 @@ def bad_page(tmp_path):
 
 
 def test_broken_links_are_found(bad_page):
-    found = [line.split()[1] for line in broken_links(bad_page, bad_page.parent, {})]
+    found = [line.split()[1] for line in broken_links(bad_page, bad_page.parent)]
     assert found == ["#nowhere", "missing.html", "../outside.html"]
 
 
