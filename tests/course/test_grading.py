@@ -155,6 +155,22 @@ def test_hidden_tests_that_a_submission_prints_are_withheld():
     assert harmless.outputs[0].text == "double(1)\n"
 
 
+def test_what_was_replaced_in_the_libraries_is_named():
+    def told(*cells):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (*cells, grading.PROBE)])
+        return [incident.message for incident in grading.patched(harness.run(notebook).cells[-1])]
+
+    assert told("import torch\nfrom resnorm import checking\ndef mine(): pass") == []
+    undo = "torch.isfinite, torch.Tensor.abs, checking.close = before"
+    patch = "before = torch.isfinite, torch.Tensor.abs, checking.close\ntorch.isfinite = torch.Tensor.abs = checking.close = lambda *a: True"
+    cells = ["import torch\nfrom resnorm import checking", patch, undo]
+    assert told(*cells) == []
+    harness_cells = [*cells[:2], grading.PROBE + undo]
+    notebook = harness.run(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in harness_cells]))
+    found = [incident.message for incident in grading.patched(notebook.cells[-1])]
+    assert found == [f"{name} was replaced by the submission's own" for name in ("torch.isfinite", "resnorm.checking.close", "torch.Tensor.abs")]
+
+
 class Same(float):
     """Equal to everything."""
 

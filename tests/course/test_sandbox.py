@@ -93,7 +93,7 @@ def test_memory_shared_by_forked_processes_counts_once():
     assert "fine" in said(notebook) and trace.incidents == []
 
 
-@pytest.mark.parametrize("place", ["/tmp/work/big", "/tmp/big", "/dev/shm/big"])
+@pytest.mark.parametrize("place", [f"{sandbox.WORK}/big", f"{sandbox.TMP}/big", "/dev/shm/big"])
 def test_the_disk_is_small_and_goes_away(place):
     code = f"written = 0\ntry:\n    with open({place!r}, 'wb') as f:\n        for _ in range(400):\n            f.write(b'0' * 2**20); f.flush(); written += 1\n"
     code += "except OSError as e: print(written, e.strerror)"
@@ -144,7 +144,7 @@ def test_nothing_outside_is_seen_or_changed(tmp_path):
     before = snapshot(tmp_path) | snapshot(package)
     code = f"""
 import os, pathlib
-for path in ({str(tmp_path / "gradebook.db")!r}, {str(tmp_path / "another.ipynb")!r}, {str(root / "README.md")!r}, "/root/.ssh", "/root/.bashrc", "/var", "/srv"):
+for path in ({str(tmp_path / "gradebook.db")!r}, {str(tmp_path / "another.ipynb")!r}, {str(root / "README.md")!r}, {str(Path.home() / ".ssh")!r}, {str(Path.home() / ".bashrc")!r}, "/var", "/srv"):
     print("seen" if os.path.exists(path) else "not there")
 """
     attempts = "\n".join(

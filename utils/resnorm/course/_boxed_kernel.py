@@ -68,6 +68,7 @@ def _shown(value) -> str:
 
 
 def main() -> None:
+    """Start the kernel that the command line asks for, with a journal."""
     journal = sys.argv.pop(1)
     from ipykernel.kernelapp import IPKernelApp
 

@@ -218,10 +218,9 @@ def _gradescope(metadata: Path) -> dict[str, dict]:
         raise ValueError(f"{metadata.name} cannot be read: {str(problem).splitlines()[0]}") from None
 
 
-def _key(text: str) -> str:
-    """A name without case, accents, order of words and punctuation."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return "".join(sorted(re.findall(r"[a-z0-9]+", plain)))
+def _words(text: str) -> list[str]:
+    """Of a name, without case, accents and punctuation."""
+    return re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower())
 
 
 def match(found: Found, students: list[Student]) -> Student | None:
@@ -230,13 +229,13 @@ def match(found: Found, students: list[Student]) -> Student | None:
         if value and (same := [student for student in students if getattr(student, attribute).lower() == value.lower()]):
             return same[0]
     # Canvas writes doejane for Jane Doe: compare the letters, in any order of the words
-    squeezed = re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", found.label).encode("ascii", "ignore").decode().lower())
-    same = [s for s in students if s.name and (_key(s.name) == _key(found.label) or squeezed in _orders(s.name))]
+    given = _words(found.label)
+    same = [s for s in students if s.name and (sorted(_words(s.name)) == sorted(given) or "".join(given) in _orders(s.name))]
     return same[0] if len(same) == 1 else None
 
 
 def _orders(name: str) -> set[str]:
-    words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower())
+    words = _words(name)
     return {"".join(words), "".join([*words[-1:], *words[:-1]]), "".join(reversed(words))}
 
 

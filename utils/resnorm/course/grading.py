@@ -32,6 +32,27 @@ GOES_ON = {"reach", "disk"}
 GRADED = {"RESNORM_GRADED": "1", "RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
 
 
+PATCHED = "application/vnd.resnorm.patched+json"
+#: Runs after the last cell: what of the libraries is now of the notebook's making. Hearsay, as it runs beside the student's code.
+PROBE = f"""
+def _probe():
+    import sys
+    from IPython.display import publish_display_data
+    names = ("builtins", "numpy", "torch", "torch.nn", "torch.nn.functional", "resnorm.checking")
+    owners = {{name: sys.modules[name] for name in names if name in sys.modules}}
+    if "torch" in owners:
+        owners |= {{"torch.Tensor": owners["torch"].Tensor, "torch.nn.Module": owners["torch"].nn.Module}}
+    found = [
+        f"{{owner}}.{{name}}"
+        for owner, space in owners.items()
+        for name, value in vars(space).items()
+        if getattr(value, "__module__", None) == "__main__"
+    ]
+    publish_display_data({{"{PATCHED}": found[:20]}})
+_probe()
+"""
+
+
 class NotGradable(ValueError):
     """A file that cannot be graded as a submission, with the reason."""
 
@@ -359,7 +380,9 @@ def grade(
     notebook, incidents = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
     report = Report(student, assignment, "graded")
+    notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
     trace: Trace = run(notebook, files, limits, environment=GRADED, unsafe=unsafe)
+    incidents += patched(notebook.cells.pop())
     report.incidents = incidents + forbidden(notebook) + trace.incidents + withhold(notebook)
     report.seconds, report.memory, report.processes = round(trace.seconds, 1), trace.memory, trace.processes
     stopped = [incident for incident in trace.incidents if incident.kind not in GOES_ON]
@@ -378,6 +401,12 @@ def grade(
     report.to_mark = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell).get("grade") and meta(cell).get("solution") or meta(cell).get("task")]
     _trim(notebook)
     return notebook, report
+
+
+def patched(probe: NotebookNode) -> list[Incident]:
+    """What the last cell told."""
+    told = [name for output in probe.outputs for name in output.get("data", {}).get(PATCHED, [])]
+    return [Incident(-1, "patched", f"{str(name)[:80]} was replaced by the submission's own") for name in told[:20]]
 
 
 def _shown(result: Verdict) -> list[NotebookNode]:

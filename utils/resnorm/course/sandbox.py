@@ -34,7 +34,9 @@ from . import _boxed_kernel
 
 #: Read-only in the box, where they exist. Not ``/``: that would show the gradebook and other submissions.
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/fonts")
-HANDED_IN, WORK = "/handed-in", "/tmp/work"
+#: Of the box: files as handed in, what may be written, the working folder.
+HANDED_IN, TMP = "/handed-in", "/tmp"
+WORK = f"{TMP}/work"
 GiB, MiB = 2**30, 2**20
 
 
@@ -114,7 +116,7 @@ def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str
     package = str(Path(__file__).resolve().parents[1])
     readable = [*SYSTEM, os.path.realpath(sys.base_prefix), sys.base_prefix, sys.prefix, package]
     box = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "box"]
-    box += ["--size", str(limits.disk), "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc"]
+    box += ["--size", str(limits.disk), "--tmpfs", TMP, "--dev", "/dev", "--proc", "/proc"]
     box += ["--size", str(16 * MiB), "--tmpfs", "/dev/shm"]
     for path in dict.fromkeys(readable):
         box += ["--ro-bind-try", path, path]
