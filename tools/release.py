@@ -4,6 +4,7 @@
     python tools/release.py check    exit with 1 if it is not what the sources say
 """
 
+import html
 import re
 import sys
 import tempfile
@@ -11,27 +12,23 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
+from notebooks import write
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, RELEASE = ROOT / "notebooks" / "assignments" / "source", ROOT / "notebooks" / "assignments" / "release"
 sys.path.insert(0, str(ROOT / "utils"))
 
-from resnorm.course import cli  # noqa: E402
-from resnorm.course.folder import Course  # noqa: E402
+from resnorm.course.folder import Course, make  # noqa: E402
 
 
-def released() -> dict[Path, str]:
-    """Path below ``RELEASE`` -> the text of the student's notebook."""
-    texts = {}
+def released() -> dict[Path, nbformat.NotebookNode]:
+    """Path below ``RELEASE`` -> the student's notebook."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "course")
-        cli.make(root, SOURCE)
+        make(root, SOURCE)
         course = Course(root)
-        for name in course.assignments():
-            path = course.release(name)
-            notebook = nbformat.read(path, as_version=4)
-            texts[RELEASE / name / path.name] = nbformat.writes(notebook, indent=1) + "\n"
-    return texts
+        paths = [(name, course.release(name)) for name in course.assignments()]
+        return {RELEASE / name / path.name: nbformat.read(path, as_version=4) for name, path in paths}
 
 
 def secrets(path: Path) -> list[str]:
@@ -46,10 +43,7 @@ def secrets(path: Path) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Without white space, and without the marks that HTML puts around and into code."""
-    text = re.sub(r"<[^>]+>", "", text) if "</" in text else text
-    for mark, sign in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&")):
-        text = text.replace(mark, sign)
+    """Without white space, which pages and editors change."""
     return re.sub(r"\s+", "", text)
 
 
@@ -61,24 +55,25 @@ def told(paths: Iterable[Path]) -> list[tuple[str, str]]:
         text = path.read_text("utf-8")
         if path.suffix == ".ipynb":
             text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
+        elif path.suffix == ".html":  # which puts marks around words of code
+            text = html.unescape(re.sub(r"<[^>]+>", "", text))
         text = squeezed(text)
         found += [(path.name, name) for secret, name in wanted.items() if secret in text]
     return found
 
 
 def main(arguments: list[str]) -> None:
-    texts = released()
+    """Write the released notebooks, or compare with them."""
+    wanted = released()
     if arguments == ["check"]:
-        stale = [path for path, text in texts.items() if not path.exists() or path.read_text("utf-8") != text]
-        stale += [path for path in RELEASE.rglob("*.ipynb") if path not in texts]
+        stale = [path for path, notebook in wanted.items() if not path.exists() or path.read_text("utf-8") != nbformat.writes(notebook, indent=1) + "\n"]
+        stale += [path for path in RELEASE.rglob("*.ipynb") if path not in wanted]
         if stale:
             sys.exit(f"not what the sources say: {', '.join(path.name for path in stale)}; run make release")
         return
-    for path, text in texts.items():
+    for path, notebook in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write(notebook, path)
         print(path.relative_to(ROOT))
 
 

@@ -5,8 +5,8 @@ import shutil
 
 import nbformat
 import pytest
-from resnorm.course import cli, sandbox
-from resnorm.course.folder import Course
+from resnorm.course import sandbox
+from resnorm.course.folder import Course, make
 
 NOTEBOOK = "T1-double.ipynb"
 ANSWERS = {"ann": "def double(x):\n    return 2 * x", "bo": "def double(x):\n    return x + x", "cy": "def double(x):\n    return x", "di": "def double(x):\n    return x * 2.0"}
@@ -31,7 +31,7 @@ def course(tmp_path, missing):
     source.mkdir(parents=True)
     nbformat.write(assignment(), source / NOTEBOOK)
     folder = tmp_path / "course"
-    cli.make(folder, source.parent)
+    make(folder, source.parent)
     with (folder / "students.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "name", "email", "lms_id"], *([student, student, "", ""] for student in ANSWERS)])
     for student, answer in ANSWERS.items():

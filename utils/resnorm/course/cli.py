@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from . import collect as collecting
-from .folder import CLASS_LIST, CONFIGURATION, Course, CourseError
+from .folder import Course, CourseError, make
 from .sandbox import GiB, Limits, unavailable
 
 app = typer.Typer(
@@ -30,22 +29,6 @@ AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, 
 def _sources() -> Path:
     """The assignments that come with a checkout of the course."""
     return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
-
-
-def make(folder: Path, source: Path) -> None:
-    """A new course's folder.
-
-    Raises:
-        CourseError: the folder is not empty, or there are no assignments in ``source``.
-    """
-    if folder.exists() and any(folder.iterdir()):
-        raise CourseError(f"{folder} is not empty; choose another folder (an existing course needs no init)")
-    if not source.is_dir():
-        raise CourseError(f"no assignments in {source}: run this from a checkout of the course, or give --from DIR")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, folder / "source")
-    (folder / "students.csv").write_text(CLASS_LIST, encoding="utf-8")
-    (folder / "nbgrader_config.py").write_text(CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8")
 
 
 @app.command()

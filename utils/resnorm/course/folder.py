@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import os
 import re
 import shutil
@@ -19,7 +21,7 @@ import numpy as np
 
 from . import collect as collecting
 from . import grading
-from .sandbox import Limits, NoSandbox, unavailable
+from .sandbox import Limits, NoSandbox, require
 
 CONFIGURATION = """\
 # Written by resnorm-course init. nbgrader's own commands (nbgrader --help; in jupyter lab the menu Nbgrader) work here, too.
@@ -39,6 +41,22 @@ CLASS_LIST = "id,name,email,lms_id\n"
 
 class CourseError(ValueError):
     """Something that the instructor has to do first, or differently."""
+
+
+def make(folder: Path, source: Path) -> None:
+    """A new course's folder.
+
+    Raises:
+        CourseError: the folder is not empty, or there are no assignments in ``source``.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise CourseError(f"{folder} is not empty; choose another folder (an existing course needs no init)")
+    if not source.is_dir():
+        raise CourseError(f"no assignments in {source}: run this from a checkout of the course, or give --from DIR")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, folder / "source")
+    (folder / "students.csv").write_text(CLASS_LIST, encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -206,8 +224,10 @@ class Course:
         Raises:
             CourseError: nothing to grade, an unknown student, no sandbox, or a solution that fails itself.
         """
-        if not unsafe and (reason := unavailable()):
-            raise CourseError(f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same.")
+        try:
+            require(unsafe)
+        except NoSandbox as problem:
+            raise CourseError(str(problem)) from None
         assignment, submitted = self.assignment(name), self.submitted(name)
         chosen = sorted(submitted) if students is None else list(students)
         if unknown := [student for student in chosen if student not in submitted]:
@@ -217,7 +237,7 @@ class Course:
         source = nbformat.read(assignment.notebook, as_version=4)
         try:
             told_by_solution = grading.reference(source, self.root / "reports" / ".reference", assignment.files, limits, unsafe=unsafe)
-        except (grading.NotGradable, NoSandbox) as problem:
+        except grading.NotGradable as problem:
             raise CourseError(str(problem)) from None
         labels = self.labels(name)
         base = grading.fingerprint(source, assignment.files)
@@ -307,7 +327,7 @@ class Course:
             entered = {s.student.id: s for s in gradebook.assignment_submissions(name)} if possible is not None else {}
             for student in self.students():
                 report = self.report(name, student.id)
-                row = {"student": student, "possible": possible, "mark": None, "late": 0.0, "why": ""}
+                row = {"student": student, "possible": possible, "mark": None, "why": ""}
                 if student.id not in self.submitted(name):
                     row["why"] = "nothing handed in"
                 elif report is None:
@@ -338,11 +358,9 @@ class Course:
         else:
             raise CourseError(f"{system!r} is no system that is known here: canvas or moodle")
         path = self.root / "marks" / f"{name}-{system}.csv"
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([columns, *([_harmless(value) for value in line] for line in lines)])
-        os.replace(temporary, path)
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([columns, *([_harmless(value) for value in line] for line in lines)])
+        grading.write_whole(path, table.getvalue())
         return path
 
 
@@ -356,8 +374,6 @@ def _harmless(value: str) -> str:
 
 
 def _fingerprint(folder: Path) -> str:
-    import hashlib
-
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.is_file():

@@ -57,6 +57,22 @@ class NotGradable(ValueError):
     """A file that cannot be graded as a submission, with the reason."""
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, and make its folder.
+
+    Raises:
+        OSError: it cannot be written; what stood there still stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def meta(cell: NotebookNode) -> Mapping:
     """nbgrader's metadata of a cell, empty for a cell of the student's own."""
     return cell.metadata.get("nbgrader", {})
@@ -202,10 +218,15 @@ class Verdict:
     bonus: bool = False
 
 
+def _worth(cell: NotebookNode) -> tuple[str, float, bool]:
+    """Name and points of a graded cell, and whether they are a bonus."""
+    bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
+    return meta(cell)["grade_id"], bonus or float(meta(cell)["points"]), bool(bonus)
+
+
 def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[float, float]]) -> Verdict:
     """Points for predictions: ``levels`` are (percent, points), rising; labels of -1 are not in the hidden part."""
-    bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
-    name, possible = meta(cell)["grade_id"], bonus or float(meta(cell)["points"])
+    name, possible, bonus = _worth(cell)
     told = [record for record in records(cell) if record.get("name") == "predictions"]
     hidden = labels >= 0
     total = int(hidden.sum())
@@ -214,12 +235,12 @@ def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[f
         if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
             raise ValueError
     except (IndexError, ValueError):
-        return Verdict(name, 0.0, possible, 0, total, f"no predictions of {len(labels):,} images as integers were told", bool(bonus))
+        return Verdict(name, 0.0, possible, 0, total, f"no predictions of {len(labels):,} images as integers were told", bonus)
     right = int((given[hidden] == labels[hidden]).sum())
     percent = 100 * right / total
     points = max((points for least, points in levels if percent >= least), default=0.0)
     message = "" if points >= possible else f"{percent:.1f} of 100 are right; the next points are at {min(least for least, more in levels if more > points):g}"
-    return Verdict(name, points, possible, right, total, message, bool(bonus))
+    return Verdict(name, points, possible, right, total, message, bonus)
 
 
 def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | None = None) -> Verdict:
@@ -227,8 +248,7 @@ def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | N
     levels = cell.metadata.get("resnorm", {}).get("levels")
     if levels and labels is not None:
         return by_accuracy(cell, labels, levels)
-    bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
-    name, possible = meta(cell)["grade_id"], bonus or float(meta(cell)["points"])
+    name, possible, bonus = _worth(cell)
     told, problems, agree = records(cell), [], 0
     for index, expected in enumerate(reference):
         if index >= len(told):
@@ -251,7 +271,7 @@ def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | N
         problems.append("more was told than the test tells: full marks are not possible")
     share = agree / len(reference)
     points = possible if share == 1 and not problems else math.floor(2 * possible * min(share, 0.999)) / 2
-    return Verdict(name, points, possible, agree, len(reference), "\n".join(dict.fromkeys(problems)), bool(bonus))
+    return Verdict(name, points, possible, agree, len(reference), "\n".join(dict.fromkeys(problems)), bonus)
 
 
 @dataclass
@@ -287,14 +307,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        try:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Report:
@@ -330,10 +343,7 @@ def reference(source: NotebookNode, cache: Path, files: Iterable[Path] = (), lim
     told = {meta(cell)["grade_id"]: records(cell) for cell in graded_cells(notebook)}
     if silent := [name for name, values in told.items() if not values]:
         raise NotGradable(f"these graded cells compare nothing: {', '.join(silent)}; use checking.close or checking.record")
-    cache.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(told), encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(told))
     return told
 
 

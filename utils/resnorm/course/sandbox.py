@@ -103,6 +103,18 @@ def unavailable() -> str:
     return ""
 
 
+def require(unsafe: bool) -> bool:
+    """Whether there is a sandbox; it is an error that there is none, unless that was said to be wanted.
+
+    Raises:
+        NoSandbox: none here, and not ``unsafe``.
+    """
+    reason = unavailable()
+    if reason and not unsafe:
+        raise NoSandbox(f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same.")
+    return not reason
+
+
 def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str], joined: Iterable[Path] = ()) -> list[str]:
     """What stands before the kernel's own command.
 
@@ -284,9 +296,7 @@ async def execute(
     Raises:
         NoSandbox: none here, and not ``unsafe``.
     """
-    reason = unavailable()
-    if reason and not unsafe:
-        raise NoSandbox(f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same.")
+    boxed = require(unsafe)
     trace, start = Trace(), time.monotonic()
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -298,16 +308,16 @@ async def execute(
         run.mkdir(), work.mkdir()
         for file in files:
             shutil.copy(file, work)
-        seen = {"HOME": WORK if not reason else str(work), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        seen = {"HOME": WORK if boxed else str(work), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
         seen |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1"} | dict(environment or {})
         journal = run / "journal"
         kernel = [sys.executable, "-P", "-m", _boxed_kernel.__name__, str(journal), "-f", "{connection_file}"]
         kernel += ["--HistoryManager.hist_file=:memory:"]
         manager = _BoxedKernelManager(transport="ipc", ip=str(run / "k"), connection_file=str(run / "kernel.json"))
-        box = [] if reason else command(run, work, limits, seen, groups.joined())
+        box = command(run, work, limits, seen, groups.joined()) if boxed else []
         manager.boxed = KernelSpec(argv=[*box, *kernel], display_name="box", language="python")
         # ipykernel takes the process that JPY_PARENT_PID names for its parent, finds none in the box, and stops
-        outer = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"} | (seen if reason else {})
+        outer = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"} | ({} if boxed else seen)
         with (Path(folder) / "stderr").open("w") as stderr:
             await manager.start_kernel(env=outer, cwd=str(work), stdout=subprocess.DEVNULL, stderr=stderr)
         watchdog = Watchdog(manager.provisioner.process.pid, limits, trace)
