@@ -14,11 +14,15 @@ from jupyter_client.manager import KernelManager
 
 
 def pytest_configure(config):
-    if not config.getoption("nbval", False) or sys.platform == "win32":  # Windows has no such sockets
+    if (
+        not config.getoption("nbval", False) or sys.platform == "win32"
+    ):  # Windows has no such sockets
         return
     import nbval.kernel
 
-    folder = tempfile.mkdtemp(prefix="kernels-")  # a short path: the name of a socket has at most 107 bytes
+    folder = tempfile.mkdtemp(
+        prefix="kernels-"
+    )  # a short path: the name of a socket has at most 107 bytes
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
     class FileKernelManager(KernelManager):

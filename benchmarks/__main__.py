@@ -15,7 +15,9 @@ def main(rounds: int = 11) -> int:
     missed = norms.run(rounds) + models.run(rounds) + training.run(rounds)
     if missed:
         print("Missed: " + "; ".join(missed))
-        print("If a noise figure is far from 1 or a spread is large, the machine was busy: run it again.")
+        print(
+            "If a noise figure is far from 1 or a spread is large, the machine was busy: run it again."
+        )
     return 1 if missed else 0
 
 

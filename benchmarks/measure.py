@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def interleaved(arms: Mapping[str, Callable[[], object]], reference: str, rounds: int) -> dict[str, tuple[float, float]]:
+def interleaved(
+    arms: Mapping[str, Callable[[], object]], reference: str, rounds: int
+) -> dict[str, tuple[float, float]]:
     """Time every arm once a round, in turn, and compare within the round.
 
     Whatever else the machine does slows all arms of a round alike, so the median over rounds of

@@ -49,20 +49,30 @@ def run(rounds: int) -> list[str]:
     missed = []
     generator = torch.Generator().manual_seed(0)
     t = torch.randint(10, (BATCH,), generator=generator)
-    print(f"Training step, batch {BATCH} x 3 x {SIZE} x {SIZE}, float32, one thread: median ratio to torchvision's")
+    print(
+        f"Training step, batch {BATCH} x 3 x {SIZE} x {SIZE}, float32, one thread: median ratio to torchvision's"
+    )
     print(f"{'model':<20}{'memory':<15}{'time':>8}{'+-':>7}{'noise':>8}  target")
     for name in NAMES:
         for layout, memory in LAYOUTS.items():
-            x = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator).contiguous(memory_format=memory)
+            x = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator).contiguous(
+                memory_format=memory
+            )
             steps = {}
-            for arm, source in (("theirs", torchvision.models), ("again", torchvision.models), ("ours", models)):
+            for arm, source in (
+                ("theirs", torchvision.models),
+                ("again", torchvision.models),
+                ("ours", models),
+            ):
                 model = getattr(source, name)(num_classes=10).to(memory_format=memory)
                 steps[arm] = training_step(model, x, t)
                 steps[arm]()  # the allocator settles
             times = interleaved(steps, "theirs", rounds)
             ratio, spread = times["ours"]
             verdict = judge(f"{name}, {layout}: time", ratio, TIME_TARGET, missed)
-            print(f"{name:<20}{layout:<15}{ratio:>8.2f}{spread:>7.2f}{times['again'][0]:>8.2f}  {verdict}")
+            print(
+                f"{name:<20}{layout:<15}{ratio:>8.2f}{spread:>7.2f}{times['again'][0]:>8.2f}  {verdict}"
+            )
 
     depth, growth_rate = DENSENET
     x = torch.randn(16, 3, 32, 32, generator=generator)
@@ -75,7 +85,9 @@ def run(rounds: int) -> list[str]:
         peaks[checkpointed] = peak_bytes(steps[checkpointed])
     memory_ratio = peaks[True] / peaks[False]
     ratio, spread = interleaved(steps, False, rounds)[True]
-    print(f"DenseNet-BC-{depth}, k = {growth_rate}, checkpointed over not: memory {memory_ratio:.2f}, time {ratio:.2f} +- {spread:.2f}")
+    print(
+        f"DenseNet-BC-{depth}, k = {growth_rate}, checkpointed over not: memory {memory_ratio:.2f}, time {ratio:.2f} +- {spread:.2f}"
+    )
     judge("checkpointed DenseNet: memory", memory_ratio, MEMORY_TARGET, missed)
     judge("checkpointed DenseNet: time", ratio, CHECKPOINT_TIME_TARGET, missed)
     return missed

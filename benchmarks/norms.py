@@ -10,7 +10,11 @@ from resnorm.probes import saved_bytes
 from .measure import interleaved
 
 LAST = torch.channels_last
-SHAPES = [((128, 64, 32, 32), LAST), ((128, 64, 32, 32), torch.contiguous_format), ((128, 512, 4, 4), LAST)]
+SHAPES = [
+    ((128, 64, 32, 32), LAST),
+    ((128, 64, 32, 32), torch.contiguous_format),
+    ((128, 512, 4, 4), LAST),
+]
 FORMS = ("naive", "var_mean", "closed", "compiled")
 #: (shape, memory format, form) -> the largest time ratio that is acceptable.
 TIME_TARGETS = {(*SHAPES[0], "closed"): 2.5, (*SHAPES[0], "compiled"): 1.3}
@@ -41,7 +45,9 @@ def arms(shape: tuple[int, ...], memory: torch.memory_format) -> dict:
 def run(rounds: int) -> list[str]:
     """Print the table; returns the targets that were missed."""
     missed = []
-    print(f"Forward and backward, float32, one thread, torch {torch.__version__}: median ratio of {rounds} rounds")
+    print(
+        f"Forward and backward, float32, one thread, torch {torch.__version__}: median ratio of {rounds} rounds"
+    )
     print(f"{'shape':<20}{'memory':<15}{'form':<15}{'time':>8}{'+-':>7}{'kept':>7}  target")
     for shape, memory in SHAPES:
         torch._dynamo.reset()  # else the next shape is compiled for any shape, or not at all
@@ -51,7 +57,9 @@ def run(rounds: int) -> list[str]:
         for _ in range(2):  # compile, and let the allocator settle
             for _, step in functions.values():
                 step()
-        times = interleaved({name: step for name, (_, step) in functions.items()}, "F.batch_norm", rounds)
+        times = interleaved(
+            {name: step for name, (_, step) in functions.items()}, "F.batch_norm", rounds
+        )
         for name, (ratio, spread) in times.items():
             if name == "F.batch_norm":
                 continue
@@ -67,5 +75,7 @@ def run(rounds: int) -> list[str]:
                     if value > target:
                         missed.append(f"{name} at {shape}: {what} {value:.2f} > {target}")
             layout = "channels last" if memory is LAST else "contiguous"
-            print(f"{'x'.join(map(str, shape)):<20}{layout:<15}{name:<15}{ratio:>8.2f}{spread:>7.2f}{saved:>7.2f}  {'; '.join(targets)}")
+            print(
+                f"{'x'.join(map(str, shape)):<20}{layout:<15}{name:<15}{ratio:>8.2f}{spread:>7.2f}{saved:>7.2f}  {'; '.join(targets)}"
+            )
     return missed

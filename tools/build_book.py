@@ -17,8 +17,9 @@ import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
-from notebooks import TIMEOUT, all_notebooks
 from traitlets.config import Config
+
+from notebooks import TIMEOUT, all_notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -58,14 +59,29 @@ def execute_ahead(paths: list[Path], jobs: int) -> None:
             cache.match_cache_notebook(notebook)
         except KeyError:
             todo.append((path, notebook))
-    todo.sort(key=lambda pair: -sum(cell.cell_type == "code" for cell in pair[1].cells))  # the longest first
+    todo.sort(
+        key=lambda pair: -sum(cell.cell_type == "code" for cell in pair[1].cells)
+    )  # the longest first
 
     def execute(pair):
         path, notebook = pair
         with tempfile.TemporaryDirectory() as folder:
-            sockets = {"transport": "ipc", "ip": f"{folder}/socket"}  # see the conftest.py of the root: no race for ports
+            sockets = {
+                "transport": "ipc",
+                "ip": f"{folder}/socket",
+            }  # see the conftest.py of the root: no race for ports
             config = Config(KernelManager=sockets if sys.platform != "win32" else {})
-            return path, notebook, single_nb_execution(notebook, cwd=str(path.parent), allow_errors=False, timeout=TIMEOUT, config=config)
+            return (
+                path,
+                notebook,
+                single_nb_execution(
+                    notebook,
+                    cwd=str(path.parent),
+                    allow_errors=False,
+                    timeout=TIMEOUT,
+                    config=config,
+                ),
+            )
 
     with ThreadPoolExecutor(jobs) as pool:
         for path, notebook, result in pool.map(execute, todo):
@@ -76,7 +92,11 @@ def execute_ahead(paths: list[Path], jobs: int) -> None:
 
 def main() -> None:
     # jupyter-cache and Sphinx look at the notebooks alone: a change in the package must empty both by hand.
-    package = sorted(f"utils/resnorm/{path.name}" for path in (ROOT / "utils/resnorm").iterdir() if path.name != "course")  # no chapter grades
+    package = sorted(
+        f"utils/resnorm/{path.name}"
+        for path in (ROOT / "utils/resnorm").iterdir()
+        if path.name != "course"
+    )  # no chapter grades
     if changed("fingerprint", *package, "requirements.txt"):
         for stale in (".jupyter_cache", ".doctrees"):
             shutil.rmtree(BUILD / stale, ignore_errors=True)
@@ -95,8 +115,12 @@ def main() -> None:
     if subprocess.run(command, cwd=ROOT).returncode:
         # Sphinx would read only changed pages next time, and the warnings of the others would be lost.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
-        sys.exit("\nThe book was not built: mend the warnings and errors above (each names its file), then run make book again.")
-    print(f"Built in {time.perf_counter() - start:.0f} s. Open _build/html/index.html in a browser, or run: make serve")
+        sys.exit(
+            "\nThe book was not built: mend the warnings and errors above (each names its file), then run make book again."
+        )
+    print(
+        f"Built in {time.perf_counter() - start:.0f} s. Open _build/html/index.html in a browser, or run: make serve"
+    )
 
 
 if __name__ == "__main__":

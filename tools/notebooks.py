@@ -40,7 +40,9 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: set[str] = set()
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in CELL_METADATA})
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if k in CELL_METADATA}
+        )
         identifier = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         while identifier in seen:  # equal cells: number them by hashing on
             identifier = hashlib.sha256(identifier.encode()).hexdigest()[:8]

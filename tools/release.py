@@ -1,7 +1,7 @@
 """Write the students' notebooks of the assignments, without solutions and hidden tests.
 
-    python tools/release.py          write notebooks/assignments/release
-    python tools/release.py check    exit with 1 if it is not what the sources say
+python tools/release.py          write notebooks/assignments/release
+python tools/release.py check    exit with 1 if it is not what the sources say
 """
 
 import html
@@ -12,10 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
+
 from notebooks import write
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, RELEASE = ROOT / "notebooks" / "assignments" / "source", ROOT / "notebooks" / "assignments" / "release"
+SOURCE, RELEASE = (
+    ROOT / "notebooks" / "assignments" / "source",
+    ROOT / "notebooks" / "assignments" / "release",
+)
 sys.path.insert(0, str(ROOT / "utils"))
 
 from resnorm.course.folder import Course, make  # noqa: E402
@@ -28,7 +32,9 @@ def released() -> dict[Path, nbformat.NotebookNode]:
         make(root, SOURCE)
         course = Course(root)
         paths = [(name, course.release(name)) for name in course.assignments()]
-        return {RELEASE / name / path.name: nbformat.read(path, as_version=4) for name, path in paths}
+        return {
+            RELEASE / name / path.name: nbformat.read(path, as_version=4) for name, path in paths
+        }
 
 
 def secrets(path: Path) -> list[str]:
@@ -37,7 +43,9 @@ def secrets(path: Path) -> list[str]:
         block
         for cell in nbformat.read(path, as_version=4).cells
         for kind in ("SOLUTION", "HIDDEN TESTS")
-        for block in re.findall(rf"### BEGIN {kind}\n(.*?)\n\s*### END {kind}", cell.source, re.DOTALL)
+        for block in re.findall(
+            rf"### BEGIN {kind}\n(.*?)\n\s*### END {kind}", cell.source, re.DOTALL
+        )
     ]
     return [text for text in map(squeezed, blocks) if len(text) > 40]
 
@@ -49,7 +57,11 @@ def squeezed(text: str) -> str:
 
 def told(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Files that hold a secret, with the assignment that it is of."""
-    wanted = {secret: path.parent.name for path in sorted(SOURCE.glob("*/*.ipynb")) for secret in secrets(path)}
+    wanted = {
+        secret: path.parent.name
+        for path in sorted(SOURCE.glob("*/*.ipynb"))
+        for secret in secrets(path)
+    }
     found = []
     for path in paths:
         text = path.read_text("utf-8")
@@ -66,10 +78,17 @@ def main(arguments: list[str]) -> None:
     """Write the released notebooks, or compare with them."""
     wanted = released()
     if arguments == ["check"]:
-        stale = [path for path, notebook in wanted.items() if not path.exists() or path.read_text("utf-8") != nbformat.writes(notebook, indent=1) + "\n"]
+        stale = [
+            path
+            for path, notebook in wanted.items()
+            if not path.exists()
+            or path.read_text("utf-8") != nbformat.writes(notebook, indent=1) + "\n"
+        ]
         stale += [path for path in RELEASE.rglob("*.ipynb") if path not in wanted]
         if stale:
-            sys.exit(f"not what the sources say: {', '.join(path.name for path in stale)}; run make release")
+            sys.exit(
+                f"not what the sources say: {', '.join(path.name for path in stale)}; run make release"
+            )
         return
     for path, notebook in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)

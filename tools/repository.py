@@ -21,9 +21,15 @@ HIDDEN = {".ci", ".github"}
 
 def read_address(root: Path) -> str:
     """The address in ``_config.yml``."""
-    found = re.search(r"^repository:\s*\n(?:\s+.*\n)*?\s+url:\s*(\S+)", (root / "_config.yml").read_text("utf-8"), re.MULTILINE)
+    found = re.search(
+        r"^repository:\s*\n(?:\s+.*\n)*?\s+url:\s*(\S+)",
+        (root / "_config.yml").read_text("utf-8"),
+        re.MULTILINE,
+    )
     if not found:
-        raise ValueError("_config.yml names no repository: it needs the lines 'repository:' and '  url: https://…'")
+        raise ValueError(
+            "_config.yml names no repository: it needs the lines 'repository:' and '  url: https://…'"
+        )
     return found.group(1)
 
 
@@ -54,7 +60,9 @@ def forms(url: str) -> list[str]:
 def text_files(root: Path):
     """Every file that may name the repository, as (path, text)."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if f not in SKIPPED and (not f.startswith(".") or f in HIDDEN))
+        folders[:] = sorted(
+            f for f in folders if f not in SKIPPED and (not f.startswith(".") or f in HIDDEN)
+        )
         for name in sorted(names):
             path = Path(folder, name)
             try:

@@ -1,7 +1,7 @@
 """Write book/results.md, the ledger of recorded runs, from the records themselves.
 
-    python tools/results.py          write the page
-    python tools/results.py check    exit with 1 if the page is not what the records say
+python tools/results.py          write the page
+python tools/results.py check    exit with 1 if the page is not what the records say
 """
 
 import sys
@@ -24,7 +24,9 @@ What takes longer than a page allows was run once, and recorded: command, data, 
 """
 
 #: Of what is not an experiment on CIFAR-10.
-QUESTIONS = {"segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, and what are border weights?"}
+QUESTIONS = {
+    "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, and what are border weights?"
+}
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
 CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
@@ -49,7 +51,11 @@ def question(name):
 
 def table(record):
     """The rows of a record: an arm each, with every scalar result."""
-    keys = [key for key, value in record.runs[0]["results"].items() if isinstance(value, (int, float)) and key not in APART]
+    keys = [
+        key
+        for key, value in record.runs[0]["results"].items()
+        if isinstance(value, (int, float)) and key not in APART
+    ]
     published = cifar.EXPERIMENTS[record.name].published if record.name in cifar.EXPERIMENTS else {}
     summaries = {key: {line.arm: line for line in ledger.summary(record, key)} for key in keys}
     order = [arm for arm in record.configuration["arms"] if arm in summaries[keys[0]]]
@@ -58,7 +64,11 @@ def table(record):
     yield "|" + " --- |" * (len(keys) + 3 + bool(published))
     for arm in order:
         runs = [run for run in record.runs if run["arm"] == arm]
-        minutes = sum(run["results"].get("training seconds", run["seconds"]) for run in runs) / len(runs) / 60
+        minutes = (
+            sum(run["results"].get("training seconds", run["seconds"]) for run in runs)
+            / len(runs)
+            / 60
+        )
         row = [arm, str(len(runs)), *(str(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
         yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
 
@@ -70,7 +80,10 @@ def section(path):
     yield f"{question(record.name)}\n"
     yield from table(record)
     unique = lambda values: "; ".join(sorted(set(values)))
-    versions = unique(", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in record.runs)
+    versions = unique(
+        ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+        for run in record.runs
+    )
     yield ""
     yield f"- Command: `{record.command}`"
     yield f"- Data: {record.data}"
@@ -87,7 +100,12 @@ def page():
         lines += section(path)
     missing = {name: e for name, e in cifar.EXPERIMENTS.items() if name not in there}
     if missing:
-        lines += ["## Not recorded yet\n", "These run with the same command, and wait for the machine that they need.\n", "| experiment | question | runs on |", "| --- | --- | --- |"]
+        lines += [
+            "## Not recorded yet\n",
+            "These run with the same command, and wait for the machine that they need.\n",
+            "| experiment | question | runs on |",
+            "| --- | --- | --- |",
+        ]
         lines += [f"| `{name}` | {question(name)} | {e.scale} |" for name, e in missing.items()]
     return "\n".join(lines).rstrip() + "\n"
 

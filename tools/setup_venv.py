@@ -40,13 +40,19 @@ def run(command, sentence):
 def main():
     if sys.version_info < (3, 11):
         found = other_python()
-        mend = f"Run: make PYTHON={found} book" if found else "Install Python 3.11 or newer and run make again."
+        mend = (
+            f"Run: make PYTHON={found} book"
+            if found
+            else "Install Python 3.11 or newer and run make again."
+        )
         stop(f"this is Python {sys.version.split()[0]}, but 3.11 or newer is needed. {mend}")
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        stop("this Python cannot make virtual environments. On Debian or Ubuntu: apt install python3-venv")
+        stop(
+            "this Python cannot make virtual environments. On Debian or Ubuntu: apt install python3-venv"
+        )
 
     python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
@@ -57,7 +63,10 @@ def main():
                 "Free some space, or clone to a larger disk."
             )
         print("Creating .venv …", flush=True)
-        run([sys.executable, "-m", "venv", VENV], "could not create .venv; delete the folder and try again.")
+        run(
+            [sys.executable, "-m", "venv", VENV],
+            "could not create .venv; delete the folder and try again.",
+        )
 
     network = (
         "could not install the pinned packages. Check the network connection (a proxy needs HTTPS_PROXY), then run "
@@ -65,11 +74,17 @@ def main():
     )
     requirements = ROOT / "requirements.txt"
     pinned_uv = re.search(r"^uv==\S+", requirements.read_text(), re.MULTILINE).group()
-    print("Installing what requirements.txt pins into .venv (about 6 GB; one to ten minutes) …", flush=True)
+    print(
+        "Installing what requirements.txt pins into .venv (about 6 GB; one to ten minutes) …",
+        flush=True,
+    )
     run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", pinned_uv], network)
     uv = [python, "-m", "uv", "pip", "install", "--python", python]
     run([*uv, "-r", requirements], network)
-    run([*uv, "-q", "--no-deps", "-e", "."], "could not install the package in utils/; see the message above.")
+    run(
+        [*uv, "-q", "--no-deps", "-e", "."],
+        "could not install the package in utils/; see the message above.",
+    )
     print("The environment is ready.", flush=True)
 
 

@@ -22,7 +22,9 @@ def pages():
 def pytest_generate_tests(metafunc):
     if "page_name" in metafunc.fixturenames:
         # index.html of the root only leads on to the first page
-        metafunc.parametrize("page_name", [name for name in pages() if name != "index.html"] or ["index.html"])
+        metafunc.parametrize(
+            "page_name", [name for name in pages() if name != "index.html"] or ["index.html"]
+        )
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +42,9 @@ def server(built):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built)) as http_server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=built)
+    ) as http_server:
         threading.Thread(target=http_server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{http_server.server_port}"
         http_server.shutdown()
@@ -53,7 +57,9 @@ def addresses(built, server):
 
 @pytest.fixture(scope="session")
 def browser(missing):
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    executable = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if executable is None:
         missing("no chromium, chromium-browser or google-chrome on the PATH")
     from playwright.sync_api import sync_playwright
@@ -71,7 +77,9 @@ class Visit:
     def __init__(self, context, local):
         self.errors, self.outside = [], []
         self.page = context.new_page()
-        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on(
+            "console", lambda message: message.type == "error" and self.errors.append(message.text)
+        )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
         def route(route):
@@ -86,7 +94,9 @@ class Visit:
     def go(self, address):
         """Open ``address`` and wait until its mathematics is typeset."""
         self.page.goto(address, wait_until="load")
-        self.page.evaluate("window.MathJax && window.MathJax.startup ? window.MathJax.startup.promise.then(() => 1) : 1")
+        self.page.evaluate(
+            "window.MathJax && window.MathJax.startup ? window.MathJax.startup.promise.then(() => 1) : 1"
+        )
         return self.page
 
     def check(self):

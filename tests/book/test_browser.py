@@ -16,7 +16,9 @@ SERIOUS = {"serious", "critical"}
 def pages_with(marker):
     """Names of the built pages that hold ``marker``."""
     names = (path.relative_to(HTML).as_posix() for path in sorted(HTML.rglob("*.html")))
-    return [name for name in names if name[0] not in "_." and marker in (HTML / name).read_text("utf-8")]
+    return [
+        name for name in names if name[0] not in "_." and marker in (HTML / name).read_text("utf-8")
+    ]
 
 
 def the_pages_with(marker, what):
@@ -28,10 +30,14 @@ def the_pages_with(marker, what):
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_the_page_opens_typeset_without_an_error_or_a_request_to_another_machine(visit, addresses, scheme, page_name):
+def test_the_page_opens_typeset_without_an_error_or_a_request_to_another_machine(
+    visit, addresses, scheme, page_name
+):
     with visit() as v:  # which checks errors and requests
         page = v.go(f"{addresses[scheme]}/{page_name}")
-        pictures = page.evaluate("[...document.images].filter(i => i.offsetParent).map(i => i.decode().then(() => '', () => i.src.slice(0, 80)))")
+        pictures = page.evaluate(
+            "[...document.images].filter(i => i.offsetParent).map(i => i.decode().then(() => '', () => i.src.slice(0, 80)))"
+        )
         assert [src for src in pictures if src] == [], "a picture cannot be shown"
         written = page.locator(".math").count()
         assert page.locator("mjx-container").count() >= written
@@ -57,7 +63,9 @@ def test_the_page_fits_a_telephone(visit, server, page_name):
             """() => [...document.querySelectorAll('div.math:has(mjx-math)')].filter(box => box.offsetParent &&
                 box.querySelector('mjx-math').getBoundingClientRect().left < box.getBoundingClientRect().left - 1).map(box => box.id || box.innerText)"""
         )
-        assert begins_out_of_sight == [], "a wide equation must begin at its beginning, and scroll to its end"
+        assert begins_out_of_sight == [], (
+            "a wide equation must begin at its beginning, and scroll to its end"
+        )
 
 
 #: Code has thousands of coloured words to a page, in the same few colours on all of them: one page stands for all.
@@ -68,12 +76,22 @@ def violations(page, exclude=(), rules=()):
     """What axe finds, outside the elements ``exclude``, by these rules or by all."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")  # colours fade in
+    page.wait_for_function(
+        "document.getAnimations().every(animation => animation.playState !== 'running')"
+    )  # colours fade in
     # preload would fetch style sheets again by addresses of its own, some of them wrong
     options = {"resultTypes": ["violations"], "preload": False}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, context={"exclude": [[each] for each in exclude]} if exclude else None, options=options).response["violations"]
+    found = (
+        Axe()
+        .run(
+            page,
+            context={"exclude": [[each] for each in exclude]} if exclude else None,
+            options=options,
+        )
+        .response["violations"]
+    )
     return [
         f"{v['id']} ({v['impact']}): {node['html'][:160]} -- {node['failureSummary'][:200]}"
         for v in found
@@ -87,7 +105,9 @@ def test_axe_finds_no_serious_fault(visit, server, page_name):
         page = v.go(f"{server}/{page_name}")
         assert violations(page, exclude=[CODE]) == []
         in_the_dark(page)
-        assert violations(page, exclude=[CODE], rules=["color-contrast", "link-in-text-block"]) == []  # the others know no colour
+        assert (
+            violations(page, exclude=[CODE], rules=["color-contrast", "link-in-text-block"]) == []
+        )  # the others know no colour
 
 
 def in_the_dark(page):
@@ -107,14 +127,18 @@ def test_axe_finds_no_serious_fault_in_code(visit, server, name):
 
 def test_axe_would_find_a_fault(visit):
     with visit() as v:
-        v.page.set_content("<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'><p style='color:#ccc'>pale</p></main>")
+        v.page.set_content(
+            "<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'><p style='color:#ccc'>pale</p></main>"
+        )
         found = " ".join(violations(v.page))
         assert "image-alt" in found and "color-contrast" in found
 
 
 def test_a_request_to_another_machine_and_an_error_would_be_found(visit):
     with visit(check=False) as v:
-        v.page.set_content("<img src='https://other.example/x.png'><script>undefined_function()</script>")
+        v.page.set_content(
+            "<img src='https://other.example/x.png'><script>undefined_function()</script>"
+        )
         v.page.wait_for_timeout(200)
         assert v.outside == ["https://other.example/x.png"]
         assert any("undefined_function" in error for error in v.errors)
@@ -159,7 +183,9 @@ def standalone(tmp_path_factory):
             mode="book",
         )
     path = tmp_path_factory.mktemp("figure") / "figure.html"
-    path.write_text(f"<!doctype html><html lang=en><meta charset=utf-8><title>x</title><main><h1>x</h1>{html[0]}</main></html>")
+    path.write_text(
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>x</title><main><h1>x</h1>{html[0]}</main></html>"
+    )
     return path.as_uri()
 
 
@@ -239,7 +265,9 @@ def test_every_interactive_figure_of_the_book_moves(visit, addresses, scheme, na
                 assert_moved(before, state(figure))
             for menu in figure.locator("select").all():
                 before = state(figure)
-                menu.select_option(index=(int(menu.input_value()) + 1) % menu.locator("option").count())
+                menu.select_option(
+                    index=(int(menu.input_value()) + 1) % menu.locator("option").count()
+                )
                 assert_moved(before, state(figure))
 
 
@@ -284,9 +312,13 @@ def brightness(colour):
 def test_searching_for_bessel_finds_the_chapter(visit, addresses, scheme):
     with visit(check=scheme == "http") as v:
         page = v.go(f"{addresses[scheme]}/search.html?q=bessel")
-        page.locator("#search-results a", has_text="Batch normalization, forward").first.wait_for(timeout=10_000)
+        page.locator("#search-results a", has_text="Batch normalization, forward").first.wait_for(
+            timeout=10_000
+        )
         # opened as a file, a browser refuses Sphinx the excerpt beside each result; the results are there
-        excerpt = re.compile(r"Access to fetch at 'file:|Failed to load resource: net::ERR_FAILED|^Failed to fetch$")
+        excerpt = re.compile(
+            r"Access to fetch at 'file:|Failed to load resource: net::ERR_FAILED|^Failed to fetch$"
+        )
         assert v.outside == [] and [error for error in v.errors if not excerpt.search(error)] == []
 
 
@@ -311,13 +343,17 @@ def test_a_folded_solution_opens(visit, server, name):
         solutions = page.locator("div.solution")
         assert solutions.count() > 0
         for solution in (solutions.first, solutions.last):
-            body = solution.locator("section > *").last  # text, or a code cell where the solution is code alone
+            body = solution.locator(
+                "section > *"
+            ).last  # text, or a code cell where the solution is code alone
             assert not body.is_visible()
-            solution.locator("button.toggle-button").first.click()  # the title beside it holds a link
+            solution.locator(
+                "button.toggle-button"
+            ).first.click()  # the title beside it holds a link
             body.wait_for(state="visible", timeout=5_000)
 
 
-@pytest.mark.parametrize("name", the_pages_with('admonition hide above-input', "hidden code")[:1])
+@pytest.mark.parametrize("name", the_pages_with("admonition hide above-input", "hidden code")[:1])
 def test_hidden_code_opens(visit, server, name):
     assert name, "no built page hides code"
     with visit() as v:

@@ -10,7 +10,15 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "-q"]
+COMMAND = [
+    str(Path(sys.executable).with_name("jupyter-book")),
+    "build",
+    ".",
+    "-n",
+    "-W",
+    "--keep-going",
+    "-q",
+]
 
 
 @pytest.fixture
@@ -18,12 +26,18 @@ def tiny_book(tmp_path):
     """The real configuration, style and bibliography around a single notebook."""
 
     def build(code="1 + 1", text="# A page"):
-        shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.md", "__pycache__"))
+        shutil.copytree(
+            ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.md", "__pycache__")
+        )
         shutil.copy(ROOT / "_config.yml", tmp_path)
         (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: page\n")
         cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(code)]
-        metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), tmp_path / "page.ipynb")
+        metadata = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells, metadata=metadata), tmp_path / "page.ipynb"
+        )
         result = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, timeout=240)
         return result.returncode, re.sub(r"\x1b\[[\d;]*m", "", result.stdout + result.stderr)
 
@@ -35,13 +49,18 @@ SHOW = "import matplotlib.pyplot as plt\nfrom resnorm import figures\nfigures.us
 
 def test_a_good_page_is_built(tiny_book, tmp_path):
     alt = "An empty pair of axes, for testing"
-    code, said = tiny_book(f"{SHOW}figures.show(fig, alt='{alt}')", "# A page\n\nSee {cite:t}`he2016deep`.\n\n```{bibliography}\n```")
+    code, said = tiny_book(
+        f"{SHOW}figures.show(fig, alt='{alt}')",
+        "# A page\n\nSee {cite:t}`he2016deep`.\n\n```{bibliography}\n```",
+    )
     assert code == 0, said
     assert f'alt="{alt}"' in (tmp_path / "_build" / "html" / "page.html").read_text("utf-8")
 
 
 def test_a_figure_without_alternative_text_is_refused(tiny_book):
-    code, said = tiny_book("from IPython.display import display\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nplt.close(fig)\ndisplay(fig)")
+    code, said = tiny_book(
+        "from IPython.display import display\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nplt.close(fig)\ndisplay(fig)"
+    )
     assert code != 0
     (line,) = [line for line in said.splitlines() if "alternative text" in line]
     assert "page.ipynb" in line and "figures.show(fig, alt=" in line
@@ -49,9 +68,13 @@ def test_a_figure_without_alternative_text_is_refused(tiny_book):
 
 def test_a_citation_that_does_not_resolve_is_refused(tiny_book):
     # tests/unit/test_sources.py names the mend; the builder must not let it pass
-    code, said = tiny_book(text="# A page\n\n{cite:t}`he2016deep` and {cite:t}`nobody1999nothing`.\n\n```{bibliography}\n```")
+    code, said = tiny_book(
+        text="# A page\n\n{cite:t}`he2016deep` and {cite:t}`nobody1999nothing`.\n\n```{bibliography}\n```"
+    )
     assert code != 0
-    (line,) = [line for line in said.splitlines() if "nobody1999nothing" in line and "WARNING" in line]
+    (line,) = [
+        line for line in said.splitlines() if "nobody1999nothing" in line and "WARNING" in line
+    ]
     assert "page.ipynb" in line and "bibtex key" in line
 
 

@@ -26,7 +26,11 @@ def soup_of(path):
 
 @functools.cache
 def anchors(path):
-    return {e.get("id") or e.get("name") for e in soup_of(path).find_all(True) if e.get("id") or e.get("name")}
+    return {
+        e.get("id") or e.get("name")
+        for e in soup_of(path).find_all(True)
+        if e.get("id") or e.get("name")
+    }
 
 
 def broken_links(path, root):
@@ -56,10 +60,24 @@ def pictures_without_text(path):
 def foreign_parts(path):
     """Addresses of other hosts that opening the page would ask for."""
     soup = soup_of(path)
-    for name, attribute in (("script", "src"), ("img", "src"), ("img", "srcset"), ("iframe", "src"), ("link", "href"), ("source", "src"), ("video", "src"), ("object", "data")):
+    for name, attribute in (
+        ("script", "src"),
+        ("img", "src"),
+        ("img", "srcset"),
+        ("iframe", "src"),
+        ("link", "href"),
+        ("source", "src"),
+        ("video", "src"),
+        ("object", "data"),
+    ):
         for element in soup.find_all(name):
             address = element.get(attribute) or ""
-            if name == "link" and set(element.get("rel", [])) & {"canonical", "next", "prev", "license"}:
+            if name == "link" and set(element.get("rel", [])) & {
+                "canonical",
+                "next",
+                "prev",
+                "license",
+            }:
                 continue  # names a page, fetches nothing
             if address.startswith(("http://", "https://", "//")):
                 yield f"{path.name}: {address}"
@@ -68,7 +86,9 @@ def foreign_parts(path):
         file = path.parent / urlsplit(link["href"]).path
         styles.append(file.read_text("utf-8") if file.is_file() else "")
     for style in styles:
-        for address in re.findall(r"(?:url\(\s*|@import\s+)[\"']?((?:https?:)?//[^\"')\s]+)", style):
+        for address in re.findall(
+            r"(?:url\(\s*|@import\s+)[\"']?((?:https?:)?//[^\"')\s]+)", style
+        ):
             yield f"{path.name}: {address} in a style sheet"
 
 
@@ -86,7 +106,9 @@ def test_no_part_of_a_page_comes_from_another_host(built, page_name):
 
 def test_the_page_is_light(built, page_name):
     size = (built / page_name).stat().st_size
-    assert size <= HEAVY.get(page_name, MAX_BYTES), f"{size / 1e6:.2f} MB: fewer frames or smaller pictures"
+    assert size <= HEAVY.get(page_name, MAX_BYTES), (
+        f"{size / 1e6:.2f} MB: fewer frames or smaller pictures"
+    )
 
 
 BAD = """<html><head><link rel="stylesheet" href="a.css"><link rel="canonical" href="https://fine.example/">
@@ -118,7 +140,13 @@ def test_pictures_without_text_are_found(bad_page):
 
 def test_other_hosts_are_found(bad_page):
     found = " ".join(foreign_parts(bad_page))
-    assert [host in found for host in ("cdn", "fonts", "img", "fine", "other")] == [True, True, True, False, False]
+    assert [host in found for host in ("cdn", "fonts", "img", "fine", "other")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 # --- the book as a whole ----------------------------------------------------------------------------
@@ -126,7 +154,10 @@ def test_other_hosts_are_found(bad_page):
 
 def chapters():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    return [
+        toc["root"],
+        *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"]),
+    ]
 
 
 @pytest.mark.parametrize("name", chapters())
@@ -135,7 +166,11 @@ def test_every_chapter_has_a_page(built, name):
 
 
 def colab_buttons(soup):
-    return [a["href"] for a in soup.find_all("a", href=True) if "colab.research.google.com" in a["href"] and "dropdown-item" in a.get("class", [])]
+    return [
+        a["href"]
+        for a in soup.find_all("a", href=True)
+        if "colab.research.google.com" in a["href"] and "dropdown-item" in a.get("class", [])
+    ]
 
 
 @pytest.mark.parametrize("name", chapters())
@@ -156,7 +191,9 @@ def test_every_page_can_be_downloaded_as_its_source(built, name):
     assert len(links) == 1
     source = page.parent / links[0]
     assert source.is_file()
-    original = next(path for path in (ROOT / f"{name}.md", ROOT / f"{name}.ipynb") if path.is_file())
+    original = next(
+        path for path in (ROOT / f"{name}.md", ROOT / f"{name}.ipynb") if path.is_file()
+    )
     assert source.suffix == original.suffix
 
 
@@ -169,13 +206,22 @@ def test_the_search_index_holds_the_words_of_the_chapters(built):
 
 
 def test_a_page_made_with_explore_holds_its_controls(built):
-    figures = {name: soup_of(built / f"{name}.html").select("div.rn-explore") for name in chapters()}
+    figures = {
+        name: soup_of(built / f"{name}.html").select("div.rn-explore") for name in chapters()
+    }
     notebooks = {name: ROOT / f"{name}.ipynb" for name in chapters()}
-    used = [name for name, path in notebooks.items() if path.is_file() and "explore(" in path.read_text("utf-8")]
+    used = [
+        name
+        for name, path in notebooks.items()
+        if path.is_file() and "explore(" in path.read_text("utf-8")
+    ]
     assert used, "no chapter has an interactive figure"
     for name in used:
         assert figures[name], f"{name} calls explore, but its page has no figure that moves"
-        assert all(figure.select("[data-axis]") and figure.select("script.rn-data") for figure in figures[name])
+        assert all(
+            figure.select("[data-axis]") and figure.select("script.rn-data")
+            for figure in figures[name]
+        )
 
 
 def test_no_stored_widget_reached_a_page(built, page_name):
@@ -183,6 +229,10 @@ def test_no_stored_widget_reached_a_page(built, page_name):
 
 
 def test_no_file_of_the_book_holds_an_answer_to_an_assignment(built):
-    files = [path for path in built.rglob("*") if path.suffix in (".html", ".ipynb", ".md", ".txt", ".js")]
+    files = [
+        path
+        for path in built.rglob("*")
+        if path.suffix in (".html", ".ipynb", ".md", ".txt", ".js")
+    ]
     assert {"a1.html", "a1.md", "1-batch-norm-forward.html"} <= {path.name for path in files}
     assert release.told(files) == []

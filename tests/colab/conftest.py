@@ -40,9 +40,17 @@ def interpreter():
     """The newest of Colab's and its neighbour's Pythons that works here; else the running one."""
     for version in ("3.13", "3.12"):
         candidates = [shutil.which(f"python{version}")]
-        candidates += sorted(glob.glob(str(Path.home() / f".pyenv/versions/{version}*/bin/python{version}")), reverse=True)
+        candidates += sorted(
+            glob.glob(str(Path.home() / f".pyenv/versions/{version}*/bin/python{version}")),
+            reverse=True,
+        )
         for path in filter(None, candidates):
-            if subprocess.run([path, "-c", "import ssl, ctypes, sqlite3, venv"], capture_output=True).returncode == 0:
+            if (
+                subprocess.run(
+                    [path, "-c", "import ssl, ctypes, sqlite3, venv"], capture_output=True
+                ).returncode
+                == 0
+            ):
                 return path
     return sys.executable
 
@@ -58,9 +66,15 @@ def colab(missing):
     subprocess.run([*uv, "venv", "-q", "--clear", "--python", chosen, VENV], check=True)
     listed = VENV / "requirements.txt"
     listed.write_text(REQUIREMENTS)
-    installed = subprocess.run([*uv, "pip", "install", "-q", "--python", PYTHON, "-r", listed], capture_output=True, text=True)
+    installed = subprocess.run(
+        [*uv, "pip", "install", "-q", "--python", PYTHON, "-r", listed],
+        capture_output=True,
+        text=True,
+    )
     if installed.returncode:
-        missing(f"Colab's versions could not be installed (is the network down?): {installed.stderr.strip()[-600:]}")
+        missing(
+            f"Colab's versions could not be installed (is the network down?): {installed.stderr.strip()[-600:]}"
+        )
     stamp.write_text(wanted)
     return PYTHON
 
@@ -71,12 +85,23 @@ def clone(tmp_path_factory):
     path = tmp_path_factory.mktemp("clone") / "course"
 
     def git(*arguments, cwd=path):
-        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
-        return subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+        identity = [
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ]
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True
+        ).stdout
 
     git("clone", "-q", "--no-hardlinks", str(ROOT), str(path), cwd=ROOT)
     if git("status", "--porcelain", cwd=ROOT):
-        listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).split("\0")
+        listed = git(
+            "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT
+        ).split("\0")
         for name in filter(None, listed):
             source, target = ROOT / name, path / name
             if source.is_file():
@@ -94,7 +119,10 @@ def uninstalled(colab):
     """Take the package out of the environment, before and after."""
 
     def uninstall():
-        subprocess.run([sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", colab, "resnorm"], capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", colab, "resnorm"],
+            capture_output=True,
+        )
 
     uninstall()
     yield
@@ -104,8 +132,14 @@ def uninstalled(colab):
 @pytest.fixture
 def environment(tmp_path, clone):
     """Variables of a process in Colab: no trace of this checkout or of the tests' settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RESNORM_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL"))}
-    settings = tmp_path / "settings"  # a home for kernels and configuration, outside the notebook's folder
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("RESNORM_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL"))
+    }
+    settings = (
+        tmp_path / "settings"
+    )  # a home for kernels and configuration, outside the notebook's folder
     return kept | {
         "RESNORM_SOURCE": clone,
         "RESNORM_SCALE": "page",

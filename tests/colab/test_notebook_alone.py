@@ -4,8 +4,9 @@ import json
 import shutil
 import subprocess
 
-import notebooks as tool
 import pytest
+
+import notebooks as tool
 
 #: Run by the environment's interpreter: executes the notebook in the working directory and reports.
 RUN = """
@@ -27,15 +28,26 @@ print(probe.outputs[0]["text"])
 
 def torch_version(python):
     code = "import importlib.metadata as m; print(m.version('torch'))"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def run(python, script, *arguments, cwd, env):
-    return subprocess.run([python, "-c", script, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=900)
+    return subprocess.run(
+        [python, "-c", script, *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
 
 
 @pytest.mark.parametrize("path", tool.all_notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_runs_alone_and_leaves_torch_alone(path, colab, uninstalled, environment, tmp_path):
+def test_a_notebook_runs_alone_and_leaves_torch_alone(
+    path, colab, uninstalled, environment, tmp_path
+):
     before = torch_version(colab)
     folder = tmp_path / "content"
     folder.mkdir()
@@ -45,11 +57,19 @@ def test_a_notebook_runs_alone_and_leaves_torch_alone(path, colab, uninstalled, 
     report = json.loads(result.stdout.strip().splitlines()[-1])
     site_packages = next((colab.parent.parent / "lib").glob("python*/site-packages"))
     assert report["resnorm"].startswith(str(site_packages))
-    assert report["imported"].split("+")[0] == report["installed"].split("+")[0] == before.split("+")[0]
+    assert (
+        report["imported"].split("+")[0]
+        == report["installed"].split("+")[0]
+        == before.split("+")[0]
+    )
     assert torch_version(colab) == before
 
 
-@pytest.mark.parametrize("path", sorted((tool.ROOT / "notebooks" / "assignments" / "source").glob("*/*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted((tool.ROOT / "notebooks" / "assignments" / "source").glob("*/*.ipynb")),
+    ids=lambda path: path.stem,
+)
 def test_an_assignment_can_be_solved_alone(path, colab, uninstalled, environment, tmp_path):
     folder = tmp_path / "content"
     folder.mkdir()
@@ -58,12 +78,17 @@ def test_an_assignment_can_be_solved_alone(path, colab, uninstalled, environment
     assert result.returncode == 0, result.stderr[-3000:]
 
 
-def test_without_the_network_the_first_cell_says_what_to_do(colab, uninstalled, environment, tmp_path):
+def test_without_the_network_the_first_cell_says_what_to_do(
+    colab, uninstalled, environment, tmp_path
+):
     first = (tool.ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8")
     nowhere = f"git+file://localhost{tmp_path}/nowhere"
     result = run(colab, first, cwd=tmp_path, env=environment | {"RESNORM_SOURCE": nowhere})
     assert result.returncode != 0
-    assert f"Could not install resnorm from {nowhere}: check the network, then run this cell again." in result.stderr
+    assert (
+        f"Could not install resnorm from {nowhere}: check the network, then run this cell again."
+        in result.stderr
+    )
 
 
 LIVE = """
@@ -105,10 +130,14 @@ print("moved")
 """
 
 
-def test_an_interactive_figure_moves_with_the_widgets_that_colab_has(colab, uninstalled, environment, tmp_path):
+def test_an_interactive_figure_moves_with_the_widgets_that_colab_has(
+    colab, uninstalled, environment, tmp_path
+):
     source = environment["RESNORM_SOURCE"]
     install = [colab, "-m", "pip", "install", "-q", "--no-deps", f"resnorm @ {source}"]
-    installed = subprocess.run(install, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    installed = subprocess.run(
+        install, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert installed.returncode == 0, installed.stderr[-2000:]
     result = run(colab, LIVE, cwd=tmp_path, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]

@@ -30,16 +30,28 @@ def run(notebook):
             try:
                 exec(compile(cell.source, "cell", "exec"), space)
             except Exception as error:
-                cell.outputs.append(nbformat.v4.new_output("error", ename=type(error).__name__, evalue=str(error), traceback=[]))
+                cell.outputs.append(
+                    nbformat.v4.new_output(
+                        "error", ename=type(error).__name__, evalue=str(error), traceback=[]
+                    )
+                )
     return notebook
 
 
 def reference(source):
     """What the solution tells, which must not fail."""
     notebook = run(copy.deepcopy(source))
-    errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    errors = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    ]
     assert not errors, errors
-    return {grading.meta(cell)["grade_id"]: grading.records(cell) for cell in grading.graded_cells(notebook)}
+    return {
+        grading.meta(cell)["grade_id"]: grading.records(cell)
+        for cell in grading.graded_cells(notebook)
+    }
 
 
 def verdicts(source, told, answers):
@@ -51,8 +63,15 @@ def verdicts(source, told, answers):
             cell.source = answers[name]
     run(notebook)
     # what is graded by predictions is no answer's doing
-    cells = [cell for cell in grading.graded_cells(notebook) if not cell.metadata.get("resnorm", {}).get("levels")]
-    return {grading.meta(cell)["grade_id"]: grading.verdict(cell, told[grading.meta(cell)["grade_id"]]) for cell in cells}
+    cells = [
+        cell
+        for cell in grading.graded_cells(notebook)
+        if not cell.metadata.get("resnorm", {}).get("levels")
+    ]
+    return {
+        grading.meta(cell)["grade_id"]: grading.verdict(cell, told[grading.meta(cell)["grade_id"]])
+        for cell in cells
+    }
 
 
 def tests_of(source):
@@ -62,7 +81,11 @@ def tests_of(source):
         about = grading.meta(cell)
         if about.get("solution") and not about.get("grade"):
             current = found.setdefault(about["grade_id"], [])
-        elif about.get("grade") and not about.get("solution") and not cell.metadata.get("resnorm", {}).get("levels"):
+        elif (
+            about.get("grade")
+            and not about.get("solution")
+            and not cell.metadata.get("resnorm", {}).get("levels")
+        ):
             current.append(about["grade_id"])
     return found
 
@@ -80,5 +103,3 @@ def edited(text, edit):
     old, new = edit
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the solution"
     return text.replace(old, new)
-
-

@@ -2,7 +2,7 @@
 
 import stat
 import zipfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from resnorm.course import collect as collecting
@@ -29,7 +29,9 @@ def collect(source, submitted, **options):
 
 
 def handed_in(submitted):
-    return {path.parent.parent.name: path.read_text() for path in submitted.glob(f"*/A1/{NOTEBOOK}")}
+    return {
+        path.parent.parent.name: path.read_text() for path in submitted.glob(f"*/A1/{NOTEBOOK}")
+    }
 
 
 def test_canvas_names_late_and_the_last_of_several(tmp_path):
@@ -41,8 +43,16 @@ def test_canvas_names_late_and_the_last_of_several(tmp_path):
         f"youngcy_777_9005_{NOTEBOOK}": "cy, whose number is another",
     }
     result = collect(packed(tmp_path / "canvas.zip", files), tmp_path / "submitted")
-    assert handed_in(tmp_path / "submitted") == {"ann": "ann", "bo": "bo, second", "cy": "cy, whose number is another"}
-    assert result.late == ["ann"] and sorted(result.students) == ["ann", "bo", "cy"] and result.left == []
+    assert handed_in(tmp_path / "submitted") == {
+        "ann": "ann",
+        "bo": "bo, second",
+        "cy": "cy, whose number is another",
+    }
+    assert (
+        result.late == ["ann"]
+        and sorted(result.students) == ["ann", "bo", "cy"]
+        and result.left == []
+    )
     assert (tmp_path / "submitted" / "bo" / "A1" / "notes.txt").read_text() == "beside it"
 
 
@@ -59,13 +69,22 @@ def test_moodle_and_gradescope(tmp_path):
         "  :created_at: 2026-11-20 10:00:00 Z\n",
         f"assignment_1_export/submission_77/{NOTEBOOK}": "cy",
     }
-    result = collect(packed(tmp_path / "g.zip", gradescope), tmp_path / "g", due=datetime(2026, 11, 19, tzinfo=timezone.utc))
+    result = collect(
+        packed(tmp_path / "g.zip", gradescope),
+        tmp_path / "g",
+        due=datetime(2026, 11, 19, tzinfo=UTC),
+    )
     assert handed_in(tmp_path / "g") == {"cy": "cy"} and result.late == ["cy"]
     assert (tmp_path / "g" / "cy" / "A1" / "timestamp.txt").read_text() == "2026-11-20 10:00:00 UTC"
 
 
 def test_a_folder_a_student_and_what_is_not_taken_is_said(tmp_path):
-    for name, files in {"ann": {NOTEBOOK: "ann"}, "bo": {"a.ipynb": "1", "b.ipynb": "2"}, "cy": {"essay.pdf": "x"}, "zoe": {NOTEBOOK: "who"}}.items():
+    for name, files in {
+        "ann": {NOTEBOOK: "ann"},
+        "bo": {"a.ipynb": "1", "b.ipynb": "2"},
+        "cy": {"essay.pdf": "x"},
+        "zoe": {NOTEBOOK: "who"},
+    }.items():
         folder = tmp_path / "all" / name
         folder.mkdir(parents=True)
         for file, content in files.items():
@@ -73,23 +92,40 @@ def test_a_folder_a_student_and_what_is_not_taken_is_said(tmp_path):
     result = collect(tmp_path / "all", tmp_path / "submitted")
     assert handed_in(tmp_path / "submitted") == {"ann": "ann"}
     left = dict(result.left)
-    assert "not exactly one notebook; handed in: a.ipynb, b.ipynb" in left["bo"] and "essay.pdf" in left["cy"] and "nobody in the class list" in left["zoe"]
+    assert (
+        "not exactly one notebook; handed in: a.ipynb, b.ipynb" in left["bo"]
+        and "essay.pdf" in left["cy"]
+        and "nobody in the class list" in left["zoe"]
+    )
 
 
 def test_a_second_submission_is_kept_beside_unless_it_is_to_replace(tmp_path):
     submitted = tmp_path / "submitted"
-    collect(packed(tmp_path / "1.zip", {f"ann/{NOTEBOOK}": "one", f"bo/{NOTEBOOK}": "b"}), submitted)
-    again = collect(packed(tmp_path / "2.zip", {f"ann/{NOTEBOOK}": "two", f"bo/{NOTEBOOK}": "b"}), submitted)
-    assert handed_in(submitted)["ann"] == "one" and again.again == ["ann"] and again.students == ["bo"]
+    collect(
+        packed(tmp_path / "1.zip", {f"ann/{NOTEBOOK}": "one", f"bo/{NOTEBOOK}": "b"}), submitted
+    )
+    again = collect(
+        packed(tmp_path / "2.zip", {f"ann/{NOTEBOOK}": "two", f"bo/{NOTEBOOK}": "b"}), submitted
+    )
+    assert (
+        handed_in(submitted)["ann"] == "one" and again.again == ["ann"] and again.students == ["bo"]
+    )
     collect(tmp_path / "2.zip", submitted)  # as often as you like
-    assert [path.read_text() for path in (tmp_path / "duplicates" / "ann" / "A1").glob("*.ipynb")] == ["two"]
+    assert [
+        path.read_text() for path in (tmp_path / "duplicates" / "ann" / "A1").glob("*.ipynb")
+    ] == ["two"]
     collect(tmp_path / "2.zip", submitted, replace=True)
     assert handed_in(submitted)["ann"] == "two"
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "..\\evil.txt"])
+@pytest.mark.parametrize(
+    "name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "..\\evil.txt"]
+)
 def test_what_would_leave_its_folder_is_named_and_the_rest_goes_on(tmp_path, name):
-    result = collect(packed(tmp_path / "slip.zip", {f"ann/{NOTEBOOK}": "x", name: "evil"}), tmp_path / "submitted")
+    result = collect(
+        packed(tmp_path / "slip.zip", {f"ann/{NOTEBOOK}": "x", name: "evil"}),
+        tmp_path / "submitted",
+    )
     assert handed_in(tmp_path / "submitted") == {"ann": "x"}
     assert result.left == [(repr(name), "would be unpacked outside of its folder")]
     assert not list(tmp_path.rglob("evil*"))
@@ -99,7 +135,14 @@ def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeyp
     link = zipfile.ZipInfo(f"cy/{NOTEBOOK}")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     monkeypatch.setattr(collecting, "MAX_ONE", 3 * 2**20)
-    path = packed(tmp_path / "all.zip", {f"ann/{NOTEBOOK}": b"\0" * 20 * 2**20, f"bo/{NOTEBOOK}": "fine", f"li/{NOTEBOOK}": "0123456789" * 50})
+    path = packed(
+        tmp_path / "all.zip",
+        {
+            f"ann/{NOTEBOOK}": b"\0" * 20 * 2**20,
+            f"bo/{NOTEBOOK}": "fine",
+            f"li/{NOTEBOOK}": "0123456789" * 50,
+        },
+    )
     with zipfile.ZipFile(path, "a") as zipped:
         zipped.writestr(link, "/etc/passwd")
         offset = zipped.getinfo(f"li/{NOTEBOOK}").header_offset
@@ -109,17 +152,26 @@ def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeyp
     result = collect(path, tmp_path / "submitted")
     assert handed_in(tmp_path / "submitted") == {"bo": "fine"}
     left = dict(result.left)
-    assert left[f"ann/{NOTEBOOK}"] == "unpacks to more than 3 MB" and left[f"cy/{NOTEBOOK}"] == "is a link"
+    assert (
+        left[f"ann/{NOTEBOOK}"] == "unpacks to more than 3 MB"
+        and left[f"cy/{NOTEBOOK}"] == "is a link"
+    )
     assert left[f"li/{NOTEBOOK}"].startswith("is damaged or encrypted")
 
 
 def test_an_archive_that_is_too_much_or_none_is_refused_as_a_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(collecting, "MAX_BYTES", 3 * 2**20)
     with pytest.raises(ValueError, match="unpacks to more than 3 MB. Nothing"):
-        collect(packed(tmp_path / "bomb.zip", {f"ann/{i}": b"\0" * 2**20 for i in range(9)}), tmp_path / "submitted")
+        collect(
+            packed(tmp_path / "bomb.zip", {f"ann/{i}": b"\0" * 2**20 for i in range(9)}),
+            tmp_path / "submitted",
+        )
     monkeypatch.setattr(collecting, "MAX_FILES", 5)
     with pytest.raises(ValueError, match="holds 6 files; at most 5"):
-        collect(packed(tmp_path / "many.zip", {f"ann/{i}": "" for i in range(6)}), tmp_path / "submitted")
+        collect(
+            packed(tmp_path / "many.zip", {f"ann/{i}": "" for i in range(6)}),
+            tmp_path / "submitted",
+        )
 
     whole = packed(tmp_path / "whole.zip", {f"ann/{NOTEBOOK}": "x" * 1000}).read_bytes()
     (tmp_path / "half.zip").write_bytes(whole[: len(whole) // 2])
@@ -133,8 +185,13 @@ def test_a_zip_in_a_zip_a_hundred_deep_stays_packed(tmp_path):
     for _ in range(100):
         path = packed(tmp_path / "level.zip", {"next.zip": inner})
         inner = path.read_bytes()
-    result = collect(packed(tmp_path / "deep.zip", {"ann/next.zip": inner, f"bo/{NOTEBOOK}": "b"}), tmp_path / "submitted")
-    assert handed_in(tmp_path / "submitted") == {"bo": "b"} and dict(result.left)["ann"].endswith("handed in: next.zip")
+    result = collect(
+        packed(tmp_path / "deep.zip", {"ann/next.zip": inner, f"bo/{NOTEBOOK}": "b"}),
+        tmp_path / "submitted",
+    )
+    assert handed_in(tmp_path / "submitted") == {"bo": "b"} and dict(result.left)["ann"].endswith(
+        "handed in: next.zip"
+    )
 
 
 def test_a_full_disk_leaves_nothing_half_done(tmp_path, monkeypatch):
@@ -146,7 +203,10 @@ def test_a_full_disk_leaves_nothing_half_done(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "copy", full)
     with pytest.raises(OSError, match="No space left"):
         collect(packed(tmp_path / "a.zip", {f"ann/{NOTEBOOK}": "x"}), tmp_path / "submitted")
-    assert handed_in(tmp_path / "submitted") == {} and not (tmp_path / "submitted" / "ann" / "A1").exists()
+    assert (
+        handed_in(tmp_path / "submitted") == {}
+        and not (tmp_path / "submitted" / "ann" / "A1").exists()
+    )
 
 
 @pytest.mark.parametrize(

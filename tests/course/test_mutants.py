@@ -8,7 +8,12 @@ import harness
 import nbformat
 import pytest
 
-SOURCES = {path.parent.name: path for path in sorted((Path(__file__).parents[2] / "notebooks" / "assignments" / "source").glob("*/*.ipynb"))}
+SOURCES = {
+    path.parent.name: path
+    for path in sorted(
+        (Path(__file__).parents[2] / "notebooks" / "assignments" / "source").glob("*/*.ipynb")
+    )
+}
 MUTANTS = {name: importlib.import_module(f"mutants.{name.lower()}") for name in SOURCES}
 
 
@@ -36,7 +41,9 @@ def test_every_task_has_its_mutants(assignment):
     tasks = harness.tests_of(source(assignment))
     for task, tests in tasks.items():
         assert tests, f"{assignment}: nothing grades {task}"
-        assert len(MUTANTS[assignment].WRONG[task]) >= 8 and len(MUTANTS[assignment].RIGHT[task]) >= 4, f"{assignment}: {task}"
+        assert (
+            len(MUTANTS[assignment].WRONG[task]) >= 8 and len(MUTANTS[assignment].RIGHT[task]) >= 4
+        ), f"{assignment}: {task}"
 
 
 @pytest.mark.parametrize("assignment", SOURCES)
@@ -44,7 +51,11 @@ def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
     full = harness.verdicts(source(assignment), told(assignment), {})
     assert all(v.points == v.possible for v in full.values()), full
     stub = "# YOUR CODE HERE\nraise NotImplementedError"
-    none = harness.verdicts(source(assignment), told(assignment), {task: stub for task in harness.tests_of(source(assignment))})
+    none = harness.verdicts(
+        source(assignment),
+        told(assignment),
+        dict.fromkeys(harness.tests_of(source(assignment)), stub),
+    )
     assert all(v.points == 0 for v in none.values()), none
 
 
@@ -52,7 +63,11 @@ def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
 def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
     found = harness.verdicts(source(assignment), told(assignment), {task: answer})
-    lost = [found[name] for name in harness.tests_of(source(assignment))[task] if found[name].points < found[name].possible]
+    lost = [
+        found[name]
+        for name in harness.tests_of(source(assignment))[task]
+        if found[name].points < found[name].possible
+    ]
     assert lost
     assert all(verdict.message for verdict in lost)  # and is told why
 

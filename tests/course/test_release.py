@@ -20,28 +20,49 @@ def test_the_release_is_that_of_the_sources():
     release.main(["check"])
 
 
-@pytest.mark.parametrize("path", sorted(release.RELEASE.glob("*/*.ipynb")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(release.RELEASE.glob("*/*.ipynb")), ids=lambda path: path.parent.name
+)
 def test_a_released_notebook_holds_no_answer_and_every_test(path):
     notebook = nbformat.read(path, as_version=4)
     source = next((release.SOURCE / path.parent.name).glob("*.ipynb"))
     assert release.told([path]) == []
     assert not re.search(r"BEGIN|Rubric", "\n".join(cell.source for cell in notebook.cells))
     assert all(not cell.get("outputs") for cell in notebook.cells)
-    graded = [c for c in nbformat.read(source, as_version=4).cells if c.metadata.get("nbgrader", {}).get("grade")]
-    assert [c.metadata.nbgrader.grade_id for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")] == [c.metadata.nbgrader.grade_id for c in graded]
+    graded = [
+        c
+        for c in nbformat.read(source, as_version=4).cells
+        if c.metadata.get("nbgrader", {}).get("grade")
+    ]
+    assert [
+        c.metadata.nbgrader.grade_id
+        for c in notebook.cells
+        if c.metadata.get("nbgrader", {}).get("grade")
+    ] == [c.metadata.nbgrader.grade_id for c in graded]
     assert sum(c.metadata.nbgrader.points for c in graded) == 30
 
 
 def test_no_page_source_holds_an_answer():
-    chapters = [path for path in (ROOT / "notebooks").rglob("*.ipynb") if release.SOURCE not in path.parents]
+    chapters = [
+        path for path in (ROOT / "notebooks").rglob("*.ipynb") if release.SOURCE not in path.parents
+    ]
     assert release.told([*(ROOT / "book").rglob("*.md"), *ROOT.glob("*.md"), *chapters]) == []
 
 
 def test_an_answer_would_be_found(tmp_path):
     """In a notebook, and in a page whose code is marked up."""
-    cell = next(cell for cell in nbformat.read(SOURCES[0], as_version=4).cells if "BEGIN HIDDEN" in cell.source)
+    cell = next(
+        cell
+        for cell in nbformat.read(SOURCES[0], as_version=4).cells
+        if "BEGIN HIDDEN" in cell.source
+    )
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
-    marked = cell.source.replace("&", "&amp;").replace("<", "&lt;").replace("\"", "&quot;").replace("torch", '<span class="n">torch</span>')
+    marked = (
+        cell.source.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace('"', "&quot;")
+        .replace("torch", '<span class="n">torch</span>')
+    )
     (tmp_path / "a.html").write_text(f"<p>Look:</p><pre>{marked}</pre>")
     (tmp_path / "b.html").write_text("<p>nothing</p>")
     assert release.told(sorted(tmp_path.iterdir())) == [("a.html", "A1"), ("a.ipynb", "A1")]

@@ -26,7 +26,13 @@ FULL = 24.0  # what is graded automatically; the written answer waits for a pers
 
 def command(*arguments, cwd=None, check=None):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
-    result = subprocess.run([sys.executable, "-m", "resnorm.course.cli", *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "resnorm.course.cli", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     if check is not None:
         assert result.returncode == check, result.stdout + result.stderr
     return result
@@ -43,7 +49,9 @@ def answered(release, source, answers):
 
 
 def solutions(source):
-    return {task: harness.solution(source, task) for task in harness.tests_of(source)} | {"written": "Both values become plus and minus one."}
+    return {task: harness.solution(source, task) for task in harness.tests_of(source)} | {
+        "written": "Both values become plus and minus one."
+    }
 
 
 HOSTILE = {
@@ -65,46 +73,107 @@ def the_class(release, source):
         people[f"s{len(people) + 1:02}"] = (notebook, mark, status)
 
     add(answered(release, source, right), FULL)
-    for task in ("channel_statistics", "forward", "running", "evaluation", "fold", "backward"):  # right, written differently
+    for task in (
+        "channel_statistics",
+        "forward",
+        "running",
+        "evaluation",
+        "fold",
+        "backward",
+    ):  # right, written differently
         add(answered(release, source, right | {task: next(iter(a1.RIGHT[task].values()))}), FULL)
     told = harness.reference(source)
-    for task, name in (("forward", "no beta"), ("running", "biased"), ("fold", "sign of the mean"), ("backward", "statistics constant"), ("evaluation", "sign"), ("channel_statistics", "unbiased")):
+    for task, name in (
+        ("forward", "no beta"),
+        ("running", "biased"),
+        ("fold", "sign of the mean"),
+        ("backward", "statistics constant"),
+        ("evaluation", "sign"),
+        ("channel_statistics", "unbiased"),
+    ):
         wrong = right | {task: harness.edited(right[task], a1.WRONG[task][name])}
         found = harness.verdicts(source, told, wrong)
         expected = sum(v.points for v in found.values() if not v.bonus)
         assert expected < FULL
         add(answered(release, source, wrong), expected)
     add(release, 0.0)  # nothing done
-    add(answered(release, source, {key: right[key] for key in ("channel_statistics", "forward")}), by_task["channel_statistics"] + by_task["forward"])
-    add(answered(release, source, right | {"running": "def update_running(:\n"}), FULL - by_task["running"])  # does not parse
+    add(
+        answered(release, source, {key: right[key] for key in ("channel_statistics", "forward")}),
+        by_task["channel_statistics"] + by_task["forward"],
+    )
+    add(
+        answered(release, source, right | {"running": "def update_running(:\n"}),
+        FULL - by_task["running"],
+    )  # does not parse
     cut = answered(release, source, right)
-    cut.cells = [cell for cell in cut.cells if cell.metadata.get("nbgrader", {}).get("grade_id") not in ("test_fold", "backward")]
+    cut.cells = [
+        cell
+        for cell in cut.cells
+        if cell.metadata.get("nbgrader", {}).get("grade_id") not in ("test_fold", "backward")
+    ]
     add(cut, FULL - by_task["backward"])  # a test and an answer deleted: the test is put back
-    softened = answered(release, source, right | {"fold": harness.edited(right["fold"], a1.WRONG["fold"]["beta forgotten"])})
+    softened = answered(
+        release,
+        source,
+        right | {"fold": harness.edited(right["fold"], a1.WRONG["fold"]["beta forgotten"])},
+    )
     for cell in softened.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_fold":
             cell.source = "print('passed')"
     add(softened, FULL - by_task["fold"] + _partial(source, told, right, "fold", "beta forgotten"))
     for name in ("loop", "exit"):
         bad = {"loop": "while True:\n    pass", "exit": "import os\nos._exit(0)"}[name]
-        add(answered(release, source, right | {"evaluation": right["evaluation"] + f"\n{bad}\n"}), by_task["channel_statistics"] + by_task["forward"] + by_task["running"], "unfinished")
+        add(
+            answered(release, source, right | {"evaluation": right["evaluation"] + f"\n{bad}\n"}),
+            by_task["channel_statistics"] + by_task["forward"] + by_task["running"],
+            "unfinished",
+        )
     for name in ("equal", "torch", "checker"):  # tricks on top of an empty answer earn nothing
         stub = "\nraise NotImplementedError"
-        answers = {"forward": HOSTILE[name] + "def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return (Same() if 'Same' in globals() else x * 0), (x, x, x)"}
-        add(answered(release, source, answers | {"channel_statistics": "def channel_statistics(x):" + stub.replace("\n", "\n    ")}), 0.0)
-    network = right["forward"] + "\nimport socket\ntry:\n    socket.create_connection(('127.0.0.1', 9), timeout=1)\nexcept OSError:\n    pass\n"
+        answers = {
+            "forward": HOSTILE[name]
+            + "def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return (Same() if 'Same' in globals() else x * 0), (x, x, x)"
+        }
+        add(
+            answered(
+                release,
+                source,
+                answers
+                | {
+                    "channel_statistics": "def channel_statistics(x):"
+                    + stub.replace("\n", "\n    ")
+                },
+            ),
+            0.0,
+        )
+    network = (
+        right["forward"]
+        + "\nimport socket\ntry:\n    socket.create_connection(('127.0.0.1', 9), timeout=1)\nexcept OSError:\n    pass\n"
+    )
     add(answered(release, source, right | {"forward": network}), FULL)
-    add(answered(release, source, right | {"forward": right["forward"] + "\nprint('x' * 100 * 2**20)"}), by_task["channel_statistics"], "unfinished")
+    add(
+        answered(
+            release, source, right | {"forward": right["forward"] + "\nprint('x' * 100 * 2**20)"}
+        ),
+        by_task["channel_statistics"],
+        "unfinished",
+    )
     add(b"", None, "refused")
     add(b"%PDF-1.4 this is no notebook", None, "refused")
-    add(json.dumps({"nbformat": 9, "nbformat_minor": 0, "cells": [], "metadata": {}}).encode(), None, "refused")
+    add(
+        json.dumps({"nbformat": 9, "nbformat_minor": 0, "cells": [], "metadata": {}}).encode(),
+        None,
+        "refused",
+    )
     while len(people) < 30:
         add(answered(release, source, right), FULL)
     return people
 
 
 def _partial(source, told, right, task, name):
-    found = harness.verdicts(source, told, right | {task: harness.edited(right[task], a1.WRONG[task][name])})
+    found = harness.verdicts(
+        source, told, right | {task: harness.edited(right[task], a1.WRONG[task][name])}
+    )
     return sum(found[test].points for test in harness.tests_of(source)[task])
 
 
@@ -115,7 +184,9 @@ def bulk_download(folder, people):
         for number, (student, (content, _, _)) in enumerate(people.items()):
             late = "LATE_" if student == "s03" else ""
             data = content if isinstance(content, bytes) else nbformat.writes(content).encode()
-            zipped.writestr(f"surname{student}_{late}{1000 + number}_{5000 + number}_{NOTEBOOK}", data)
+            zipped.writestr(
+                f"surname{student}_{late}{1000 + number}_{5000 + number}_{NOTEBOOK}", data
+            )
         zipped.writestr(f"stranger_999999_1_{NOTEBOOK}", b"{}")
     return path
 
@@ -136,20 +207,33 @@ def people(course):
     source = nbformat.read(SOURCE / NOTEBOOK, as_version=4)
     made = the_class(release, source)
     with (course / "students.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["id", "name", "email", "lms_id"], *([s, f"Surname {s}", f"{s}@school.example", 1000 + n] for n, s in enumerate(made))])
+        csv.writer(file).writerows(
+            [
+                ["id", "name", "email", "lms_id"],
+                *([s, f"Surname {s}", f"{s}@school.example", 1000 + n] for n, s in enumerate(made)),
+            ]
+        )
     return made
 
 
 @pytest.fixture(scope="module")
 def graded(course, people):
-    collected = command("collect", "A1", bulk_download(course.parent, people), "-c", course, check=1)
+    collected = command(
+        "collect", "A1", bulk_download(course.parent, people), "-c", course, check=1
+    )
     assert "Collected 30 of 30" in collected.stdout and "Late: s03" in collected.stdout
     assert "Not taken: stranger: nobody in the class list" in collected.stderr
     before = snapshot(course)
     # killed in the middle, and started again
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
     arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "30"]
-    first = subprocess.Popen([sys.executable, "-m", "resnorm.course.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "resnorm.course.cli", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     reports = course / "reports" / "A1"
     deadline = time.monotonic() + 200
     while len(list(reports.glob("s*.json"))) < 6 and time.monotonic() < deadline:
@@ -166,17 +250,31 @@ def graded(course, people):
 
 def snapshot(course):
     """Contents of what students' code must neither see nor change."""
-    return {path: path.read_bytes() for name in ("source", "release", "submitted", "students.csv", "nbgrader_config.py") for path in [course / name, *(course / name).rglob("*")] if path.is_file()}
+    return {
+        path: path.read_bytes()
+        for name in ("source", "release", "submitted", "students.csv", "nbgrader_config.py")
+        for path in [course / name, *(course / name).rglob("*")]
+        if path.is_file()
+    }
 
 
 def test_every_mark_is_as_expected_and_none_is_a_silent_zero(course, people, graded):
-    reports = {student: json.loads((course / "reports" / "A1" / f"{student}.json").read_text()) for student in people}
-    found = {student: (report["points"] if report["status"] != "refused" else None, report["status"]) for student, report in reports.items()}
+    reports = {
+        student: json.loads((course / "reports" / "A1" / f"{student}.json").read_text())
+        for student in people
+    }
+    found = {
+        student: (report["points"] if report["status"] != "refused" else None, report["status"])
+        for student, report in reports.items()
+    }
     assert found == {student: (mark, status) for student, (_, mark, status) in people.items()}
     for student, report in reports.items():
         if report["status"] != "graded":
             assert report["incidents"], student
-        assert all(verdict["message"] or verdict["points"] == verdict["possible"] for verdict in report["verdicts"])
+        assert all(
+            verdict["message"] or verdict["points"] == verdict["possible"]
+            for verdict in report["verdicts"]
+        )
 
 
 def test_what_was_done_when_it_was_killed_is_not_done_again(course, graded):
@@ -188,8 +286,20 @@ def test_what_was_done_when_it_was_killed_is_not_done_again(course, graded):
 
 def test_the_report_names_what_was_tried(course, graded):
     out = graded[0].stdout
-    for wanted in ("the cell test_fold was missing", "the cell backward was missing", "the cell test_fold had been changed", "stopped after 30 s", "os._exit", "bytes of output", "a connection to", "is empty", "not a notebook",
-                   "torch.allclose was replaced", "torch.Tensor.abs was replaced", "resnorm.checking.close was replaced"):
+    for wanted in (
+        "the cell test_fold was missing",
+        "the cell backward was missing",
+        "the cell test_fold had been changed",
+        "stopped after 30 s",
+        "os._exit",
+        "bytes of output",
+        "a connection to",
+        "is empty",
+        "not a notebook",
+        "torch.allclose was replaced",
+        "torch.Tensor.abs was replaced",
+        "resnorm.checking.close was replaced",
+    ):
         assert wanted in out, f"{wanted}\n{out}"
 
 
@@ -204,14 +314,31 @@ def test_feedback_and_export(course, people, graded):
     marks = {row[2]: row[-1] for row in rows[2:]}
     bonus = 3.0
     for student, (content, mark, status) in people.items():
-        assert marks[student] == "" if mark is None else float(marks[student]) in (mark, mark + bonus), student
+        assert (
+            marks[student] == "" if mark is None else float(marks[student]) in (mark, mark + bonus)
+        ), student
     command("export", "A1", "moodle", "-c", course, check=1)
-    assert "30 of 30 handed in; 30 graded; 22 wait" in command("status", "-c", course, check=0).stdout
+    assert (
+        "30 of 30 handed in; 30 graded; 22 wait" in command("status", "-c", course, check=0).stdout
+    )
 
 
 def test_nothing_of_one_submission_reaches_the_next_or_the_outside(course, graded):
     names = {path.name for path in course.iterdir()}
-    assert names <= {"source", "release", "students.csv", "nbgrader_config.py", "gradebook.db", "submitted", "restored", "reports", "autograded", "feedback", "marks", "duplicates"}
+    assert names <= {
+        "source",
+        "release",
+        "students.csv",
+        "nbgrader_config.py",
+        "gradebook.db",
+        "submitted",
+        "restored",
+        "reports",
+        "autograded",
+        "feedback",
+        "marks",
+        "duplicates",
+    }
     assert not list(course.rglob("*.part"))
 
 
@@ -224,12 +351,14 @@ def test_what_is_missing_is_said_in_one_line(tmp_path, course):
         (["export", "A1", "blackboard", "-c", course], "canvas or moodle"),
     ):
         result = command(*arguments, check=2)
-        assert wanted in result.stderr and "Traceback" not in result.stderr and len(result.stderr.strip().splitlines()) == 1
+        assert (
+            wanted in result.stderr
+            and "Traceback" not in result.stderr
+            and len(result.stderr.strip().splitlines()) == 1
+        )
     assert command("--help").returncode == 0
 
 
 def test_the_whole_release_has_no_trace_of_a_solution(course, people):
     text = (course / "release" / "A1" / NOTEBOOK).read_text()
     assert not re.search("BEGIN SOLUTION|HIDDEN|Rubric|lerp_|rsqrt", text)
-
-

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import nbformat
-import notebooks as tool
 import pytest
+
+import notebooks as tool
 
 NBVAL = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-cell-timeout=120", "-p", "no:cacheprovider", "-n", "0"]
 

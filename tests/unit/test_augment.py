@@ -30,7 +30,12 @@ def test_a_crop_is_a_window_of_the_padded_image():
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
     offsets = set()
     for image, source in zip(out, padded):
-        found = [(i, j) for i in range(5) for j in range(5) if torch.equal(source[:, i : i + 8, j : j + 8], image)]
+        found = [
+            (i, j)
+            for i in range(5)
+            for j in range(5)
+            if torch.equal(source[:, i : i + 8, j : j + 8], image)
+        ]
         assert len(found) == 1  # one window, the same for all channels
         offsets.add(found[0])
     assert len(offsets) > 15  # of 25: images move by themselves
@@ -57,7 +62,9 @@ def test_mixups_share_is_beta():
     shares = [augment._share(0.2, generator(seed)) for seed in range(800)]
     expected = np.random.default_rng(0).beta(0.2, 0.2, 100_000)
     assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
-    assert np.mean(np.minimum(shares, 1 - np.array(shares)) < 0.01) == pytest.approx(np.mean(np.minimum(expected, 1 - expected) < 0.01), abs=0.06)
+    assert np.mean(np.minimum(shares, 1 - np.array(shares)) < 0.01) == pytest.approx(
+        np.mean(np.minimum(expected, 1 - expected) < 0.01), abs=0.06
+    )
     with pytest.raises(ValueError, match="positive"):
         augment._share(0, generator())
 

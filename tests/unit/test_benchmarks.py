@@ -2,15 +2,19 @@
 
 import time
 
-import benchmarks.__main__ as command
 import pytest
-import torch
+
+import benchmarks.__main__ as command
 from benchmarks import models, norms, training
 from benchmarks.measure import interleaved
 
 
 def test_the_ratio_is_that_of_the_times():
-    arms = {"a": lambda: time.sleep(0.004), "again": lambda: time.sleep(0.004), "slow": lambda: time.sleep(0.012)}
+    arms = {
+        "a": lambda: time.sleep(0.004),
+        "again": lambda: time.sleep(0.004),
+        "slow": lambda: time.sleep(0.012),
+    }
     ratios = {name: ratio for name, (ratio, _) in interleaved(arms, "a", rounds=9).items()}
     assert ratios["a"] == 1
     assert 0.6 < ratios["again"] < 1.6
@@ -23,7 +27,9 @@ def test_every_arm_runs_once_a_round_in_a_turning_order():
     assert "".join(order) == "abc" + "bca" + "cab"
 
 
-@pytest.mark.parametrize("time_target, kept_target, status", [(1e9, 1e9, 0), (0.0, 1e9, 1), (1e9, 0.5, 1)])
+@pytest.mark.parametrize(
+    "time_target, kept_target, status", [(1e9, 1e9, 0), (0.0, 1e9, 1), (1e9, 0.5, 1)]
+)
 def test_a_missed_target_is_named_and_fails(monkeypatch, capsys, time_target, kept_target, status):
     shape = (4, 3, 4, 4)
     monkeypatch.setattr(norms, "SHAPES", [(shape, norms.LAST)])
@@ -38,7 +44,9 @@ def test_a_missed_target_is_named_and_fails(monkeypatch, capsys, time_target, ke
     assert ("Missed: closed at (4, 3, 4, 4)" in printed) == bool(status)
 
 
-@pytest.mark.parametrize("time_target, memory_target, status", [(1e9, 0.9, 0), (0.0, 0.9, 1), (1e9, 0.01, 1)])
+@pytest.mark.parametrize(
+    "time_target, memory_target, status", [(1e9, 0.9, 0), (0.0, 0.9, 1), (1e9, 0.01, 1)]
+)
 def test_models_are_held_to_their_targets(monkeypatch, capsys, time_target, memory_target, status):
     monkeypatch.setattr(models, "NAMES", ("resnet18",))
     monkeypatch.setattr(models, "SIZE", 32)
@@ -52,10 +60,16 @@ def test_models_are_held_to_their_targets(monkeypatch, capsys, time_target, memo
     assert ("Missed" in capsys.readouterr().out) == bool(status)
 
 
-@pytest.mark.parametrize("target, status", [("none", 0), ("LOOP_TARGET", 1), ("PIPELINE_TARGET", 1), ("SHARE_TARGET", 1)])
+@pytest.mark.parametrize(
+    "target, status", [("none", 0), ("LOOP_TARGET", 1), ("PIPELINE_TARGET", 1), ("SHARE_TARGET", 1)]
+)
 def test_training_is_held_to_its_targets(monkeypatch, capsys, target, status):
     monkeypatch.setattr(training, "BATCH", 8)
-    monkeypatch.setattr(training, "FAMILIES", {"ResNet-20": training.FAMILIES["ResNet-20"], "SpeedNet": training.FAMILIES["SpeedNet"]})
+    monkeypatch.setattr(
+        training,
+        "FAMILIES",
+        {"ResNet-20": training.FAMILIES["ResNet-20"], "SpeedNet": training.FAMILIES["SpeedNet"]},
+    )
     monkeypatch.setattr(training.train, "best_precision", lambda device: "float32")
     lenient = {"LOOP_TARGET": 1e9, "PIPELINE_TARGET": 0.0, "SHARE_TARGET": 1e9}
     strict = {"LOOP_TARGET": 0.0, "PIPELINE_TARGET": 1e9, "SHARE_TARGET": 0.0}

@@ -2,12 +2,16 @@
 
 import build_book
 import nbformat
-import notebooks as tool
 import pytest
+
+import notebooks as tool
 
 
 def notebook(path, code):
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=tool.METADATA), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=tool.METADATA),
+        path,
+    )
     return path
 
 
@@ -23,7 +27,9 @@ def test_the_cache_gets_what_succeeds_and_is_used(tmp_path, monkeypatch):
     assert merged.cells[0].outputs[0].data["text/plain"] == "42"
     assert (tmp_path / "ran").read_text() == "x"  # once, though asked twice
     with pytest.raises(KeyError):
-        cache.match_cache_notebook(nbformat.read(bad, as_version=4))  # left for Sphinx, which says what is wrong
+        cache.match_cache_notebook(
+            nbformat.read(bad, as_version=4)
+        )  # left for Sphinx, which says what is wrong
 
 
 def test_a_change_below_a_folder_is_seen_once(tmp_path, monkeypatch):

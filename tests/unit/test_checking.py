@@ -69,7 +69,9 @@ class AlwaysEqualFloat(float):
     ids=lambda impostor: type(impostor).__name__,
 )
 def test_only_real_tensors_arrays_and_numbers_are_compared(impostor):
-    with pytest.raises(AssertionError, match="the result must be a tensor, an array or a number, but is"):
+    with pytest.raises(
+        AssertionError, match="the result must be a tensor, an array or a number, but is"
+    ):
         close(impostor, torch.ones(2))
 
 

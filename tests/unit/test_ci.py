@@ -23,7 +23,9 @@ def test_a_workflow_has_limits_and_asks_for_no_more_rights_than_it_needs(path):
 
 
 def test_pull_requests_run_what_any_machine_can_run():
-    (workflow,) = [yaml.safe_load(path.read_text("utf-8")) for path in WORKFLOWS if path.stem == "test"]
+    (workflow,) = [
+        yaml.safe_load(path.read_text("utf-8")) for path in WORKFLOWS if path.stem == "test"
+    ]
     assert "pull_request" in workflow[True]  # YAML reads the key `on` as true
     assert any(step.get("run") == ".ci/run" for step in workflow["jobs"]["test"]["steps"])
 
@@ -42,8 +44,12 @@ def course(tmp_path):
         (tools / name).chmod(0o755)
 
     def run(first, second):
-        (tmp_path / "Makefile").write_text(f"test: test-a test-b ## all\ntest-a:\n\t{first}\ntest-b:\n\t{second}\n")
-        environment = {k: v for k, v in os.environ.items() if k not in ("CI", "MAKEFLAGS", "MAKELEVEL")}
+        (tmp_path / "Makefile").write_text(
+            f"test: test-a test-b ## all\ntest-a:\n\t{first}\ntest-b:\n\t{second}\n"
+        )
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("CI", "MAKEFLAGS", "MAKELEVEL")
+        }
         environment["PATH"] = f"{tools}:{environment['PATH']}"
         return subprocess.run([script], env=environment, capture_output=True, text=True)
 

@@ -23,7 +23,9 @@ def make_folder(root, per_class=3, suffix="png", skip=None):
             folder = root / part / name
             folder.mkdir(parents=True)
             for i in range(count):
-                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{i:04d}.{suffix}")
+                Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+                    folder / f"{i:04d}.{suffix}"
+                )
     return root
 
 
@@ -79,7 +81,10 @@ def test_nine_classes_a_broken_image_and_a_large_one_are_named(tmp_path):
 
 
 def test_nothing_there_names_the_choices(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cifar-10-python.tar.gz .*train/<class>/.*download=True.*synthetic"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"cifar-10-python.tar.gz .*train/<class>/.*download=True.*synthetic",
+    ):
         data.cifar10(tmp_path)
 
 
@@ -99,7 +104,11 @@ def test_the_validation_split_is_fixed_balanced_and_disjoint():
     assert torch.equal(rows, made.validation_rows()) and len(rows) == 5000
     assert torch.bincount(made.train_labels[rows]).tolist() == [500] * 10
     split = made.split()
-    assert len(split.train_labels) == 1000 and len(split.test_labels) == 5000 and split.source == "test, validation split"
+    assert (
+        len(split.train_labels) == 1000
+        and len(split.test_labels) == 5000
+        and split.source == "test, validation split"
+    )
     final = made.split("test")
     assert len(final.train_labels) == 6000 and len(final.test_labels) == 20
     with pytest.raises(ValueError, match="'validation' or 'test'"):
@@ -142,7 +151,9 @@ def archive(tmp_path, monkeypatch):
     source.parent.mkdir()
     md5, sums = make_archive(source)
     monkeypatch.setattr(cifar, "MD5", md5)
-    monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name in sums if name.startswith("data")])
+    monkeypatch.setattr(
+        CIFAR10, "train_list", [[name, sums[name]] for name in sums if name.startswith("data")]
+    )
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
     return source
@@ -153,7 +164,11 @@ def test_the_official_archive_is_unpacked_and_read(tmp_path, archive):
     root.mkdir()
     (root / cifar.ARCHIVE).write_bytes(archive.read_bytes())
     found = data.cifar10(root)
-    assert found.train_images.shape == (10, 3, 32, 32) and found.test_labels.tolist() == [3, 7] and found.source == "CIFAR-10"
+    assert (
+        found.train_images.shape == (10, 3, 32, 32)
+        and found.test_labels.tolist() == [3, 7]
+        and found.source == "CIFAR-10"
+    )
     (root / "resnorm-cifar10-official.pt").unlink()
     (root / cifar.FOLDER / "data_batch_2").write_bytes(b"damaged")
     with pytest.raises(ConnectionError, match="damaged"):
@@ -196,7 +211,12 @@ class Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def serve():
     def start(content, *, ranges=True, breaks=()):
-        Server.content, Server.ranges, Server.breaks, Server.requests = content, ranges, list(breaks), []
+        Server.content, Server.ranges, Server.breaks, Server.requests = (
+            content,
+            ranges,
+            list(breaks),
+            [],
+        )
         return f"http://127.0.0.1:{server.server_port}/file"
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
@@ -237,9 +257,13 @@ def test_a_wrong_checksum_leaves_nothing(tmp_path, serve):
 
 def test_giving_up_keeps_what_came(tmp_path, serve):
     url = serve(CONTENT, breaks=[1000] + [0] * 10)
-    with pytest.raises(ConnectionError, match="1,000 bytes are kept and the next call goes on from there"):
+    with pytest.raises(
+        ConnectionError, match="1,000 bytes are kept and the next call goes on from there"
+    ):
         cifar.fetch(url, tmp_path / "file", SUM, tries=2, pause=0)
-    assert (tmp_path / "file.part").read_bytes() == CONTENT[:1000] and not (tmp_path / "file").exists()
+    assert (tmp_path / "file.part").read_bytes() == CONTENT[:1000] and not (
+        tmp_path / "file"
+    ).exists()
 
 
 def test_no_network_is_said(tmp_path):

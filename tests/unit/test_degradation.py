@@ -7,7 +7,9 @@ from resnorm.experiments import degradation
 def test_plain_networks_degrade_with_depth_and_residual_ones_do_not():
     data = degradation.page_data()
     wrong = {
-        (kind, depth): [degradation.train_one(kind, depth, data, seed=seed).train_error for seed in range(3)]
+        (kind, depth): [
+            degradation.train_one(kind, depth, data, seed=seed).train_error for seed in range(3)
+        ]
         for kind in degradation.KINDS
         for depth in (8, 20)
     }
@@ -18,7 +20,10 @@ def test_plain_networks_degrade_with_depth_and_residual_ones_do_not():
 
 def test_plain_and_residual_networks_have_the_same_parameters():
     data = degradation.page_data()
-    shapes = [{name: p.shape for name, p in degradation.build(kind, 14, data, 0).named_parameters()} for kind in degradation.KINDS]
+    shapes = [
+        {name: p.shape for name, p in degradation.build(kind, 14, data, 0).named_parameters()}
+        for kind in degradation.KINDS
+    ]
     assert shapes[0] == shapes[1]
 
 

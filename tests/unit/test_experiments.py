@@ -11,27 +11,44 @@ from resnorm.probes import multiply_adds
 from torch import nn
 
 SMALL = data.synthetic(train=48, test=20, size=32)
-ARMS = {f"{name}: {arm}": chosen for name, e in cifar.EXPERIMENTS.items() for arm, chosen in e.arms.items()}
+ARMS = {
+    f"{name}: {arm}": chosen
+    for name, e in cifar.EXPERIMENTS.items()
+    for arm, chosen in e.arms.items()
+}
 
 
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_is_built_from_its_seed_and_trains_in_its_way(name):
     arm = ARMS[name]
     first, again, other = (cifar.build(arm, SMALL, seed) for seed in (0, 0, 1))
-    weights = [torch.cat([p.flatten() for p in model.parameters() if p.requires_grad]) for model in (first, again, other)]
+    weights = [
+        torch.cat([p.flatten() for p in model.parameters() if p.requires_grad])
+        for model in (first, again, other)
+    ]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert arm.training.schedule in ("steps", "one cycle")
     assert first(torch.zeros(2, 3, arm.training.side, arm.training.side)).shape == (2, 10)
     norm = arm.options.get("norm", "batch")
     kinds = {type(module).__name__ for module in first.modules()}
     expected = {"batch": "BatchNorm2d", "group": "GroupNorm", "noisy batch": "NoisyBatchNorm2d"}
-    assert {kind for kind in kinds if "Norm" in kind} == ({expected[norm]} if norm != "none" else set())
+    assert {kind for kind in kinds if "Norm" in kind} == (
+        {expected[norm]} if norm != "none" else set()
+    )
 
 
 def tiny(name, *arms, **changes):
     experiment = cifar.EXPERIMENTS[name]
     how = {"epochs": 2, "batch_size": 16, "side": 16, "compile": False, "sides": ()} | changes
-    return replace(experiment, arms={arm: replace(experiment.arms[arm], training=replace(experiment.arms[arm].training, **how)) for arm in arms})
+    return replace(
+        experiment,
+        arms={
+            arm: replace(
+                experiment.arms[arm], training=replace(experiment.arms[arm].training, **how)
+            )
+            for arm in arms
+        },
+    )
 
 
 def record_of(path, experiment):
@@ -46,16 +63,23 @@ def test_runs_are_recorded_resumed_and_reproduced(tmp_path):
     cifar.run(part, experiment, SMALL, [0], arms=["residual-20"], checkpoints=tmp_path / "states")
     again = record_of(tmp_path / "r.json", experiment)
     cifar.run(again, experiment, SMALL, [0, 1], checkpoints=tmp_path / "states")
-    assert [(run["arm"], run["seed"]) for run in again.runs] == [(arm, seed) for arm in ("plain-20", "residual-20") for seed in (0, 1)]
+    assert [(run["arm"], run["seed"]) for run in again.runs] == [
+        (arm, seed) for arm in ("plain-20", "residual-20") for seed in (0, 1)
+    ]
 
     def results(record):
-        return [{key: value for key, value in run["results"].items() if key != "training seconds"} for run in record.runs]
+        return [
+            {key: value for key, value in run["results"].items() if key != "training seconds"}
+            for run in record.runs
+        ]
 
     assert results(again) == results(whole)
     assert not list((tmp_path / "states").iterdir())
     first = again.runs[0]["results"]
     assert len(first["losses"]) == len(first["test errors"]) == 2 and first["parameters"] == 269_722
-    assert first["without block"]["none"] <= 100 and len(first["without block"]) == 1 + 7  # nine blocks, two change the shape
+    assert (
+        first["without block"]["none"] <= 100 and len(first["without block"]) == 1 + 7
+    )  # nine blocks, two change the shape
 
 
 def test_a_run_that_failed_keeps_those_before(tmp_path, monkeypatch, capsys):
@@ -73,7 +97,9 @@ def test_small_images_first_and_reduced_images():
     seen = []
     experiment = tiny("time-to-94", "SpeedNet", side=32, sides=(16, 24), batch_size=24)
     model = cifar.build(experiment.arms["SpeedNet"], SMALL, 0)
-    model.register_forward_pre_hook(lambda module, inputs: seen.append((inputs[0].shape[-1], module.training)))
+    model.register_forward_pre_hook(
+        lambda module, inputs: seen.append((inputs[0].shape[-1], module.training))
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cifar, "build", lambda *_: model)
         cifar.train_arm(experiment.arms["SpeedNet"], SMALL, 0)
@@ -82,7 +108,9 @@ def test_small_images_first_and_reduced_images():
     half = cifar.reduced(SMALL, 16)
     assert half.train_images.shape[-2:] == (16, 16) and "reduced to 16 x 16" in half.source
     flat = replace(SMALL, train_images=torch.full_like(SMALL.train_images, 0.5))
-    torch.testing.assert_close(cifar.reduced(flat, 16).train_images, torch.full((48, 3, 16, 16), 0.5))
+    torch.testing.assert_close(
+        cifar.reduced(flat, 16).train_images, torch.full((48, 3, 16, 16), 0.5)
+    )
 
 
 def test_an_image_and_its_mirror_image_have_the_same_average():
@@ -90,7 +118,9 @@ def test_an_image_and_its_mirror_image_have_the_same_average():
     images = SMALL.test_images
     with torch.no_grad():
         torch.testing.assert_close(model(images), model(images.flip(3)))
-        torch.testing.assert_close(model(images), (model.logits(images) + model.logits(images.flip(3))) / 2)
+        torch.testing.assert_close(
+            model(images), (model.logits(images) + model.logits(images.flip(3))) / 2
+        )
         assert not torch.allclose(model.logits(images), model.logits(images.flip(3)), atol=1e-3)
         model.train()  # each image as it is
         assert not torch.allclose(model(images), model(images.flip(3)), atol=1e-3)
@@ -99,11 +129,16 @@ def test_an_image_and_its_mirror_image_have_the_same_average():
 def test_the_face_off_is_fair():
     def counts(name):
         model = cifar.build(cifar.EXPERIMENTS["face-off"].arms[name], SMALL, 0)
-        return sum(p.numel() for p in model.parameters()), multiply_adds(model, torch.zeros(1, 3, 32, 32))
+        return sum(p.numel() for p in model.parameters()), multiply_adds(
+            model, torch.zeros(1, 3, 32, 32)
+        )
 
     parameters, madds = counts("ResNet-20")
     for name in ("WRN-10", "ResNeXt-29, 8 x 3d"):
-        assert counts(name) == (pytest.approx(parameters, rel=0.06), pytest.approx(madds, rel=0.06)), name
+        assert counts(name) == (
+            pytest.approx(parameters, rel=0.06),
+            pytest.approx(madds, rel=0.06),
+        ), name
     assert counts("DenseNet-22, k = 12")[0] == pytest.approx(parameters, rel=0.06)
     assert counts("DenseNet-19, k = 10")[1] == pytest.approx(madds, rel=0.06)
 
@@ -124,9 +159,18 @@ def test_whitening_gives_uncorrelated_outputs_of_unit_variance():
 @pytest.mark.parametrize(
     "arm, message",
     [
-        (cifar.Arm("transformer", cifar.SHORT), "model is 'transformer'; it must be one of plain, residual"),
-        (cifar.Arm("residual", cifar.SHORT, {"depth": 20, "norm": "bach"}), "norm is 'bach'; it must be one of batch, group"),
-        (cifar.Arm("residual", replace(cifar.SHORT, schedule="two cycles"), {"depth": 20}), "schedule is 'two cycles'"),
+        (
+            cifar.Arm("transformer", cifar.SHORT),
+            "model is 'transformer'; it must be one of plain, residual",
+        ),
+        (
+            cifar.Arm("residual", cifar.SHORT, {"depth": 20, "norm": "bach"}),
+            "norm is 'bach'; it must be one of batch, group",
+        ),
+        (
+            cifar.Arm("residual", replace(cifar.SHORT, schedule="two cycles"), {"depth": 20}),
+            "schedule is 'two cycles'",
+        ),
         (cifar.Arm("residual", cifar.SHORT, {"depth": 21}), "6n \\+ 2"),
     ],
 )
@@ -147,20 +191,27 @@ def folder(tmp_path):
         for name in data.cifar.CLASSES:
             (tmp_path / "cifar" / part / name).mkdir(parents=True)
             for i in range(count):
-                pixels = torch.randint(256, (32, 32, 3), generator=generator, dtype=torch.uint8).numpy()
+                pixels = torch.randint(
+                    256, (32, 32, 3), generator=generator, dtype=torch.uint8
+                ).numpy()
                 Image.fromarray(pixels).save(tmp_path / "cifar" / part / name / f"{i}.png")
     return tmp_path / "cifar"
 
 
 def test_the_command_records_goes_on_and_merges(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(cifar.EXPERIMENTS, "degradation-short", tiny("degradation-short", "plain-20"))
+    monkeypatch.setitem(
+        cifar.EXPERIMENTS, "degradation-short", tiny("degradation-short", "plain-20")
+    )
     common = ["degradation-short", "--data", str(folder), "--arms", "plain-20"]
     assert main([*common, "--seeds", "0", "--out", str(tmp_path / "a.json")]) == 0
     assert main([*common, "--seeds", "1", "--out", str(tmp_path / "b.json")]) == 0
     files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
     assert main(["degradation-short", "--merge", *files, "--out", str(tmp_path / "both.json")]) == 0
     both = ledger.read(tmp_path / "both.json")
-    assert [run["seed"] for run in both.runs] == [0, 1] and both.data == "CIFAR-10 (folder), test set"
+    assert [run["seed"] for run in both.runs] == [
+        0,
+        1,
+    ] and both.data == "CIFAR-10 (folder), test set"
     assert both.command == "python -m resnorm.experiments degradation-short --data DIR"
     assert "plain-20, seed 1: {'test error'" in capsys.readouterr().out
     assert main(["face-off", "--merge", *files, "--out", str(tmp_path / "c.json")]) == 2
@@ -170,17 +221,26 @@ def test_the_command_records_goes_on_and_merges(folder, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     "more, message",
     [
-        (["--arms", "plain-21"], "no arm named 'plain-21'; degradation-short has plain-20, residual-20"),
+        (
+            ["--arms", "plain-21"],
+            "no arm named 'plain-21'; degradation-short has plain-20, residual-20",
+        ),
         (["--validation"], "6 training images; 500 cannot be held out"),
     ],
 )
 def test_the_command_says_what_is_wrong(folder, tmp_path, capsys, more, message):
-    assert main(["degradation-short", "--data", str(folder), "--out", str(tmp_path / "r.json"), *more]) == 2
+    assert (
+        main(["degradation-short", "--data", str(folder), "--out", str(tmp_path / "r.json"), *more])
+        == 2
+    )
     assert message in capsys.readouterr().err and not (tmp_path / "r.json").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
-    assert main(["time-to-94", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "r.json")]) == 2
+    assert (
+        main(["time-to-94", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "r.json")])
+        == 2
+    )
     assert "nothing usable under" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["time-to-94"])
@@ -199,6 +259,24 @@ def test_memory_that_does_not_suffice_ends_with_a_sentence(folder, tmp_path, mon
             return self.layer(x.flatten(1))
 
     monkeypatch.setitem(cifar.MODELS, "plain", Hungry)
-    monkeypatch.setitem(cifar.EXPERIMENTS, "degradation-short", tiny("degradation-short", "plain-20"))
-    assert main(["degradation-short", "--data", str(folder), "--arms", "plain-20", "--out", str(tmp_path / "r.json")]) == 1
-    assert "a training step with batch_size=16 does not fit into memory; batch_size=4 does" in capsys.readouterr().err
+    monkeypatch.setitem(
+        cifar.EXPERIMENTS, "degradation-short", tiny("degradation-short", "plain-20")
+    )
+    assert (
+        main(
+            [
+                "degradation-short",
+                "--data",
+                str(folder),
+                "--arms",
+                "plain-20",
+                "--out",
+                str(tmp_path / "r.json"),
+            ]
+        )
+        == 1
+    )
+    assert (
+        "a training step with batch_size=16 does not fit into memory; batch_size=4 does"
+        in capsys.readouterr().err
+    )

@@ -30,17 +30,24 @@ def draw(**values):
 
 
 def alt(**values):
-    return "A picture that states " + " and ".join(f"{key} is {value}" for key, value in values.items())
+    return "A picture that states " + " and ".join(
+        f"{key} is {value}" for key, value in values.items()
+    )
 
 
-GRID = {"eps": [0.1, 1.0, 10.0], "norm": ["batch", "layer"], "kind of data": ["a", "b", "c", "d", "e"]}
+GRID = {
+    "eps": [0.1, 1.0, 10.0],
+    "norm": ["batch", "layer"],
+    "kind of data": ["a", "b", "c", "d", "e"],
+}
 
 
 @pytest.fixture
 def displayed(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "IPython.display.display", lambda data, metadata=None, raw=False: calls.append((data, metadata))
+        "IPython.display.display",
+        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
     )
     return calls
 
@@ -67,7 +74,9 @@ class Elements(html.parser.HTMLParser):
         self.found.append((tag, dict(attributes)))
 
     def __call__(self, tag, **wanted):
-        return [a for t, a in self.found if t == tag and all(a.get(k) == v for k, v in wanted.items())]
+        return [
+            a for t, a in self.found if t == tag and all(a.get(k) == v for k, v in wanted.items())
+        ]
 
 
 # --- in the book ------------------------------------------------------------------------------
@@ -79,11 +88,16 @@ def payload(text):
 
 def test_the_book_has_a_picture_a_text_and_a_label_for_every_state(page):
     data = payload(page)
-    states = [",".join(map(str, state)) for state in itertools.product(range(3), range(2), range(5))]
+    states = [
+        ",".join(map(str, state)) for state in itertools.product(range(3), range(2), range(5))
+    ]
     for part in ("src", "alt", "label"):
         assert list(data[part]) == states
         assert len(set(data[part].values())) == 30  # no two states look or read alike
-    assert data["alt"]["2,1,4"] == "A picture that states eps is 10.0 and norm is layer and kind_of_data is e"
+    assert (
+        data["alt"]["2,1,4"]
+        == "A picture that states eps is 10.0 and norm is layer and kind_of_data is e"
+    )
     assert data["label"]["2,1,4"] == "eps = 10, norm = layer, kind of data = e"
     encoded = data["src"]["0,0,0"].removeprefix("data:image/webp;base64,")
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
@@ -93,12 +107,23 @@ def test_the_book_has_a_picture_a_text_and_a_label_for_every_state(page):
 def test_numbers_get_a_slider_few_words_buttons_and_many_words_a_menu(page):
     elements = Elements(page)
     (slider,) = elements("input", type="range")
-    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "1", "1")
+    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == (
+        "0",
+        "2",
+        "1",
+        "1",
+    )
     radios = elements("input", type="radio")
     assert [radio["value"] for radio in radios] == ["0", "1"] and "checked" in radios[0]
     assert len({radio["name"] for radio in radios}) == 1
     (menu,) = elements("select")
-    assert [("selected" in option) for option in elements("option")] == [False, False, True, False, False]
+    assert [("selected" in option) for option in elements("option")] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
     labelled = {label.get("for") for label in elements("label")}
     assert {slider["id"], menu["id"]} <= labelled
     assert len(elements("fieldset")) == len(elements("legend")) == 1
@@ -114,14 +139,22 @@ def test_the_page_opens_on_the_start_state(page):
 def test_two_figures_of_a_page_have_ids_of_their_own(displayed):
     for _ in range(2):
         resnorm.explore(draw, {"eps": [1, 2]}, alt=alt, mode="book")
-    ids = [attributes["id"] for data, _ in displayed for _, attributes in Elements(data["text/html"]).found if "id" in attributes]
+    ids = [
+        attributes["id"]
+        for data, _ in displayed
+        for _, attributes in Elements(data["text/html"]).found
+        if "id" in attributes
+    ]
     assert len(ids) == len(set(ids)) == 4
 
 
 def test_nothing_in_a_name_or_value_or_text_becomes_markup(displayed):
     evil = ['"><script>alert(1)</script>', "</script><img src=x onerror=alert(2)>"]
     resnorm.explore(
-        lambda word: draw(), {"word": evil}, alt=lambda word: f"Now it shows {word} & more of it", mode="book"
+        lambda word: draw(),
+        {"word": evil},
+        alt=lambda word: f"Now it shows {word} & more of it",
+        mode="book",
     )
     text = displayed[0][0]["text/html"]
     elements = Elements(text)
@@ -138,7 +171,9 @@ def test_the_book_needs_no_other_file_and_no_host(page):
 
 
 def test_a_stored_figure_is_the_start_state_as_png_with_its_text(displayed):
-    resnorm.explore(draw, GRID, alt=alt, start={"eps": 10.0}, mode="stored", caption="The takeaway.")
+    resnorm.explore(
+        draw, GRID, alt=alt, start={"eps": 10.0}, mode="stored", caption="The takeaway."
+    )
     (data, metadata), (caption, _) = displayed
     assert metadata["image/png"]["alt"] == alt(eps=10.0, norm="batch", kind_of_data="a")
     assert metadata["image/png"]["width"] > 0
@@ -175,19 +210,31 @@ def live(**options):
     InteractiveShell.instance()
     with capture_output() as captured, pytest.MonkeyPatch.context() as patch:
         make = ipywidgets.VBox
-        patch.setattr(ipywidgets, "VBox", lambda children: boxes.append(make(children)) or boxes[-1])
+        patch.setattr(
+            ipywidgets, "VBox", lambda children: boxes.append(make(children)) or boxes[-1]
+        )
         resnorm.explore(draw, options.pop("grid", GRID), alt=alt, mode="live", **options)
     InteractiveShell.clear_instance()
-    views = [output for output in captured.outputs if "application/vnd.jupyter.widget-view+json" in output.data]
+    views = [
+        output
+        for output in captured.outputs
+        if "application/vnd.jupyter.widget-view+json" in output.data
+    ]
     assert len(views) == 1  # it was displayed, once
-    assert views[0].data["application/vnd.jupyter.widget-view+json"]["model_id"] == boxes[0].model_id
+    assert (
+        views[0].data["application/vnd.jupyter.widget-view+json"]["model_id"] == boxes[0].model_id
+    )
     *controls, picture = boxes[0].children
     return controls, picture
 
 
 def test_a_live_figure_has_a_control_of_the_same_kind_for_each_entry():
     controls, _ = live(start={"eps": 10.0})
-    assert [type(c) for c in controls] == [ipywidgets.SelectionSlider, ipywidgets.ToggleButtons, ipywidgets.Dropdown]
+    assert [type(c) for c in controls] == [
+        ipywidgets.SelectionSlider,
+        ipywidgets.ToggleButtons,
+        ipywidgets.Dropdown,
+    ]
     assert [c.value for c in controls] == [10.0, "batch", "a"]
     assert [c.description for c in controls] == list(GRID)
 
@@ -232,7 +279,11 @@ def test_without_ipywidgets_asking_for_a_live_figure_says_what_to_install(monkey
         ({"eps": [1]}, ValueError, r"has 1 value\(s\).*two or more"),
         ({"eps": [1, 2, 1]}, ValueError, "repeats a value"),
         ({"2 eps": [1, 2]}, ValueError, "'2 eps'.*keyword"),
-        ({"a": range(11), "b": range(11)}, ValueError, "11 x 11 = 121 states; a page carries at most 120"),
+        (
+            {"a": range(11), "b": range(11)},
+            ValueError,
+            "11 x 11 = 121 states; a page carries at most 120",
+        ),
     ],
 )
 def test_a_grid_that_cannot_work_is_refused_with_the_reason(displayed, grid, error, words):
@@ -257,15 +308,21 @@ def test_a_state_without_alternative_text_is_refused_and_named(displayed, mode):
 
 def test_the_book_refuses_a_text_that_is_missing_in_one_state_only(displayed):
     with pytest.raises(ValueError, match="the state eps = 2 needs alternative text"):
-        resnorm.explore(draw, {"eps": [1, 2]}, alt=lambda eps: alt(eps=1) if eps == 1 else "", mode="book")
+        resnorm.explore(
+            draw, {"eps": [1, 2]}, alt=lambda eps: alt(eps=1) if eps == 1 else "", mode="book"
+        )
 
 
 def test_a_drawing_function_that_returns_no_figure_is_told_so(displayed):
-    with pytest.raises(TypeError, match=r"draw\(eps = 1\) returned NoneType; it must return a matplotlib Figure"):
+    with pytest.raises(
+        TypeError, match=r"draw\(eps = 1\) returned NoneType; it must return a matplotlib Figure"
+    ):
         resnorm.explore(lambda eps: None, {"eps": [1, 2]}, alt=alt, mode="book")
 
 
-@pytest.mark.parametrize("values", [np.array([1.5, 2.5]), torch.tensor([1.5, 2.5])], ids=["NumPy", "torch"])
+@pytest.mark.parametrize(
+    "values", [np.array([1.5, 2.5]), torch.tensor([1.5, 2.5])], ids=["NumPy", "torch"]
+)
 def test_arrays_and_tensors_give_plain_numbers(displayed, values):
     given = []
     resnorm.explore(lambda eps: given.append(eps) or draw(), {"eps": values}, alt=alt, mode="book")

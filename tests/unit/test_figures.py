@@ -24,7 +24,10 @@ def a_figure():
 def displayed(monkeypatch):
     """What was handed to IPython's display: a list of (data, metadata)."""
     calls = []
-    monkeypatch.setattr("IPython.display.display", lambda data, metadata=None, raw=False: calls.append((data, metadata)))
+    monkeypatch.setattr(
+        "IPython.display.display",
+        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
+    )
     return calls
 
 
@@ -90,8 +93,12 @@ def test_every_colour_stands_out_from_white(name):
 def test_the_style_cycles_through_the_palette():
     with plt.rc_context():
         figures.use_style()
-        cycle = ["#" + colour.lstrip("#") for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]]
-    assert cycle == [figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "grey")]
+        cycle = [
+            "#" + colour.lstrip("#") for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]
+        ]
+    assert cycle == [
+        figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "grey")
+    ]
 
 
 def test_a_heatmap_writes_each_number_where_it_stands():
@@ -104,7 +111,9 @@ def test_a_heatmap_writes_each_number_where_it_stands():
 
 def test_a_graph_writes_every_node_and_edge_label():
     fig, ax = plt.subplots()
-    figures.draw_graph(ax, {"x": (0, 0, "in"), "y": (1, 0, "out", "red")}, [("x", "y", "times"), ("y", "x")])
+    figures.draw_graph(
+        ax, {"x": (0, 0, "in"), "y": (1, 0, "out", "red")}, [("x", "y", "times"), ("y", "x")]
+    )
     assert {t.get_text() for t in ax.texts} - {""} == {"in", "out", "times"}
     plt.close(fig)
 
@@ -114,16 +123,37 @@ class _Part:
         self.name, self.output_shape, self.parameters = name, output_shape, parameters
 
 
-PARTS = [_Part("down", (4, 16, 16), 864), _Part("bottom", (8, 8, 8), 9_400), _Part("up", (4, 16, 16)), _Part("fc", (10,), 1_234_567)]
+PARTS = [
+    _Part("down", (4, 16, 16), 864),
+    _Part("bottom", (8, 8, 8), 9_400),
+    _Part("up", (4, 16, 16)),
+    _Part("fc", (10,), 1_234_567),
+]
 
 
 def test_a_model_is_drawn_with_shapes_counts_and_skips():
     fig, ax = plt.subplots()
     figures.draw_model(ax, PARTS, [("down", "up", "concatenate")], labels={"fc": "classifier"})
     written = [text.get_text() for text in ax.texts]
-    assert written == ["down", "4 × 16²", "864", "bottom", "8 × 8²", "9.4 k", "up", "4 × 16²", "0", "classifier", "10", "1.2 M"]
+    assert written == [
+        "down",
+        "4 × 16²",
+        "864",
+        "bottom",
+        "8 × 8²",
+        "9.4 k",
+        "up",
+        "4 × 16²",
+        "0",
+        "classifier",
+        "10",
+        "1.2 M",
+    ]
     slabs = ax.patches
-    assert slabs[0].get_height() > slabs[1].get_height() and slabs[0].get_width() < slabs[1].get_width()
+    assert (
+        slabs[0].get_height() > slabs[1].get_height()
+        and slabs[0].get_width() < slabs[1].get_width()
+    )
     assert slabs[0].get_facecolor() == slabs[2].get_facecolor() != slabs[1].get_facecolor()
     assert ax.lines[0].get_linestyle() == "--"
     top = max(line.get_ydata().max() for line in ax.lines)
@@ -133,7 +163,10 @@ def test_a_model_is_drawn_with_shapes_counts_and_skips():
 
 @pytest.mark.parametrize(
     "skip, message",
-    [(("down", "top", "add"), "the parts are down, bottom, up, fc"), (("down", "up", "sum"), "'add', 'concatenate'")],
+    [
+        (("down", "top", "add"), "the parts are down, bottom, up, fc"),
+        (("down", "up", "sum"), "'add', 'concatenate'"),
+    ],
 )
 def test_a_wrong_skip_is_named(skip, message):
     fig, ax = plt.subplots()

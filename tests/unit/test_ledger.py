@@ -14,7 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def new(path, **changes):
-    fields = {"name": "test", "command": "run it", "data": "none", "configuration": {"lr": 0.1, "widths": (1, 2)}} | changes
+    fields = {
+        "name": "test",
+        "command": "run it",
+        "data": "none",
+        "configuration": {"lr": 0.1, "widths": (1, 2)},
+    } | changes
     return ledger.open_record(path, **fields)
 
 
@@ -31,7 +36,9 @@ def test_a_record_is_written_after_each_run_and_read_back(tmp_path):
     assert found.has("a", 0) and not found.has("a", 2) and not found.has("b", 0)
     run = found.runs[0]
     assert run["versions"]["torch"] and run["hardware"] and run["commit"]
-    assert str(ROOT) not in path.read_text() and os.uname().nodename not in path.read_text().split('"')
+    assert str(ROOT) not in path.read_text() and os.uname().nodename not in path.read_text().split(
+        '"'
+    )
     assert list(path.parent.iterdir()) == [path]  # no temporary file stays
 
 
@@ -67,7 +74,9 @@ def test_records_merge_seed_by_seed():
     b.add("a", 0, {"e": 1.0}, 1.0)
     b.add("a", 1, {"e": 2.0}, 1.0)
     assert ledger.merge([b, a]).values("a", "e") == [1.0, 2.0]
-    with pytest.raises(ValueError, match="not of the same experiment .*configuration: only one of them has widths"):
+    with pytest.raises(
+        ValueError, match="not of the same experiment .*configuration: only one of them has widths"
+    ):
         ledger.merge([a, other])
     with pytest.raises(ValueError, match="no records"):
         ledger.merge([])
@@ -106,7 +115,9 @@ def test_every_record_of_the_book_is_one():
         record = ledger.read(path)
         assert record.name == path.stem.split(".")[0] and record.runs
         for run in record.runs:
-            assert run["commit"] != "unknown" and not run["commit"].endswith("+changes"), f"{path.name} was made from changed files"
+            assert run["commit"] != "unknown" and not run["commit"].endswith("+changes"), (
+                f"{path.name} was made from changed files"
+            )
 
 
 def test_a_summary_has_mean_and_spread_and_the_best_first():
@@ -114,7 +125,11 @@ def test_a_summary_has_mean_and_spread_and_the_best_first():
     for arm, seed, value in (("a", 0, 3.0), ("a", 1, 5.0), ("b", 0, 2.0)):
         record.add(arm, seed, {"error": value}, 1.0)
     best, other = ledger.summary(record, "error")
-    assert (best.arm, best.n, best.mean) == ("b", 1, 2.0) and best.std != best.std  # one seed has no spread
+    assert (best.arm, best.n, best.mean) == (
+        "b",
+        1,
+        2.0,
+    ) and best.std != best.std  # one seed has no spread
     assert (other.arm, other.n, other.mean) == ("a", 2, 4.0) and other.std == pytest.approx(2**0.5)
 
 
@@ -135,11 +150,15 @@ def test_the_records_of_cifar_are_of_the_experiments_as_they_are():
         if record.name in cifar.EXPERIMENTS:
             wanted = json.loads(json.dumps(cifar.EXPERIMENTS[record.name].configuration()))
             for arm in {run["arm"] for run in record.runs}:
-                assert record.configuration["arms"][arm] == wanted["arms"][arm], f"{path.name}, {arm}: rename the experiment, or run it again"
+                assert record.configuration["arms"][arm] == wanted["arms"][arm], (
+                    f"{path.name}, {arm}: rename the experiment, or run it again"
+                )
 
 
 def test_a_record_that_is_not_there_is_named():
-    with pytest.raises(FileNotFoundError, match="no record named 'imagenet'; there are: .*segmentation"):
+    with pytest.raises(
+        FileNotFoundError, match="no record named 'imagenet'; there are: .*segmentation"
+    ):
         ledger.recorded("imagenet")
 
 
@@ -161,4 +180,7 @@ def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, mon
     for seed, error in enumerate((3.0, 5.0)):
         record.add("slow", seed, {"test error": error, "training seconds": 90.0}, 100.0)
     record.add("fast", 0, {"test error": 2.0, "training seconds": 30.0}, 40.0)
-    assert ledger.leaderboard("race") == [("fast", "2.00", "1", "0.5"), ("slow", "4.00 ± 1.41", "2", "1.5")]
+    assert ledger.leaderboard("race") == [
+        ("fast", "2.00", "1", "0.5"),
+        ("slow", "4.00 ± 1.41", "2", "1.5"),
+    ]

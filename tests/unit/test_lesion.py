@@ -5,7 +5,6 @@ import statistics
 
 import pytest
 import torch
-
 from resnorm import data
 from resnorm.experiments import lesion
 
@@ -24,17 +23,23 @@ def tiny():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_deletion_costs_a_deep_residual_net_a_few_points_and_the_plain_net_nearly_all(images, seed):
+def test_a_deletion_costs_a_deep_residual_net_a_few_points_and_the_plain_net_nearly_all(
+    images, seed
+):
     costs = {}
     for arm in ("plain", "residual", "deep residual"):
         patient = lesion.train_arm(arm, images, seed=seed)
         assert patient.error < 3  # all have learned; chance is 75
-        costs[arm] = [error - patient.error for error in lesion.delete_each(patient, images).values()]
+        costs[arm] = [
+            error - patient.error for error in lesion.delete_each(patient, images).values()
+        ]
     assert len(costs["deep residual"]) == 17 and len(costs["plain"]) == len(costs["residual"]) == 5
     assert max(costs["deep residual"]) < 6 and statistics.median(costs["deep residual"]) < 2
     assert min(costs["plain"]) > 20 and min(costs["plain"]) > 4 * max(costs["deep residual"])
     assert statistics.median(costs["plain"]) > 40
-    assert statistics.median(costs["residual"]) < 0.5 * statistics.median(costs["plain"])  # the same layers
+    assert statistics.median(costs["residual"]) < 0.5 * statistics.median(
+        costs["plain"]
+    )  # the same layers
 
 
 @pytest.mark.parametrize("seed", [0])
@@ -43,7 +48,9 @@ def test_the_error_rises_smoothly_with_the_number_of_blocks_removed_and_of_swaps
     means = lesion.delete_many(patient, images, [1, 4, 8, 14], samples=6).nanmean(1).tolist()
     assert means == sorted(means) and means[0] < 5 and means[-1] > 30
     swapped = lesion.permute(patient, images, [1, 8], samples=5)
-    by_swaps = {k: statistics.mean(error for swaps, _, error in swapped if swaps == k) for k in (1, 8)}
+    by_swaps = {
+        k: statistics.mean(error for swaps, _, error in swapped if swaps == k) for k in (1, 8)
+    }
     assert by_swaps[1] < by_swaps[8]
 
 

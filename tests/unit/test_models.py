@@ -3,11 +3,10 @@
 import pytest
 import torch
 import torchvision
-from torch import nn
-
 from resnorm import models, norms
 from resnorm.models.unet import center_crop
 from resnorm.probes import multiply_adds
+from torch import nn
 
 
 def parameters(make):
@@ -67,7 +66,9 @@ def test_published_parameters(name):
 def test_state_dicts_have_torchvisions_keys_and_shapes(name):
     with torch.device("meta"):
         ours, theirs = getattr(models, name)(), getattr(torchvision.models, name)()
-    shapes = [{key: value.shape for key, value in model.state_dict().items()} for model in (ours, theirs)]
+    shapes = [
+        {key: value.shape for key, value in model.state_dict().items()} for model in (ours, theirs)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -88,7 +89,9 @@ def rerandomized(model, seed):
         if "running_var" in key:
             value.uniform_(0.5, 2.0, generator=g)
         elif "num_batches" not in key:
-            value.normal_(std=0.3 if value.ndim == 1 else (2 / value[0].numel()) ** 0.5, generator=g)
+            value.normal_(
+                std=0.3 if value.ndim == 1 else (2 / value[0].numel()) ** 0.5, generator=g
+            )
             if key.endswith("weight") and value.ndim == 1:
                 value.add_(1.0)
     return state
@@ -105,7 +108,10 @@ def life(model, x, dy, training):
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("name", WITH_TORCHVISION)
 def test_torchvisions_weights_give_torchvisions_outputs_gradients_and_statistics(name, training):
-    ours, theirs = getattr(models, name)(num_classes=7).double(), getattr(torchvision.models, name)(num_classes=7).double()
+    ours, theirs = (
+        getattr(models, name)(num_classes=7).double(),
+        getattr(torchvision.models, name)(num_classes=7).double(),
+    )
     state = rerandomized(theirs, seed=1)
     theirs.load_state_dict(state)
     ours.load_state_dict(state)
@@ -132,10 +138,15 @@ def test_a_model_of_our_own_norms_is_the_same_model(make):
     ours.load_state_dict(rerandomized(torchs, seed=3))
     torchs.load_state_dict(ours.state_dict())
     g = torch.Generator().manual_seed(4)
-    x, dy = torch.randn(4, 3, 16, 16, generator=g, dtype=torch.float64), torch.randn(4, 10, generator=g, dtype=torch.float64)
+    x, dy = (
+        torch.randn(4, 3, 16, 16, generator=g, dtype=torch.float64),
+        torch.randn(4, 10, generator=g, dtype=torch.float64),
+    )
     for a, b in zip(life(ours, x, dy, True), life(torchs, x, dy, True), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
-    kinds = {type(module) for module in make(lambda channels: norms.GroupNorm(1, channels)).modules()}
+    kinds = {
+        type(module) for module in make(lambda channels: norms.GroupNorm(1, channels)).modules()
+    }
     assert norms.GroupNorm in kinds and not kinds & {nn.BatchNorm2d, norms.BatchNorm2d}
 
 
@@ -164,7 +175,9 @@ def test_zero_init_makes_every_block_its_shortcut():
 
 def test_checkpointing_changes_neither_outputs_nor_gradients_nor_statistics():
     torch.manual_seed(0)
-    kept, recomputed = (models.cifar_densenet(22, 6, True, 0.5, checkpointed=c).double() for c in (False, True))
+    kept, recomputed = (
+        models.cifar_densenet(22, 6, True, 0.5, checkpointed=c).double() for c in (False, True)
+    )
     recomputed.load_state_dict(kept.state_dict())
     x, dy = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.randn(2, 10, dtype=torch.float64)
     for a, b in zip(life(kept, x, dy, True), life(recomputed, x, dy, True), strict=True):
@@ -211,13 +224,19 @@ def test_stacked_hourglass_supervises_every_stack():
         (lambda: models.unet(1, 2, dims=4), "2 or 3"),
         (lambda: models.unet(1, 2).output_size((100, 572)), "sides near it that fit: .*1"),
         (lambda: models.stacked_hourglass(1, 3, channels=10), "multiple of 4"),
-        (lambda: models.stacked_hourglass(1, 3, channels=8)(torch.zeros(1, 1, 20, 16)), "multiples of 8"),
+        (
+            lambda: models.stacked_hourglass(1, 3, channels=8)(torch.zeros(1, 1, 20, 16)),
+            "multiples of 8",
+        ),
         (lambda: models.cifar_resnet(8, norm="batch"), "such as nn.BatchNorm2d"),
         (lambda: models.cifar_wide_resnet(10, 2, norm=nn.BatchNorm2d(16)), "it must make a layer"),
         (lambda: models.cifar_densenet(10, 4, norm=None), "it must make a layer"),
         (lambda: models.unet(1, 2, norm=3), "it must make a layer"),
         (lambda: models.stacked_hourglass(1, 2, norm="group"), "it must make a layer"),
-        (lambda: models.cifar_resnet(8, norm=lambda c: norms.GroupNorm(3, c)), "num_groups may be one of"),
+        (
+            lambda: models.cifar_resnet(8, norm=lambda c: norms.GroupNorm(3, c)),
+            "num_groups may be one of",
+        ),
     ],
 )
 def test_bad_input_names_what_is_allowed(make, message):

@@ -4,7 +4,6 @@ import statistics
 
 import pytest
 import torch
-
 from resnorm import data, norms
 from resnorm.experiments import noisy_batch_norm
 
@@ -16,7 +15,9 @@ def noisy(channels=5, **kwargs):
 def test_without_noise_it_is_batch_norm():
     torch.manual_seed(0)
     x = torch.randn(8, 5, 3, 3, dtype=torch.float64)
-    silent = noisy(shift_range=0, scale_range=1, example_shift=0, example_scale=0, dtype=torch.float64)
+    silent = noisy(
+        shift_range=0, scale_range=1, example_shift=0, example_scale=0, dtype=torch.float64
+    )
     plain = norms.BatchNorm2d(5, dtype=torch.float64)
     for mode in (True, False):
         silent.train(mode), plain.train(mode)
@@ -46,7 +47,9 @@ def test_evaluation_has_the_mean_of_the_noise():
     torch.testing.assert_close(layer(x), 1.25 * norms.BatchNorm2d(5).eval()(x))
 
 
-@pytest.mark.parametrize("kwargs", [{"scale_range": 0.9}, {"shift_range": -1}, {"example_scale": -0.1}])
+@pytest.mark.parametrize(
+    "kwargs", [{"scale_range": 0.9}, {"shift_range": -1}, {"example_scale": -0.1}]
+)
 def test_ranges_are_checked(kwargs):
     with pytest.raises(ValueError, match="scale_range must be 1 or more"):
         noisy(**kwargs)
@@ -60,7 +63,9 @@ def test_unknown_arm():
 def test_runs_repeat_and_leave_the_global_generator_alone():
     small = data.synthetic(train=128, test=16, size=8)
     state = torch.get_rng_state()
-    runs = [noisy_batch_norm.train_arm("noisy batch norm", small, lr=0.1, epochs=1) for _ in range(2)]
+    runs = [
+        noisy_batch_norm.train_arm("noisy batch norm", small, lr=0.1, epochs=1) for _ in range(2)
+    ]
     assert torch.equal(state, torch.get_rng_state())
     assert runs[0].losses == runs[1].losses
     assert runs[0].means.shape == (2, 6, 32) and runs[0].means[:, :2, 8:].isnan().all()
@@ -81,11 +86,15 @@ def test_noise_shifts_distributions_more_than_no_norm_and_still_trains_fast():
         {name: statistics.mean(measure(r) for r in group) for name, group in runs.items()}
         for measure in (noisy_batch_norm.Run.final_loss, noisy_batch_norm.Run.shift)
     )
-    assert shift["noisy"] > max(shift["none"], shift["none, small steps"])  # less steady than without norm
+    assert shift["noisy"] > max(
+        shift["none"], shift["none, small steps"]
+    )  # less steady than without norm
     assert shift["clean"] < 0.1 * shift["none, small steps"]
     assert loss["noisy"] < loss["clean"] + 0.5  # and yet it trains as batch norm does
     assert min(loss["none"], loss["none, small steps"]) > loss["noisy"] + 0.7
     reached = [r.steps_to(1.0) for r in runs["noisy"]]
     assert None not in reached
     assert statistics.mean(reached) < 1.5 * statistics.mean(r.steps_to(1.0) for r in runs["clean"])
-    assert all(r.steps_to(1.0) is None for name in ("none", "none, small steps") for r in runs[name])
+    assert all(
+        r.steps_to(1.0) is None for name in ("none", "none, small steps") for r in runs[name]
+    )

@@ -6,35 +6,51 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from hypothesis import given
 from hypothesis import strategies as st
+from resnorm import norms
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
-
-from resnorm import norms
 
 DOUBLE = {"dtype": torch.float64}
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
 
 #: name -> (ours, torch's), each made for a number of channels and a side length.
 PAIRS = {
-    "layer norm, per image": lambda c, s: [kind((c, s, s), **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)],
-    "layer norm, last axis": lambda c, s: [kind(s, eps=1e-3, **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)],
-    "layer norm, no bias": lambda c, s: [kind(s, bias=False, **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)],
+    "layer norm, per image": lambda c, s: [
+        kind((c, s, s), **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)
+    ],
+    "layer norm, last axis": lambda c, s: [
+        kind(s, eps=1e-3, **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)
+    ],
+    "layer norm, no bias": lambda c, s: [
+        kind(s, bias=False, **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)
+    ],
     "layer norm, no affine": lambda c, s: [
         kind(s, elementwise_affine=False, **DOUBLE) for kind in (norms.LayerNorm, nn.LayerNorm)
     ],
-    "RMS norm": lambda c, s: [kind((s, s), eps=1e-5, **DOUBLE) for kind in (norms.RMSNorm, nn.RMSNorm)],
-    "RMS norm, eps of the dtype": lambda c, s: [kind(s, **DOUBLE) for kind in (norms.RMSNorm, nn.RMSNorm)],
-    "group norm, 1 group": lambda c, s: [kind(1, c, **DOUBLE) for kind in (norms.GroupNorm, nn.GroupNorm)],
-    "group norm, 2 groups": lambda c, s: [kind(2, 2 * c, **DOUBLE) for kind in (norms.GroupNorm, nn.GroupNorm)],
+    "RMS norm": lambda c, s: [
+        kind((s, s), eps=1e-5, **DOUBLE) for kind in (norms.RMSNorm, nn.RMSNorm)
+    ],
+    "RMS norm, eps of the dtype": lambda c, s: [
+        kind(s, **DOUBLE) for kind in (norms.RMSNorm, nn.RMSNorm)
+    ],
+    "group norm, 1 group": lambda c, s: [
+        kind(1, c, **DOUBLE) for kind in (norms.GroupNorm, nn.GroupNorm)
+    ],
+    "group norm, 2 groups": lambda c, s: [
+        kind(2, 2 * c, **DOUBLE) for kind in (norms.GroupNorm, nn.GroupNorm)
+    ],
     "group norm, no affine": lambda c, s: [
         kind(c, c, affine=False, **DOUBLE) for kind in (norms.GroupNorm, nn.GroupNorm)
     ],
-    "instance norm": lambda c, s: [kind(c, **DOUBLE) for kind in (norms.InstanceNorm2d, nn.InstanceNorm2d)],
+    "instance norm": lambda c, s: [
+        kind(c, **DOUBLE) for kind in (norms.InstanceNorm2d, nn.InstanceNorm2d)
+    ],
     "instance norm, affine": lambda c, s: [
         kind(c, affine=True, **DOUBLE) for kind in (norms.InstanceNorm2d, nn.InstanceNorm2d)
     ],
     "instance norm, tracking": lambda c, s: [
-        kind(c, momentum=0.3, track_running_stats=True, **DOUBLE) for kind in (norms.InstanceNorm2d, nn.InstanceNorm2d)
+        kind(c, momentum=0.3, track_running_stats=True, **DOUBLE)
+        for kind in (norms.InstanceNorm2d, nn.InstanceNorm2d)
     ],
 }
 
@@ -52,7 +68,11 @@ def life(layer, x, dy, training):
 
 @pytest.mark.parametrize("pair", PAIRS)
 @given(
-    n=st.integers(1, 4), c=st.integers(1, 5), s=st.integers(2, 5), training=st.booleans(), seed=st.integers(0, 2**31 - 1)
+    n=st.integers(1, 4),
+    c=st.integers(1, 5),
+    s=st.integers(2, 5),
+    training=st.booleans(),
+    seed=st.integers(0, 2**31 - 1),
 )
 def test_a_norm_equals_torchs_forward_backward_and_twice(pair, n, c, s, training, seed):
     ours, theirs = PAIRS[pair](c, s)
@@ -89,7 +109,9 @@ def test_the_family_meets_at_its_ends():
     torch.testing.assert_close(norms.GroupNorm(4, 4, affine=False)(x), instance(x), **TOLERANCE)
     torch.testing.assert_close(norms.GhostBatchNorm2d(4, 6, **DOUBLE)(x), batch(x), **TOLERANCE)
     torch.testing.assert_close(norms.GhostBatchNorm2d(4, 1, **DOUBLE)(x), instance(x), **TOLERANCE)
-    torch.testing.assert_close(norms.BatchRenorm2d(4, r_max=1, d_max=0, **DOUBLE)(x), batch(x), **TOLERANCE)
+    torch.testing.assert_close(
+        norms.BatchRenorm2d(4, r_max=1, d_max=0, **DOUBLE)(x), batch(x), **TOLERANCE
+    )
 
 
 def test_ghost_batches_are_normalized_apart_and_each_moves_the_record():
@@ -123,14 +145,26 @@ def test_a_standardized_filter_has_mean_zero_and_ignores_the_scale_of_its_parame
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: norms.GroupNorm(3, 8), r"num_channels=8 cannot be split into num_groups=3.*one of \[1, 2, 4, 8\]"),
-        (lambda: norms.GroupNorm(2, 4)(torch.zeros(2, 6, 3, 3)), r"takes \(N, 4, \.\.\.\), but was given \(2, 6, 3, 3\)"),
-        (lambda: norms.GroupNorm(4, 4)(torch.zeros(2, 4, 1, 1)), "holds a single value.*Use fewer groups"),
+        (
+            lambda: norms.GroupNorm(3, 8),
+            r"num_channels=8 cannot be split into num_groups=3.*one of \[1, 2, 4, 8\]",
+        ),
+        (
+            lambda: norms.GroupNorm(2, 4)(torch.zeros(2, 6, 3, 3)),
+            r"takes \(N, 4, \.\.\.\), but was given \(2, 6, 3, 3\)",
+        ),
+        (
+            lambda: norms.GroupNorm(4, 4)(torch.zeros(2, 4, 1, 1)),
+            "holds a single value.*Use fewer groups",
+        ),
         (lambda: norms.LayerNorm(5)(torch.zeros(2, 4)), r"does not end in \(5,\)"),
         (lambda: norms.LayerNorm(()), "normalized_shape is"),
         (lambda: norms.RMSNorm(4, eps=-1.0), "eps is -1.0"),
         (lambda: norms.InstanceNorm2d(3)(torch.zeros(2, 3, 1, 1)), "more than one position"),
-        (lambda: norms.GhostBatchNorm2d(3, 4)(torch.zeros(6, 3, 2, 2)), "batch of 6 images cannot be split into ghost batches of 4"),
+        (
+            lambda: norms.GhostBatchNorm2d(3, 4)(torch.zeros(6, 3, 2, 2)),
+            "batch of 6 images cannot be split into ghost batches of 4",
+        ),
         (lambda: norms.GhostBatchNorm2d(3, 0), "ghost_size is 0"),
         (lambda: norms.BatchRenorm2d(3, r_max=0.5), "r_max=0.5"),
     ],
@@ -155,7 +189,10 @@ def one_process(rank, address, results):
     y.backward(dy[part])
     scale, shift = layer.weight.grad.clone(), layer.bias.grad.clone()
     dist.all_reduce(scale), dist.all_reduce(shift)  # what the data-parallel wrapper does
-    torch.save([y.detach(), mine.grad, scale, shift, layer.running_mean, layer.running_var], f"{results}/{rank}")
+    torch.save(
+        [y.detach(), mine.grad, scale, shift, layer.running_mean, layer.running_var],
+        f"{results}/{rank}",
+    )
     dist.destroy_process_group()
 
 
@@ -166,11 +203,20 @@ def test_two_processes_equal_one_big_batch_gradients_included(tmp_path):
     y.backward(dy)
     for rank, part in enumerate((slice(0, 4), slice(4, 6))):
         got = torch.load(tmp_path / str(rank))
-        want = [y[part].detach(), x.grad[part], layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var]
+        want = [
+            y[part].detach(),
+            x.grad[part],
+            layer.weight.grad,
+            layer.bias.grad,
+            layer.running_mean,
+            layer.running_var,
+        ]
         for a, b in zip(got, want, strict=True):
             torch.testing.assert_close(a, b, **TOLERANCE)
 
 
 def test_without_a_process_group_it_is_batch_norm():
     x = images()
-    torch.testing.assert_close(norms.SyncBatchNorm2d(4, **DOUBLE)(x), norms.BatchNorm2d(4, **DOUBLE)(x), **TOLERANCE)
+    torch.testing.assert_close(
+        norms.SyncBatchNorm2d(4, **DOUBLE)(x), norms.BatchNorm2d(4, **DOUBLE)(x), **TOLERANCE
+    )

@@ -64,7 +64,9 @@ def two_orders(layer, x, dy, v):
     y = layer(x)
     first = torch.autograd.grad(y, [x, *parameters], dy, create_graph=True)
     # the shift drops out of dx, and in evaluation mode so does x
-    second = torch.autograd.grad(first[0], [x, dy, *parameters], v, allow_unused=True, materialize_grads=True)
+    second = torch.autograd.grad(
+        first[0], [x, dy, *parameters], v, allow_unused=True, materialize_grads=True
+    )
     return [y.detach(), *(g.detach() for g in first), *second]
 
 
@@ -101,7 +103,9 @@ def test_outputs_gradients_and_statistics_equal_torchs_in_any_situation(form, si
         x = x + situation["mean"]
         if situation["last"]:
             x, dy = channels_last(x), channels_last(dy)
-        for ours_is, theirs_is in zip(two_orders(ours, x, dy, v), two_orders(theirs, x, dy, v), strict=True):
+        for ours_is, theirs_is in zip(
+            two_orders(ours, x, dy, v), two_orders(theirs, x, dy, v), strict=True
+        ):
             assert_close(ours_is, theirs_is)
     for name, buffer in theirs.named_buffers():
         assert_close(getattr(ours, name), buffer)
@@ -118,7 +122,9 @@ def test_the_compiled_form_equals_torchs():
         for layer in (ours, theirs):
             z = x.clone().requires_grad_()
             y = layer(z)
-            results.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [z, *layer.parameters()])])
+            results.append(
+                [y.detach(), *torch.autograd.grad(y.sin().sum(), [z, *layer.parameters()])]
+            )
         for ours_is, theirs_is in zip(*results, strict=True):
             assert_close(ours_is, theirs_is)
     assert_close(ours.running_mean, theirs.running_mean)
@@ -130,7 +136,10 @@ def test_the_compiled_form_equals_torchs():
 def test_first_and_second_derivatives_agree_with_finite_differences(form, shape):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-    gamma, beta = (torch.randn(2, generator=generator, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    gamma, beta = (
+        torch.randn(2, generator=generator, dtype=torch.float64, requires_grad=True)
+        for _ in range(2)
+    )
 
     def y(*inputs):
         return functional.FORMS[form](*inputs, 1e-3)[0]
@@ -141,7 +150,15 @@ def test_first_and_second_derivatives_agree_with_finite_differences(form, shape)
 
 @pytest.mark.parametrize("form", EAGER)
 def test_the_statistics_returned_are_per_channel_biased_and_detached(form):
-    x = torch.randn(5, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    x = torch.randn(
+        5,
+        3,
+        2,
+        2,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(2),
+        requires_grad=True,
+    )
     _, mean, var = functional.FORMS[form](x, None, None)
     assert mean.shape == var.shape == (3,)
     assert not mean.requires_grad and not var.requires_grad
@@ -152,7 +169,9 @@ def test_the_statistics_returned_are_per_channel_biased_and_detached(form):
 # --- state ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}])
+@pytest.mark.parametrize(
+    "options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}]
+)
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
 def test_state_dicts_pass_both_ways(shape, options):
     ours, theirs, generator = pair(shape, **options)
@@ -169,7 +188,9 @@ def test_state_dicts_pass_both_ways(shape, options):
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"]
+    "copied",
+    [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
+    ids=["deepcopy", "pickle"],
 )
 def test_a_copied_layer_goes_on_independently(copied):
     layer, _, generator = pair((4, 3), momentum=None)
@@ -193,7 +214,9 @@ def test_a_whole_layer_can_be_saved_and_loaded():
 
 def test_to_moves_parameters_and_statistics_but_keeps_the_counter_an_integer():
     layer = norms.BatchNorm2d(3).to(torch.float64)
-    assert {t.dtype for t in (layer.weight, layer.bias, layer.running_mean, layer.running_var)} == {torch.float64}
+    assert {t.dtype for t in (layer.weight, layer.bias, layer.running_mean, layer.running_var)} == {
+        torch.float64
+    }
     assert layer.num_batches_tracked.dtype == torch.long
     meta = norms.BatchNorm2d(3, device="meta")
     assert all(t.device.type == "meta" for t in [*meta.parameters(), *meta.buffers()])
@@ -203,7 +226,9 @@ def test_to_moves_parameters_and_statistics_but_keeps_the_counter_an_integer():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_a_layer_on_the_gpu_equals_torchs():
     ours, theirs, generator = pair((8, 3, 4, 4))
-    x, dy, v = (torch.randn(8, 3, 4, 4, generator=generator, dtype=torch.float64).cuda() for _ in range(3))
+    x, dy, v = (
+        torch.randn(8, 3, 4, 4, generator=generator, dtype=torch.float64).cuda() for _ in range(3)
+    )
     results = [two_orders(layer.cuda(), x, dy, v) for layer in (ours, theirs)]
     for ours_is, theirs_is in zip(*results, strict=True):
         assert_close(ours_is, theirs_is)
@@ -222,7 +247,9 @@ def test_repr_names_what_torchs_names():
     for options in ({}, {"affine": False, "momentum": None}):
         named = repr(norms.BatchNorm2d(3, **options)).split(", ")
         reference = repr(nn.BatchNorm2d(3, **options)).split(", ")
-        assert [part for part in reference if not part.startswith("bias=")] == named  # bias= is new in torch 2.14
+        assert [
+            part for part in reference if not part.startswith("bias=")
+        ] == named  # bias= is new in torch 2.14
 
 
 def test_reset_forgets_every_batch():
@@ -250,7 +277,9 @@ def test_half_precision_has_torchs_dtypes_and_is_as_close_as_its_rounding(form, 
     for layer, z in ((ours, x), (theirs, x), (exact, x.double())):
         z = z.clone().requires_grad_()
         y = layer(z)
-        results.append([y.detach(), *torch.autograd.grad(y, [z, *layer.parameters()], dy.to(y.dtype))])
+        results.append(
+            [y.detach(), *torch.autograd.grad(y, [z, *layer.parameters()], dy.to(y.dtype))]
+        )
         results[-1] += [layer.running_mean, layer.running_var]
     for ours_is, theirs_is, exact_is in zip(*results, strict=True):
         assert ours_is.dtype == theirs_is.dtype
@@ -302,7 +331,9 @@ def test_under_autocast_the_layer_returns_what_torchs_returns():
     results = []
     for kind in (norms.BatchNorm2d, nn.BatchNorm2d):
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), kind(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 3, bias=False), kind(4), nn.ReLU(), nn.Conv2d(4, 2, 1)
+        )
         with torch.autocast("cpu", dtype=torch.bfloat16):
             y = model(x)
         y.float().square().sum().backward()
@@ -392,17 +423,38 @@ def test_the_closed_form_can_be_differentiated_again_and_again():
 @pytest.mark.parametrize(
     "act, words",
     [
-        (lambda: norms.BatchNorm1d(3)(torch.zeros(1, 3)), ["more than one value per channel", "(1, 3)", ".eval()"]),
-        (lambda: norms.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1)), ["more than one value", "drop_last=True"]),
-        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 4, 5, 5)), ["num_features=3", "given 4 channels", "(2, 4, 5, 5)"]),
-        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 8, 8, 3)), ["given 8 channels", ".movedim(-1, 1)"]),
-        (lambda: norms.BatchNorm2d(3)(torch.zeros(2, 3)), ["(N, C, H, W)", "2 dimensions", "(2, 3)"]),
-        (lambda: norms.BatchNorm1d(3)(torch.zeros(2, 3, 4, 4)), ["(N, C) or (N, C, L)", "4 dimensions"]),
+        (
+            lambda: norms.BatchNorm1d(3)(torch.zeros(1, 3)),
+            ["more than one value per channel", "(1, 3)", ".eval()"],
+        ),
+        (
+            lambda: norms.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1)),
+            ["more than one value", "drop_last=True"],
+        ),
+        (
+            lambda: norms.BatchNorm2d(3)(torch.zeros(2, 4, 5, 5)),
+            ["num_features=3", "given 4 channels", "(2, 4, 5, 5)"],
+        ),
+        (
+            lambda: norms.BatchNorm2d(3)(torch.zeros(2, 8, 8, 3)),
+            ["given 8 channels", ".movedim(-1, 1)"],
+        ),
+        (
+            lambda: norms.BatchNorm2d(3)(torch.zeros(2, 3)),
+            ["(N, C, H, W)", "2 dimensions", "(2, 3)"],
+        ),
+        (
+            lambda: norms.BatchNorm1d(3)(torch.zeros(2, 3, 4, 4)),
+            ["(N, C) or (N, C, L)", "4 dimensions"],
+        ),
         (lambda: norms.BatchNorm1d(0), ["num_features is 0", "positive int"]),
         (lambda: norms.BatchNorm1d(2.5), ["num_features is 2.5", "positive int"]),
         (lambda: norms.BatchNorm1d(3, eps=-1e-5), ["eps is -1e-05", "zero or more"]),
         (lambda: norms.BatchNorm1d(3, eps=float("nan")), ["eps is nan", "zero or more"]),
-        (lambda: norms.BatchNorm1d(3, form="fast"), ["form is 'fast'", "naive", "var_mean", "closed", "compiled"]),
+        (
+            lambda: norms.BatchNorm1d(3, form="fast"),
+            ["form is 'fast'", "naive", "var_mean", "closed", "compiled"],
+        ),
     ],
 )
 def test_errors_say_what_was_given_and_what_to_do(act, words):
@@ -442,7 +494,9 @@ def test_the_numpy_version_equals_torchs(shape):
     ours = [y, *in_numpy.batch_norm_backward(dy.numpy(), cache)]
     leaves = [t.requires_grad_() for t in (x, gamma, beta)]
     theirs = F.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-4)
-    for ours_is, theirs_is in zip(ours, [theirs.detach(), *torch.autograd.grad(theirs, leaves, dy)], strict=True):
+    for ours_is, theirs_is in zip(
+        ours, [theirs.detach(), *torch.autograd.grad(theirs, leaves, dy)], strict=True
+    ):
         assert_close(torch.from_numpy(ours_is), theirs_is)
 
 
@@ -453,7 +507,11 @@ LAYERS = {
     "Linear without bias": (lambda: nn.Linear(5, 4, bias=False), (3, 5), 1),
     "Conv1d": (lambda: nn.Conv1d(4, 4, 3, stride=2), (2, 4, 9), 1),
     "Conv2d": (lambda: nn.Conv2d(4, 4, 3, padding=1), (2, 4, 5, 5), 2),
-    "Conv2d, two groups, no bias": (lambda: nn.Conv2d(4, 4, 3, groups=2, bias=False), (2, 4, 5, 5), 2),
+    "Conv2d, two groups, no bias": (
+        lambda: nn.Conv2d(4, 4, 3, groups=2, bias=False),
+        (2, 4, 5, 5),
+        2,
+    ),
     "Conv2d, depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (2, 4, 5, 5), 2),
     "Conv3d": (lambda: nn.Conv3d(4, 4, 2), (2, 4, 3, 3, 3), 3),
 }
@@ -468,12 +526,17 @@ def used_norm(kind, affine, generator):
     return norm
 
 
-KINDS = {1: (norms.BatchNorm1d, nn.BatchNorm1d), 2: (norms.BatchNorm2d, nn.BatchNorm2d), 3: (nn.BatchNorm3d,)}
+KINDS = {
+    1: (norms.BatchNorm1d, nn.BatchNorm1d),
+    2: (norms.BatchNorm2d, nn.BatchNorm2d),
+    3: (nn.BatchNorm3d,),
+}
 
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize(
-    "name, kind", [(name, kind) for name, (_, _, dimensions) in LAYERS.items() for kind in KINDS[dimensions]]
+    "name, kind",
+    [(name, kind) for name, (_, _, dimensions) in LAYERS.items() for kind in KINDS[dimensions]],
 )
 def test_a_folded_layer_equals_the_two_that_it_replaces(name, kind, affine):
     make, shape, _ = LAYERS[name]
@@ -495,9 +558,19 @@ def test_a_folded_layer_equals_the_two_that_it_replaces(name, kind, affine):
     "layer, norm, error, words",
     [
         (nn.ReLU(), norms.BatchNorm1d(3), TypeError, "cannot fold into ReLU"),
-        (nn.ConvTranspose2d(3, 3, 1), norms.BatchNorm2d(3), TypeError, "cannot fold into ConvTranspose2d"),
+        (
+            nn.ConvTranspose2d(3, 3, 1),
+            norms.BatchNorm2d(3),
+            TypeError,
+            "cannot fold into ConvTranspose2d",
+        ),
         (nn.Linear(2, 3), nn.LayerNorm(3), TypeError, "only batch norm"),
-        (nn.Linear(2, 3), norms.BatchNorm1d(3, track_running_stats=False), ValueError, "no running statistics"),
+        (
+            nn.Linear(2, 3),
+            norms.BatchNorm1d(3, track_running_stats=False),
+            ValueError,
+            "no running statistics",
+        ),
         (nn.Linear(2, 3), norms.BatchNorm1d(4), ValueError, "3 output channels, the norm 4"),
     ],
 )
@@ -580,7 +653,10 @@ def test_fold_model_keeps_a_norm_that_has_no_running_statistics():
 @pytest.mark.parametrize("kind", [norms.BatchNorm2d, nn.BatchNorm2d], ids=["ours", "torch's"])
 def test_precise_statistics_are_those_of_all_values_together(kind):
     generator = torch.Generator().manual_seed(12)
-    data = torch.randn(23, 3, 4, 4, generator=generator, dtype=torch.float64) * 3 + torch.arange(3.0).view(1, 3, 1, 1) * 100
+    data = (
+        torch.randn(23, 3, 4, 4, generator=generator, dtype=torch.float64) * 3
+        + torch.arange(3.0).view(1, 3, 1, 1) * 100
+    )
     data[:5] += 40  # batches that differ: averaging their variances would be wrong
     model = nn.Sequential(kind(3), nn.Dropout(0.5)).double()
     model[0](data[:8])
@@ -596,11 +672,15 @@ def test_precise_statistics_are_those_of_all_values_together(kind):
 
 def test_precise_statistics_of_a_deeper_layer_see_batch_statistics_before_it():
     torch.manual_seed(13)
-    model = nn.Sequential(nn.Linear(3, 4), norms.BatchNorm1d(4), nn.ReLU(), norms.BatchNorm1d(4)).double()
+    model = nn.Sequential(
+        nn.Linear(3, 4), norms.BatchNorm1d(4), nn.ReLU(), norms.BatchNorm1d(4)
+    ).double()
     batches = torch.randn(32, 3, dtype=torch.float64).split(16)
     norms.precise_statistics(model, batches)
     with torch.no_grad():
-        inner = torch.cat([torch.relu(F.batch_norm(model[0](b), None, None, training=True)) for b in batches])
+        inner = torch.cat(
+            [torch.relu(F.batch_norm(model[0](b), None, None, training=True)) for b in batches]
+        )
     assert_close(model[3].running_mean, inner.mean(0), tolerance=1e-12)
     assert_close(model[3].running_var, inner.var(0), tolerance=1e-12)
 
@@ -625,4 +705,6 @@ def test_precise_statistics_leave_everything_as_it_was_when_they_fail(batches, e
 
 def test_precise_statistics_refuse_a_model_without_batch_norm():
     with pytest.raises(ValueError, match="no batch norm with running statistics"):
-        norms.precise_statistics(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.zeros(2, 2)])
+        norms.precise_statistics(
+            nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.zeros(2, 2)]
+        )

@@ -2,16 +2,25 @@
 
 import pytest
 import torch
-from torch import nn
-
 from resnorm import models
 from resnorm.probes import multiply_adds, outline
+from torch import nn
 
 
 def test_shapes_parameters_and_multiply_adds_of_a_small_net():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5))
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+    )
     conv, linear = outline(net, torch.zeros(2, 3, 8, 8), [nn.Conv2d, nn.Linear])
-    assert (conv.name, conv.kind, conv.input_shape, conv.output_shape) == ("0", "Conv2d", (3, 8, 8), (4, 4, 4))
+    assert (conv.name, conv.kind, conv.input_shape, conv.output_shape) == (
+        "0",
+        "Conv2d",
+        (3, 8, 8),
+        (4, 4, 4),
+    )
     assert conv.parameters == 4 * 3 * 9 and conv.multiply_adds == 4 * 4 * 4 * 3 * 9
     assert linear.parameters == 64 * 5 + 5 and linear.multiply_adds == 64 * 5
 
@@ -20,10 +29,17 @@ def test_multiply_adds_of_a_model_are_those_of_one_example_and_of_its_parts():
     net = models.cifar_resnet(8)
     state = {key: value.clone() for key, value in net.state_dict().items()}
     total = multiply_adds(net, torch.randn(3, 3, 32, 32))
-    assert total == sum(part.multiply_adds for part in outline(net, torch.randn(1, 3, 32, 32), [nn.Conv2d, nn.Linear]))
-    square = 32 * 32 * 9 * 16 * 16  # a convolution that keeps the channels costs the same in every stage, one that doubles them half
+    assert total == sum(
+        part.multiply_adds
+        for part in outline(net, torch.randn(1, 3, 32, 32), [nn.Conv2d, nn.Linear])
+    )
+    square = (
+        32 * 32 * 9 * 16 * 16
+    )  # a convolution that keeps the channels costs the same in every stage, one that doubles them half
     assert total == 32 * 32 * 9 * 3 * 16 + (2 + 1.5 + 1.5) * square + 64 * 10
-    assert net.training and all(torch.equal(net.state_dict()[key], value) for key, value in state.items())
+    assert net.training and all(
+        torch.equal(net.state_dict()[key], value) for key, value in state.items()
+    )
 
 
 def test_it_leaves_the_model_alone_and_works_without_data():

@@ -50,7 +50,9 @@ def test_layer_statistics_are_those_of_the_outputs_and_of_autograd():
     [
         lambda m: probes.layer_statistics(m, batch(), loss=lambda y: y.sum()),
         lambda m: probes.gradient_step_profile(m, squared, [0.1, 0.4]),
-        lambda m: probes.loss_surface(m, squared, (probes.filter_normalized_direction(m),) * 2, points=3),
+        lambda m: probes.loss_surface(
+            m, squared, (probes.filter_normalized_direction(m),) * 2, points=3
+        ),
         lambda m: probes.input_gradients(m.eval(), batch()),
     ],
 )
@@ -102,7 +104,9 @@ def test_autocorrelation_of_known_series():
     wave = torch.sin(torch.arange(4000) * 2 * math.pi / 40)
     correlation = probes.autocorrelation(wave, 40)
     assert correlation[0] == pytest.approx(1)
-    assert correlation[20] == pytest.approx(-1, abs=0.02) and correlation[40] == pytest.approx(1, abs=0.02)
+    assert correlation[20] == pytest.approx(-1, abs=0.02) and correlation[40] == pytest.approx(
+        1, abs=0.02
+    )
     noise = torch.randn(20000, generator=torch.Generator().manual_seed(0))
     assert probes.autocorrelation(noise, 5)[1:].abs().max() < 0.03
     with pytest.raises(ValueError, match="constant"):
@@ -121,7 +125,9 @@ def test_a_quadratic_has_the_smoothness_of_its_hessian():
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, 0.0]]))
     curvature = torch.tensor([3.0, 1.0], dtype=torch.float64)
-    profile = probes.gradient_step_profile(model, lambda m: 0.5 * (curvature * m.weight**2).sum(), [0.1, 0.2])
+    profile = probes.gradient_step_profile(
+        model, lambda m: 0.5 * (curvature * m.weight**2).sum(), [0.1, 0.2]
+    )
     assert profile.beta_smoothness == pytest.approx(3)  # the gradient lies along the steep axis
     assert profile.losses[0] == pytest.approx(0.5 * 3 * 0.7**2)
     with pytest.raises(ValueError, match="positive"):

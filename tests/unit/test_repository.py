@@ -21,8 +21,16 @@ def course(tmp_path):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     source = (ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8")
     output = {"output_type": "stream", "name": "stdout", "text": ["ok\n"]}
-    cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "source": [source], "outputs": [output]}
-    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
+    cell = {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {},
+        "source": [source],
+        "outputs": [output],
+    }
+    (tmp_path / "a.ipynb").write_text(
+        json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
+    )
     (tmp_path / "README.md").write_text(
         f"[Colab](https://{colab}/blob/main/a.ipynb) [pages]({pages}/index.html) {OLD}.git {OLD}-extra {OLD}/issues"
     )
@@ -41,7 +49,9 @@ def contents(root):
 def test_every_address_is_rewritten_and_nothing_else(course):
     before = contents(course)
     changed = repository.rewrite(course, NEW)
-    assert {"_config.yml", "a.ipynb", "README.md", "run", "bootstrap_cell.py.txt"} <= {path.name for path in changed}
+    assert {"_config.yml", "a.ipynb", "README.md", "run", "bootstrap_cell.py.txt"} <= {
+        path.name for path in changed
+    }
     assert repository.read_address(course) == NEW
     assert (course / "README.md").read_text() == (
         "[Colab](https://colab.research.google.com/github/a-university/deep-nets/blob/main/a.ipynb) "
@@ -85,7 +95,9 @@ def test_what_is_no_address_is_refused_and_changes_nothing(course, url, words):
 
 def test_another_host_is_refused_while_a_file_opens_colab_from_github(course):
     before = contents(course)
-    with pytest.raises(ValueError, match="README.md names colab.research.google.com.*Nothing was changed"):
+    with pytest.raises(
+        ValueError, match="README.md names colab.research.google.com.*Nothing was changed"
+    ):
         repository.rewrite(course, "https://git.example.edu/a/b")
     assert contents(course) == before
     (course / "README.md").write_text(OLD)

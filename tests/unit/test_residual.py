@@ -19,7 +19,12 @@ def network(order, depth, width, seed, **options):
     return net.eval(), torch.randn(width, generator=g, dtype=torch.float64)
 
 
-@given(order=st.sampled_from(list(blocks.ORDERS)), depth=st.integers(1, 8), width=st.integers(2, 5), seed=st.integers(0, 999))
+@given(
+    order=st.sampled_from(list(blocks.ORDERS)),
+    depth=st.integers(1, 8),
+    width=st.integers(2, 5),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=40)
 def test_the_paths_add_up_to_autograds_jacobian(order, depth, width, seed):
     net, x = network(order, depth, width, seed)
@@ -28,7 +33,9 @@ def test_the_paths_add_up_to_autograds_jacobian(order, depth, width, seed):
     assert len(paths) == 2**depth
     assert (sum(paths.values()) - whole).abs().max() <= 1e-10 * max(1.0, whole.abs().max().item())
     lengths = [len(path) for path in paths]
-    assert [lengths.count(k) for k in range(depth + 1)] == [math.comb(depth, k) for k in range(depth + 1)]
+    assert [lengths.count(k) for k in range(depth + 1)] == [
+        math.comb(depth, k) for k in range(depth + 1)
+    ]
 
 
 def test_too_many_blocks_are_counted_and_sampling_is_offered():
@@ -41,7 +48,9 @@ def test_sampled_gradients_by_length_agree_with_enumeration():
     net, x = network("relu_linear", 4, 5, 1)
     dy = torch.randn(1, 5, dtype=torch.float64)
     paths = probes.path_jacobians(net.blocks, x)
-    profile = probes.gradient_by_path_length(net.blocks, x[None], dy, samples=400, generator=torch.Generator().manual_seed(0))
+    profile = probes.gradient_by_path_length(
+        net.blocks, x[None], dy, samples=400, generator=torch.Generator().manual_seed(0)
+    )
     for k in range(5):
         exact = torch.stack([(dy[0] @ J).norm() for path, J in paths.items() if len(path) == k])
         assert profile.norms[k].item() == pytest.approx(exact.mean().item(), rel=0.15)
@@ -68,9 +77,11 @@ def test_a_block_that_changes_shape_cannot_be_removed_and_nothing_stays_behind()
     net = models.SmallResNet(2, widths=(4, 8)).eval()
     assert probes.removable(net, images(), ConvBlock) == ["blocks.0", "blocks.1", "blocks.3"]
     before = net(images())
-    with pytest.raises(ValueError, match=r"block 'blocks.2' turns \(2, 4, 8, 8\) into \(2, 8, 4, 4\).*cannot be removed"):
-        with probes.lesion(net, ["blocks.2"]):
-            net(images())
+    with pytest.raises(
+        ValueError,
+        match=r"block 'blocks.2' turns \(2, 4, 8, 8\) into \(2, 8, 4, 4\).*cannot be removed",
+    ), probes.lesion(net, ["blocks.2"]):
+        net(images())
     torch.testing.assert_close(net(images()), before)
     with pytest.raises(ValueError, match="no block named 'blocks.9'"):
         with probes.lesion(net, ["blocks.9"]):
@@ -89,9 +100,8 @@ def test_blocks_trade_places_and_return():
         ({"blocks.0": "blocks.4", "blocks.4": "blocks.0"}, "different shapes"),
         ({"blocks.7": "blocks.7"}, "no block named 'blocks.7'"),
     ]:
-        with pytest.raises(ValueError, match=message):
-            with probes.permuted(net, places):
-                pass
+        with pytest.raises(ValueError, match=message), probes.permuted(net, places):
+            pass
 
 
 def test_subsets_are_all_or_as_many_as_asked_for():

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-
 from resnorm.experiments import residual_variance as variance
 
 
 @pytest.fixture(scope="module")
 def moments():
-    return {scheme: variance.second_moments(scheme, 50, range(100, 130)) for scheme in variance.SCHEMES}
+    return {
+        scheme: variance.second_moments(scheme, 50, range(100, 130)) for scheme in variance.SCHEMES
+    }
 
 
 def test_relu_then_linear_doubles(moments):
@@ -16,8 +17,12 @@ def test_relu_then_linear_doubles(moments):
 
 
 def test_divided_by_root_two_it_stays(moments):
-    assert variance.growth_factor(moments["ReLU-linear, divided by √2"]) == pytest.approx(1, rel=0.1)
-    assert moments["ReLU-linear, divided by √2"].mean(0)[-1] == pytest.approx(1, abs=0.7)  # of 30 log-normal draws
+    assert variance.growth_factor(moments["ReLU-linear, divided by √2"]) == pytest.approx(
+        1, rel=0.1
+    )
+    assert moments["ReLU-linear, divided by √2"].mean(0)[-1] == pytest.approx(
+        1, abs=0.7
+    )  # of 30 log-normal draws
 
 
 def test_with_batch_norm_first_it_grows_by_one_a_block(moments):
@@ -34,10 +39,16 @@ def test_linear_then_relu_grows_faster_than_doubling_as_predicted(moments):
 
 
 def test_the_first_blocks_reproduce_the_reference_values(moments):
-    reference = {"ReLU-linear": [1.97, 3.98, 8.08, 16.5, 35.3, 69.7], "linear-ReLU": [2.0, 4.85, 13.6, 37.2, 105.7, 308.9]}
+    reference = {
+        "ReLU-linear": [1.97, 3.98, 8.08, 16.5, 35.3, 69.7],
+        "linear-ReLU": [2.0, 4.85, 13.6, 37.2, 105.7, 308.9],
+    }
     for scheme, values in reference.items():
         measured = moments[scheme].mean(0)[1:7]
-        assert torch.allclose(measured, torch.tensor(values, dtype=torch.float64), rtol=0.15), (scheme, measured)
+        assert torch.allclose(measured, torch.tensor(values, dtype=torch.float64), rtol=0.15), (
+            scheme,
+            measured,
+        )
 
 
 def test_an_unknown_scheme_is_refused():

@@ -8,7 +8,6 @@ from PIL import Image
 from resnorm import data, ledger, models, segmentation
 from resnorm.experiments import segmentation as experiment
 
-
 # --- scores --------------------------------------------------------------------------------------
 
 
@@ -35,12 +34,17 @@ def test_objects_are_found_only_whole():
     assert segmentation.object_f1(apart, instances) == 1
     bridged = apart.clone()
     bridged[:, 2, 4] = 1  # one region, less than half of which is either cell
-    assert segmentation.iou(bridged, apart) > 0.95 and segmentation.object_f1(bridged, instances) == 0
+    assert (
+        segmentation.iou(bridged, apart) > 0.95 and segmentation.object_f1(bridged, instances) == 0
+    )
     extra = apart.clone()
     extra[:, 0, 0] = 1
     assert segmentation.object_f1(extra, instances) == 2 * 2 / (3 + 2)
     nothing = torch.zeros_like(apart)
-    assert segmentation.object_f1(nothing, instances) == 0 and segmentation.object_f1(nothing, nothing) == 1
+    assert (
+        segmentation.object_f1(nothing, instances) == 0
+        and segmentation.object_f1(nothing, nothing) == 1
+    )
     with pytest.raises(ValueError, match="matched twice"):
         segmentation.object_f1(apart, instances, threshold=0.3)
 
@@ -69,9 +73,13 @@ def test_border_weights_against_distances_by_brute_force():
     where = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).view(-1, 2)
     for labels, weight in zip(instances, weights):
         numbers = [k for k in labels.unique() if k]
-        distances = torch.stack([torch.cdist(where, where[labels.view(-1) == k]).amin(1) for k in numbers])
+        distances = torch.stack(
+            [torch.cdist(where, where[labels.view(-1) == k]).amin(1) for k in numbers]
+        )
         two = distances.sort(0).values[:2].sum(0).view(24, 24)
-        expected = torch.where(labels > 0, 0.5 / share, 0.5 / (1 - share) + 10 * (-(two**2) / 18).exp())
+        expected = torch.where(
+            labels > 0, 0.5 / share, 0.5 / (1 - share) + 10 * (-(two**2) / 18).exp()
+        )
         torch.testing.assert_close(weight, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -101,7 +109,9 @@ def test_tiles_of_a_valid_network_are_the_whole(size):
     tiled = segmentation.overlap_tile(model, image, tile=12, margin=8)
     down, right = -size[0] % 12, -size[1] % 12
     padded = torch.nn.functional.pad(image, (8, 8 + right, 8, 8 + down), mode="reflect")
-    torch.testing.assert_close(tiled, model(padded)[:, :, : size[0], : size[1]], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        tiled, model(padded)[:, :, : size[0], : size[1]], rtol=1e-12, atol=1e-12
+    )
 
 
 def test_a_wrong_margin_and_a_small_image_are_named():
@@ -139,7 +149,10 @@ def test_impossible_cells_are_refused(wrong):
 
 def slices(folder, n=8, size=40, keep_labels=None):
     made = data.cells(n, size, per_image=4, seed=1)
-    for kind, arrays in (("image", (made.images[:, 0] * 40 + 100).clamp(0, 255)), ("label", made.masks * 255)):
+    for kind, arrays in (
+        ("image", (made.images[:, 0] * 40 + 100).clamp(0, 255)),
+        ("label", made.masks * 255),
+    ):
         (folder / kind).mkdir(parents=True)
         for i, array in enumerate(arrays[: keep_labels if kind == "label" else None]):
             Image.fromarray(array.byte().numpy()).save(folder / kind / f"{i}.png")
@@ -175,26 +188,40 @@ def test_skeletons_have_their_joints_inside_and_heat_maps_peak_there():
 
 # --- the experiment ------------------------------------------------------------------------------
 
-SMALL = experiment.FullScale(experiment.Recipe(widths=(4, 8), epochs=1, batch_size=8, lr=0.1), crop=16, crops=4, test=2)
+SMALL = experiment.FullScale(
+    experiment.Recipe(widths=(4, 8), epochs=1, batch_size=8, lr=0.1), crop=16, crops=4, test=2
+)
 
 
 def test_skips_help_over_seeds():
     seen, held = experiment.page_data()
     found = {
-        arm: [experiment.scores(experiment.predict(experiment.train_arm(arm, seen, seed=seed), held.images), held) for seed in range(3)]
+        arm: [
+            experiment.scores(
+                experiment.predict(experiment.train_arm(arm, seen, seed=seed), held.images), held
+            )
+            for seed in range(3)
+        ]
         for arm in ("with skips", "without skips")
     }
     ious = {arm: [score["iou"] for score in runs] for arm, runs in found.items()}
     assert min(ious["with skips"]) > 0.65, ious
     assert min(ious["with skips"]) > max(ious["without skips"]) + 0.05, ious
-    assert all(score["dice"] == pytest.approx(2 * score["iou"] / (1 + score["iou"]), abs=2e-4) for runs in found.values() for score in runs)
+    assert all(
+        score["dice"] == pytest.approx(2 * score["iou"] / (1 + score["iou"]), abs=2e-4)
+        for runs in found.values()
+        for score in runs
+    )
 
 
 def test_border_weights_find_more_objects_over_seeds():
     seen, held = experiment.page_data()
     found = {
         arm: [
-            segmentation.object_f1(experiment.predict(experiment.train_arm(arm, seen, seed=seed), held.images), held.instances)
+            segmentation.object_f1(
+                experiment.predict(experiment.train_arm(arm, seen, seed=seed), held.images),
+                held.instances,
+            )
             for seed in range(3)
         ]
         for arm in ("with skips", "border weights")
@@ -204,8 +231,16 @@ def test_border_weights_find_more_objects_over_seeds():
 
 def test_crops_keep_image_and_target_together():
     made = data.cells(3, 32, per_image=4, seed=0)
-    images, targets = experiment.crops(made, made.instances.unsqueeze(1).float().repeat(1, 2, 1, 1), 16, 5, seed=0)
-    again, _ = experiment.crops(data.Cells(made.instances.unsqueeze(1).float(), made.instances, ""), targets.new_zeros(3, 2, 32, 32), 16, 5, seed=0)
+    images, targets = experiment.crops(
+        made, made.instances.unsqueeze(1).float().repeat(1, 2, 1, 1), 16, 5, seed=0
+    )
+    again, _ = experiment.crops(
+        data.Cells(made.instances.unsqueeze(1).float(), made.instances, ""),
+        targets.new_zeros(3, 2, 32, 32),
+        16,
+        5,
+        seed=0,
+    )
     assert images.shape == (15, 1, 16, 16) and torch.equal(again[:, 0], targets[:, 0])
 
 
@@ -216,7 +251,9 @@ def test_a_run_is_recorded_and_resumed(tmp_path, monkeypatch):
     arms = {"with skips": experiment.ARMS["with skips"]}
 
     def record():
-        return ledger.open_record(path, "segmentation", "command", made.source, experiment.configuration(SMALL))
+        return ledger.open_record(
+            path, "segmentation", "command", made.source, experiment.configuration(SMALL)
+        )
 
     experiment.run(record(), made, [0, 1, 2], SMALL, arms)
     first = ledger.read(path)

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-
 from resnorm.experiments import shattered_gradients as shattered
 from resnorm.models import MLP
 from resnorm.probes import input_gradients
@@ -14,8 +13,16 @@ LAGS = [1, 5, 15]
 
 @pytest.fixture(scope="module")
 def acf():
-    networks = {"plain-50": ("plain", 50), "plain-24": ("plain", 24), "residual": ("residual_scaled", 24), "shallow": ("plain", 2)}
-    return {name: shattered.autocorrelations(*net, range(100, 200), 15)[:, LAGS] for name, net in networks.items()}
+    networks = {
+        "plain-50": ("plain", 50),
+        "plain-24": ("plain", 24),
+        "residual": ("residual_scaled", 24),
+        "shallow": ("plain", 2),
+    }
+    return {
+        name: shattered.autocorrelations(*net, range(100, 200), 15)[:, LAGS]
+        for name, net in networks.items()
+    }
 
 
 @pytest.mark.parametrize("i", range(3), ids=[f"lag{lag}" for lag in LAGS])
@@ -66,7 +73,9 @@ def test_firing_counts_pairs_of_different_inputs():
     g = torch.Generator().manual_seed(3)
     x = torch.randn(inputs, width, generator=g)
     on = MLP(width, width, 1, generator=g).embed(x) > 0
-    pairs = [(on[i] & on[j]).double().mean() for i in range(inputs) for j in range(inputs) if i != j]
+    pairs = [
+        (on[i] & on[j]).double().mean() for i in range(inputs) for j in range(inputs) if i != j
+    ]
     assert firing[0] == pytest.approx(on.double().mean().item())
     assert together[0] == pytest.approx(torch.stack(pairs).mean().item())
 
@@ -75,13 +84,17 @@ def test_the_gradient_along_the_line_is_dy_dx():
     g = torch.Generator().manual_seed(4)
     model = MLP(1, 200, 3, "plain", "he", shattered.BIAS_STD, generator=g).double()
     expected = input_gradients(model, shattered.LINE.double()).squeeze(1).float()
-    torch.testing.assert_close(shattered.gradient_along_line("plain", 3, 4), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        shattered.gradient_along_line("plain", 3, 4), expected, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_the_embedding_of_a_residual_network_keeps_the_second_moment():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(64, 512, generator=g)
-    assert MLP(512, 512, 1, "residual", generator=g).embed(x).square().mean().item() == pytest.approx(1, rel=0.05)
+    assert MLP(512, 512, 1, "residual", generator=g).embed(
+        x
+    ).square().mean().item() == pytest.approx(1, rel=0.05)
 
 
 def test_fitted_decay():

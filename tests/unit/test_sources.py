@@ -5,16 +5,25 @@ import json
 import re
 from pathlib import Path
 
-import notebooks as tool
 import pytest
+
+import notebooks as tool
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOTSTRAP = (ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8").rstrip("\n")
-NOTEBOOKS = {path.relative_to(ROOT).as_posix(): json.loads(path.read_text("utf-8")) for path in tool.all_notebooks()}
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "book").rglob("*.md"))}
+NOTEBOOKS = {
+    path.relative_to(ROOT).as_posix(): json.loads(path.read_text("utf-8"))
+    for path in tool.all_notebooks()
+}
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in sorted((ROOT / "book").rglob("*.md"))
+}
 MAX_LINES = 30  # of a code cell: a screen
 MAX_FOLDED_LINES = 45  # of a cell that is folded: plotting, solutions
-MAX_IGNORED = 20  # trainings differ in the last digits from machine to machine; their cells assert instead
+MAX_IGNORED = (
+    20  # trainings differ in the last digits from machine to machine; their cells assert instead
+)
 
 
 def source(cell):
@@ -30,11 +39,17 @@ def code(notebook):
 
 
 def prose(notebook):
-    return "\n\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    return "\n\n".join(
+        source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"
+    )
 
 
 def outputs(notebook):
-    return [(number, cell, output) for number, cell in enumerate(code(notebook), 1) for output in cell["outputs"]]
+    return [
+        (number, cell, output)
+        for number, cell in enumerate(code(notebook), 1)
+        for output in cell["outputs"]
+    ]
 
 
 def heading(cell):
@@ -113,8 +128,13 @@ def widgets_go_through_explore(notebook):
 def outputs_are_the_same_on_every_machine(notebook):
     for number, cell, output in outputs(notebook):
         data = output.get("data", {})
-        text = "".join(output.get("text", "")) + "".join("".join(v) for k, v in data.items() if k.startswith("text/"))
-        if found := re.search(r"0x[0-9a-f]{6,}|/(?:tmp|root|home|Users|usr)/\S+|\b\d+(?:\.\d+)? ?(?:µs|ms) (?:per|±)", text):
+        text = "".join(output.get("text", "")) + "".join(
+            "".join(v) for k, v in data.items() if k.startswith("text/")
+        )
+        if found := re.search(
+            r"0x[0-9a-f]{6,}|/(?:tmp|root|home|Users|usr)/\S+|\b\d+(?:\.\d+)? ?(?:µs|ms) (?:per|±)",
+            text,
+        ):
             if "nbval-ignore-output" not in tags(cell) or "/" in found[0]:
                 yield f"code cell {number} prints {found[0]!r}, which another machine would not: print it rounded, or not at all"
 
@@ -141,7 +161,9 @@ def few_outputs_are_ignored(notebook):
 
 def exercises(text):
     """(title, label, body) of each exercise directive."""
-    for fence, title, body in re.findall(r"^(:{3,}|`{3,})\{exercise\} ?(.*?)\n(.*?)^\1\s*$", text, re.MULTILINE | re.DOTALL):
+    for fence, title, body in re.findall(
+        r"^(:{3,}|`{3,})\{exercise\} ?(.*?)\n(.*?)^\1\s*$", text, re.MULTILINE | re.DOTALL
+    ):
         label = re.search(r"^:label: *(\S+)", body, re.MULTILINE)
         yield title, label and label[1], body
 
@@ -163,7 +185,9 @@ def exercises_have_solutions(notebook):
         yield f"exercises and solutions do not match: {sorted(wrong)}"
     if len(solved) != len(set(solved)):
         yield "an exercise has two solutions"
-    starts, ends = (len(re.findall(rf"\{{solution-{word}\}}", prose(notebook))) for word in ("start", "end"))
+    starts, ends = (
+        len(re.findall(rf"\{{solution-{word}\}}", prose(notebook))) for word in ("start", "end")
+    )
     if starts != ends:
         yield f"{starts} solutions start and {ends} end"
 
@@ -190,7 +214,15 @@ def shape_is_that_of_a_chapter(notebook):
     if not re.match(r"\(ch-[\w-]+\)=\n# \d\.\d ", start):
         yield "the first cell must begin with (ch-name)= and '# 2.1 Title'"
     text = prose(notebook)
-    for wanted in ("After this chapter you can", "**Time", "## What practitioners do", "## Summary", "## Exercises", "## Further reading", "## Solutions"):
+    for wanted in (
+        "After this chapter you can",
+        "**Time",
+        "## What practitioners do",
+        "## Summary",
+        "## Exercises",
+        "## Further reading",
+        "## Solutions",
+    ):
         if wanted not in text:
             yield f"it lacks {wanted!r}: every chapter has the same shape"
     if not re.search(r"\bpredict", text, re.IGNORECASE):
@@ -214,7 +246,9 @@ def test_the_notebook_passes(name, check):
 
 # --- a made-up chapter, and what each check must find in it -----------------------------------------
 
-EXERCISE = "::::{exercise} ★ A sum\n:label: ex-a\n\nHow much?\n\n:::{dropdown} Hint\nAdd.\n:::\n::::"
+EXERCISE = (
+    "::::{exercise} ★ A sum\n:label: ex-a\n\nHow much?\n\n:::{dropdown} Hint\nAdd.\n:::\n::::"
+)
 
 
 def markdown(text, number):
@@ -222,7 +256,14 @@ def markdown(text, number):
 
 
 def a_code(text, number, outputs=(), **metadata):
-    return {"cell_type": "code", "id": f"c{number}", "metadata": metadata, "source": text, "execution_count": number, "outputs": list(outputs)}
+    return {
+        "cell_type": "code",
+        "id": f"c{number}",
+        "metadata": metadata,
+        "source": text,
+        "execution_count": number,
+        "outputs": list(outputs),
+    }
 
 
 PICTURE = {
@@ -235,10 +276,17 @@ GOOD = {
     "nbformat": 4,
     "nbformat_minor": 5,
     "cells": [
-        markdown("(ch-x)=\n# 2.1 Title\nAfter this chapter you can add.\n**Time.** Predict first.", 1),
+        markdown(
+            "(ch-x)=\n# 2.1 Title\nAfter this chapter you can add.\n**Time.** Predict first.", 1
+        ),
         a_code(BOOTSTRAP, 1),
-        a_code("print(1)", 2, [{"output_type": "stream", "name": "stdout", "text": ["1\n"]}, PICTURE]),
-        markdown(f"## What practitioners do\n## Summary\n## Exercises\n{EXERCISE}\n## Further reading\n## Solutions", 2),
+        a_code(
+            "print(1)", 2, [{"output_type": "stream", "name": "stdout", "text": ["1\n"]}, PICTURE]
+        ),
+        markdown(
+            f"## What practitioners do\n## Summary\n## Exercises\n{EXERCISE}\n## Further reading\n## Solutions",
+            2,
+        ),
         markdown("```{solution-start} ex-a\n:class: dropdown\n```", 3),
         a_code("assert 1 + 1 == 2", 3, tags=["solution"]),
         markdown("```{solution-end}\n```", 4),
@@ -257,37 +305,90 @@ def printing(text):
 
 
 BAD = [
-    (first_cell_is_the_setup, lambda nb, cells: cells[1].update(source=BOOTSTRAP.replace("-q", "-qq"))),
+    (
+        first_cell_is_the_setup,
+        lambda nb, cells: cells[1].update(source=BOOTSTRAP.replace("-q", "-qq")),
+    ),
     (kernel_is_python3, lambda nb, cells: nb["metadata"]["kernelspec"].update(name="my-env")),
     (metadata_is_the_same_on_every_machine, lambda nb, cells: nb["metadata"].update(widgets={})),
     (cells_ran_in_order, lambda nb, cells: cells[2].update(execution_count=7)),
     (cells_ran_in_order, lambda nb, cells: cells[2].update(execution_count=None)),
     (outputs_are_stored, lambda nb, cells: cells[2].update(outputs=[])),
-    (no_cell_failed, lambda nb, cells: cells[2]["outputs"].append({"output_type": "error", "ename": "NameError"})),
+    (
+        no_cell_failed,
+        lambda nb, cells: cells[2]["outputs"].append(
+            {"output_type": "error", "ename": "NameError"}
+        ),
+    ),
     (nothing_went_to_stderr, lambda nb, cells: cells[2]["outputs"][0].update(name="stderr")),
     (cells_have_ids_of_their_own, lambda nb, cells: cells[3].update(id="c1")),
     (cells_have_ids_of_their_own, lambda nb, cells: cells[3].pop("id")),
     (pictures_have_alternative_text, lambda nb, cells: cells[2]["outputs"][1].update(metadata={})),
-    (pictures_have_alternative_text, lambda nb, cells: cells[2]["outputs"][1]["metadata"]["image/png"].update(alt="a plot")),
-    (widgets_go_through_explore, lambda nb, cells: cells[2].update(source="import ipywidgets as w\nw.IntSlider()")),
-    (widgets_go_through_explore, lambda nb, cells: cells[2]["outputs"][1]["data"].update({"application/vnd.jupyter.widget-view+json": {}})),
+    (
+        pictures_have_alternative_text,
+        lambda nb, cells: cells[2]["outputs"][1]["metadata"]["image/png"].update(alt="a plot"),
+    ),
+    (
+        widgets_go_through_explore,
+        lambda nb, cells: cells[2].update(source="import ipywidgets as w\nw.IntSlider()"),
+    ),
+    (
+        widgets_go_through_explore,
+        lambda nb, cells: cells[2]["outputs"][1]["data"].update(
+            {"application/vnd.jupyter.widget-view+json": {}}
+        ),
+    ),
     (outputs_are_the_same_on_every_machine, printing("<Module at 0x7f3aa01b2c10>")),
     (outputs_are_the_same_on_every_machine, printing("/" + "tmp/ipykernel_1/2.py")),
-    (code_cells_fit_on_a_screen, lambda nb, cells: cells[2].update(source="\n".join(["x = 1"] * 31))),
-    (code_cells_fit_on_a_screen, lambda nb, cells: cells[2].update(source="\n".join(["x = 1"] * (MAX_FOLDED_LINES + 1)), metadata={"tags": ["hide-input"]})),
+    (
+        code_cells_fit_on_a_screen,
+        lambda nb, cells: cells[2].update(source="\n".join(["x = 1"] * 31)),
+    ),
+    (
+        code_cells_fit_on_a_screen,
+        lambda nb, cells: cells[2].update(
+            source="\n".join(["x = 1"] * (MAX_FOLDED_LINES + 1)), metadata={"tags": ["hide-input"]}
+        ),
+    ),
     (tags_are_known, lambda nb, cells: cells[2]["metadata"].update(tags=["remove-cell"])),
-    (few_outputs_are_ignored, lambda nb, cells: cells.extend(a_code("t", 9, tags=["nbval-ignore-output"]) for _ in range(21))),
-    (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace("★", "Easy:"))),
-    (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace(":label: ex-a\n", ""))),
-    (exercises_have_stars_label_and_hint, lambda nb, cells: cells[3].update(source=EXERCISE.replace("Hint", "Note"))),
-    (exercises_have_solutions, lambda nb, cells: cells[4].update(source="```{solution-start} ex-b\n```")),
+    (
+        few_outputs_are_ignored,
+        lambda nb, cells: cells.extend(
+            a_code("t", 9, tags=["nbval-ignore-output"]) for _ in range(21)
+        ),
+    ),
+    (
+        exercises_have_stars_label_and_hint,
+        lambda nb, cells: cells[3].update(source=EXERCISE.replace("★", "Easy:")),
+    ),
+    (
+        exercises_have_stars_label_and_hint,
+        lambda nb, cells: cells[3].update(source=EXERCISE.replace(":label: ex-a\n", "")),
+    ),
+    (
+        exercises_have_stars_label_and_hint,
+        lambda nb, cells: cells[3].update(source=EXERCISE.replace("Hint", "Note")),
+    ),
+    (
+        exercises_have_solutions,
+        lambda nb, cells: cells[4].update(source="```{solution-start} ex-b\n```"),
+    ),
     (exercises_have_solutions, lambda nb, cells: cells.pop()),
     (exercises_have_solutions, lambda nb, cells: cells.extend(cells[4:7])),
     (solutions_are_checked, lambda nb, cells: cells[5].update(source="print(2)")),
     (solutions_are_checked, lambda nb, cells: cells[5].update(metadata={})),
-    (shape_is_that_of_a_chapter, lambda nb, cells: cells[0].update(source=cells[0]["source"].replace("(ch-x)=\n", ""))),
-    (shape_is_that_of_a_chapter, lambda nb, cells: cells[3].update(source=cells[3]["source"].replace("## Summary", ""))),
-    (shape_is_that_of_a_chapter, lambda nb, cells: cells[0].update(source=cells[0]["source"].replace("Predict", "Run"))),
+    (
+        shape_is_that_of_a_chapter,
+        lambda nb, cells: cells[0].update(source=cells[0]["source"].replace("(ch-x)=\n", "")),
+    ),
+    (
+        shape_is_that_of_a_chapter,
+        lambda nb, cells: cells[3].update(source=cells[3]["source"].replace("## Summary", "")),
+    ),
+    (
+        shape_is_that_of_a_chapter,
+        lambda nb, cells: cells[0].update(source=cells[0]["source"].replace("Predict", "Run")),
+    ),
 ]
 
 
@@ -311,7 +412,9 @@ SOURCES = {**PAGES, **{name: prose(notebook) for name, notebook in NOTEBOOKS.ite
 
 
 def labels(text):
-    text = re.sub(r"^(`{3,})(?:\{code\b.*?|[a-z]*)\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r"^(`{3,})(?:\{code\b.*?|[a-z]*)\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL
+    )
     yield from re.findall(r"^\(([\w-]+)\)=\s*$", text, re.MULTILINE)
     yield from re.findall(r"^:(?:label|name): *(\S+)", text, re.MULTILINE)
     yield from re.findall(r"^\$\$ *\(([\w-]+)\)", text, re.MULTILINE)
@@ -330,7 +433,9 @@ def test_every_label_is_given_once():
 
 
 def test_a_label_given_twice_is_found():
-    assert repeated({"a": "(x)=\n# A\n$$a$$ (eq)", "b": ":label: x\n\n$$\nb\n$$ (eq-b)"}) == {"x": ["a", "b"]}
+    assert repeated({"a": "(x)=\n# A\n$$a$$ (eq)", "b": ":label: x\n\n$$\nb\n$$ (eq-b)"}) == {
+        "x": ["a", "b"]
+    }
     assert repeated({"a": "$$\na\n$$ (eq-b)", "b": "$$\nb\n$$ (eq-b)"}) == {"eq-b": ["a", "b"]}
 
 
@@ -366,12 +471,21 @@ def test_a_citation_that_does_not_resolve_is_found_and_the_mend_named():
 
 
 def missing_chapters(toc, exists):
-    return [name for name in re.findall(r"^\s*(?:- )?(?:file|root): *(\S+)", toc, re.MULTILINE) if not exists(name)]
+    return [
+        name
+        for name in re.findall(r"^\s*(?:- )?(?:file|root): *(\S+)", toc, re.MULTILINE)
+        if not exists(name)
+    ]
 
 
 def test_every_page_of_the_table_of_contents_exists_and_every_notebook_is_in_it():
     toc = (ROOT / "_toc.yml").read_text("utf-8")
-    assert missing_chapters(toc, lambda name: any((ROOT / (name + end)).exists() for end in (".md", ".ipynb"))) == []
+    assert (
+        missing_chapters(
+            toc, lambda name: any((ROOT / (name + end)).exists() for end in (".md", ".ipynb"))
+        )
+        == []
+    )
     forgotten = [name for name in NOTEBOOKS if name.removesuffix(".ipynb") not in toc]
     assert not forgotten, f"add to _toc.yml: {forgotten}"
 

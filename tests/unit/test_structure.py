@@ -30,7 +30,18 @@ FLOW = {
     "train": {"norms", "blocks", "models", "data", "augment", "_scale"},
     "segmentation": set(),
     "ledger": set(),
-    "experiments": {"norms", "blocks", "models", "data", "augment", "train", "probes", "segmentation", "ledger", "_scale"},
+    "experiments": {
+        "norms",
+        "blocks",
+        "models",
+        "data",
+        "augment",
+        "train",
+        "probes",
+        "segmentation",
+        "ledger",
+        "_scale",
+    },
     "probes": {"norms", "blocks", "models"},  # they know nothing of training
     "figures": set(),  # they draw what they are handed
     "_explore": {"figures"},
@@ -51,7 +62,9 @@ def imports(source, module):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             whole = ".".join(part for part in (base, node.module) if part)
             # `from . import norms` names the module in the alias
-            names = [f"{whole}.{alias.name}" for alias in node.names] if whole == "resnorm" else [whole]
+            names = (
+                [f"{whole}.{alias.name}" for alias in node.names] if whole == "resnorm" else [whole]
+            )
         for name in names:
             if name.startswith("resnorm."):
                 yield name.split(".")[1]
@@ -60,7 +73,11 @@ def imports(source, module):
 def wrong_imports(source, module):
     part = module.split(".")[0]
     allowed = FLOW[part] | {part}
-    return [f"resnorm.{module} imports resnorm.{name}" for name in imports(source, module) if name not in allowed]
+    return [
+        f"resnorm.{module} imports resnorm.{name}"
+        for name in imports(source, module)
+        if name not in allowed
+    ]
 
 
 MODULES = {
@@ -96,7 +113,12 @@ def test_an_import_against_the_flow_is_found(module, source):
 
 
 def test_an_import_with_the_flow_is_not_found():
-    assert wrong_imports("from .functional import FORMS\nimport torch\nfrom .. import norms", "norms.batch_norm") == []
+    assert (
+        wrong_imports(
+            "from .functional import FORMS\nimport torch\nfrom .. import norms", "norms.batch_norm"
+        )
+        == []
+    )
 
 
 def in_a_new_process(code):
@@ -107,8 +129,10 @@ def in_a_new_process(code):
 
 def test_importing_the_package_loads_nothing_heavy():
     # a list of modules, not seconds: it says the same on a busy machine
-    heavy = "torch torchvision numpy matplotlib ipywidgets IPython PIL sympy".split()
-    loaded = json.loads(in_a_new_process("import json, sys, resnorm; print(json.dumps(list(sys.modules)))").stdout)
+    heavy = ["torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "IPython", "PIL", "sympy"]
+    loaded = json.loads(
+        in_a_new_process("import json, sys, resnorm; print(json.dumps(list(sys.modules)))").stdout
+    )
     assert "resnorm" in loaded
     assert [name for name in heavy if name in loaded] == []
 
@@ -117,7 +141,9 @@ def test_the_norms_load_nothing_that_draws():
     code = "import json, sys; from resnorm import norms, checking; print(json.dumps(list(sys.modules)))"
     loaded = json.loads(in_a_new_process(code).stdout)
     assert "torch" in loaded
-    assert [name for name in ("matplotlib", "ipywidgets", "IPython", "torchvision") if name in loaded] == []
+    assert [
+        name for name in ("matplotlib", "ipywidgets", "IPython", "torchvision") if name in loaded
+    ] == []
 
 
 def test_importing_every_module_prints_seeds_and_fetches_nothing():
@@ -154,7 +180,10 @@ def test_every_public_function_and_class_says_what_it_does():
 def tracked_files():
     """Files of the repository, those not yet added included."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout.decode()
     paths = (ROOT / name for name in listed.split("\0") if name)
     return [path for path in paths if path.is_file()]
@@ -170,19 +199,29 @@ def text_of(path):
         return None
 
 
-TEXTS = {path.relative_to(ROOT).as_posix(): text for path in tracked_files() if (text := text_of(path)) is not None}
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): text
+    for path in tracked_files()
+    if (text := text_of(path)) is not None
+}
 ADDRESS = repository.read_address(ROOT)
 
 
 def wrong_addresses(text, address=ADDRESS):
     """Addresses like the course's (same owner or same name) that are not the one in _config.yml."""
     owner, name = address.split("/")[-2:]
-    found = re.findall(r"github\.com/([\w.-]+?)/([\w.-]+?)(?=\.git\b|[^\w.-]|\.?$|@)", text, re.MULTILINE)
+    found = re.findall(
+        r"github\.com/([\w.-]+?)/([\w.-]+?)(?=\.git\b|[^\w.-]|\.?$|@)", text, re.MULTILINE
+    )
     return [f"{o}/{n}" for o, n in found if (o == owner or n == name) and (o, n) != (owner, name)]
 
 
 def test_every_address_of_the_course_is_the_one_in_the_configuration():
-    wrong = {name: found for name, text in TEXTS.items() if (found := wrong_addresses(text)) and not name.startswith("tests/")}
+    wrong = {
+        name: found
+        for name, text in TEXTS.items()
+        if (found := wrong_addresses(text)) and not name.startswith("tests/")
+    }
     assert not wrong, f"run: make repository URL={ADDRESS}"
     assert ADDRESS in TEXTS["tools/bootstrap_cell.py.txt"]
 
@@ -191,7 +230,9 @@ def test_another_address_of_the_course_is_found():
     address = "https://github.com/own/course"
     text = "git+https://github.com/other/course@main and https://github.com/own/course.git, https://github.com/x/y"
     assert wrong_addresses(text, address) == ["other/course"]
-    assert wrong_addresses("colab.research.google.com/github.com/own/typo/blob", address) == ["own/typo"]
+    assert wrong_addresses("colab.research.google.com/github.com/own/typo/blob", address) == [
+        "own/typo"
+    ]
 
 
 def pyproject():
@@ -209,9 +250,15 @@ def environment_differences(environment, project):
         given[CONDA_NAMES.get(requirement.name, requirement.name)] = str(requirement.specifier)
     given.pop("pip")
     wanted = {"python": project["requires-python"]}
-    for requirement in map(Requirement, project["dependencies"] + project["optional-dependencies"]["notebooks"]):
+    for requirement in map(
+        Requirement, project["dependencies"] + project["optional-dependencies"]["notebooks"]
+    ):
         wanted[requirement.name] = str(requirement.specifier)
-    return sorted(f"{name}: {given.get(name)} != {wanted.get(name)}" for name in given | wanted if given.get(name) != wanted.get(name))
+    return sorted(
+        f"{name}: {given.get(name)} != {wanted.get(name)}"
+        for name in given | wanted
+        if given.get(name) != wanted.get(name)
+    )
 
 
 def test_the_conda_environment_equals_pyproject():
@@ -221,8 +268,15 @@ def test_the_conda_environment_equals_pyproject():
 
 
 def test_a_conda_environment_that_differs_is_found():
-    environment = yaml.safe_load(TEXTS["environment.yml"].replace("numpy>=2.0", "numpy>=1.26").replace("  - sympy>=1.12\n", ""))
-    assert [line.split(":")[0] for line in environment_differences(environment, pyproject())] == ["numpy", "sympy"]
+    environment = yaml.safe_load(
+        TEXTS["environment.yml"]
+        .replace("numpy>=2.0", "numpy>=1.26")
+        .replace("  - sympy>=1.12\n", "")
+    )
+    assert [line.split(":")[0] for line in environment_differences(environment, pyproject())] == [
+        "numpy",
+        "sympy",
+    ]
 
 
 def pins(text):
@@ -238,7 +292,10 @@ def pins(text):
 
 
 def unsatisfied(pinned, project):
-    requirements = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    requirements = [
+        *project["dependencies"],
+        *(r for extra in project["optional-dependencies"].values() for r in extra),
+    ]
     for requirement in map(Requirement, requirements):
         versions = pinned.get(canonicalize_name(requirement.name), [])
         if not versions:
@@ -256,14 +313,23 @@ def test_requirements_pin_everything_that_pyproject_asks_for():
 
 def test_requirements_that_do_not_fit_are_found():
     project = {"dependencies": ["torch>=2.6"], "optional-dependencies": {"x": ["numpy>=2", "tqdm"]}}
-    pinned, complaints = pins("--index-url https://x\ntorch==2.5.1\nNumPy==2.1 ; python_version > '3'\nsix @ https://x/six.whl")
+    pinned, complaints = pins(
+        "--index-url https://x\ntorch==2.5.1\nNumPy==2.1 ; python_version > '3'\nsix @ https://x/six.whl"
+    )
     assert len(complaints) == 2
-    assert list(unsatisfied(pinned, project)) == ["torch>=2.6 is pinned to 2.5.1", "tqdm is not pinned"]
+    assert list(unsatisfied(pinned, project)) == [
+        "torch>=2.6 is pinned to 2.5.1",
+        "tqdm is not pinned",
+    ]
 
 
 def test_what_is_needed_at_run_time_has_lower_bounds_only():
-    for requirement in map(Requirement, pyproject()["dependencies"] + pyproject()["optional-dependencies"]["notebooks"]):
-        assert [s.operator for s in requirement.specifier] == [">="], f"{requirement}: Colab moves, and must not be replaced"
+    for requirement in map(
+        Requirement, pyproject()["dependencies"] + pyproject()["optional-dependencies"]["notebooks"]
+    ):
+        assert [s.operator for s in requirement.specifier] == [">="], (
+            f"{requirement}: Colab moves, and must not be replaced"
+        )
 
 
 def test_every_command_of_the_makefile_is_explained_and_needs_what_exists():
@@ -295,12 +361,18 @@ FORBIDDEN = {
 def private(text):
     """What ``text`` holds that no file of the course may, as (kind, match)."""
     text = re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # pictures
-    return [(kind, match[0]) for kind, pattern in FORBIDDEN.items() for match in re.finditer(pattern, text)]
+    return [
+        (kind, match[0])
+        for kind, pattern in FORBIDDEN.items()
+        for match in re.finditer(pattern, text)
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_no_file_names_a_machine_a_registry_or_a_secret(name):
-    assert private(TEXTS[name]) == [], f"{name}: take it out; use relative paths, variables and environment settings"
+    assert private(TEXTS[name]) == [], (
+        f"{name}: take it out; use relative paths, variables and environment settings"
+    )
 
 
 @pytest.mark.parametrize(
@@ -322,9 +394,20 @@ def test_private_things_are_found(text, kind):
 
 
 def test_ordinary_text_is_not_taken_for_private():
-    assert private("see _build/html and ../ro" + "ot/x, `tmp_path`, version 10.2.3, secrets.GITHUB_TOKEN, ~/" + "work") == []
+    assert (
+        private(
+            "see _build/html and ../ro"
+            + "ot/x, `tmp_path`, version 10.2.3, secrets.GITHUB_TOKEN, ~/"
+            + "work"
+        )
+        == []
+    )
 
 
 def test_no_large_file_is_in_the_repository():
-    large = {p.relative_to(ROOT).as_posix(): p.stat().st_size for p in tracked_files() if p.stat().st_size > 2_500_000}
+    large = {
+        p.relative_to(ROOT).as_posix(): p.stat().st_size
+        for p in tracked_files()
+        if p.stat().st_size > 2_500_000
+    }
     assert not large, "a clone should take seconds"

@@ -31,7 +31,9 @@ torch.save({"model": model.state_dict(), "losses": history.losses, "errors": his
 
 def start(checkpoint, out):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(SCRIPT), str(checkpoint), str(out)], env=environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(checkpoint), str(out)], env=environment
+    )
 
 
 def test_killed_and_resumed_equals_never_stopped(tmp_path):
@@ -54,7 +56,9 @@ def small(path, **changes):
     torch.manual_seed(0)
     model = changes.pop("model", None) or nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
     options = {"epochs": 2, "batch_size": 16, "lr": 0.01} | changes
-    return model, train.fit(model, data.synthetic(train=64, test=32, size=8), checkpoint=path, **options)
+    return model, train.fit(
+        model, data.synthetic(train=64, test=32, size=8), checkpoint=path, **options
+    )
 
 
 def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
@@ -69,7 +73,9 @@ def test_another_run_or_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="another run: lr 0.01 there, 0.02 here"):
         small(tmp_path / "c.pt", lr=0.02)
     with pytest.raises(ValueError, match="another model"):
-        small(tmp_path / "c.pt", model=nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10, bias=False)))
+        small(
+            tmp_path / "c.pt", model=nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10, bias=False))
+        )
 
 
 def test_a_crash_while_saving_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -89,7 +95,10 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
         if step == 6:  # in the second epoch of four steps
             model[1].weight.data[:] = float("nan")
 
-    with pytest.raises(train.Diverged, match=r"loss is nan at step 7 \(epoch 2 of 3, step 3 of 4\), after .*the checkpoint c.pt of epoch 1 is kept") as caught:
+    with pytest.raises(
+        train.Diverged,
+        match=r"loss is nan at step 7 \(epoch 2 of 3, step 3 of 4\), after .*the checkpoint c.pt of epoch 1 is kept",
+    ) as caught:
         small(path, epochs=3, after_step=poison)
     assert caught.value.history.diverged and len(caught.value.history.losses) == 7
     state = torch.load(path)
@@ -119,7 +128,10 @@ def test_a_batch_that_does_not_fit_is_named_with_one_that_does():
             return super().forward(x)
 
     model = nn.Sequential(nn.Flatten(), Hungry(3 * 64, 10))
-    with pytest.raises(torch.OutOfMemoryError, match="batch_size=16 does not fit into memory; batch_size=4 does .*2 GiB"):
+    with pytest.raises(
+        torch.OutOfMemoryError,
+        match="batch_size=16 does not fit into memory; batch_size=4 does .*2 GiB",
+    ):
         small(None, model=model)
     model[1].forward = lambda x: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
     with pytest.raises(torch.OutOfMemoryError, match="not even with one image"):
@@ -131,8 +143,19 @@ def test_weight_decay_can_spare_norms_and_biases():
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10), nn.BatchNorm1d(10))
         nn.init.ones_(model[1].bias)
-        small(None, model=model, weight_decay=1.0, decay_all=decay_all, lr=0.1, loss=lambda y, _: 0 * y.sum())
-        return model[1].weight.norm().item(), model[1].bias.norm().item(), model[2].weight.norm().item()
+        small(
+            None,
+            model=model,
+            weight_decay=1.0,
+            decay_all=decay_all,
+            lr=0.1,
+            loss=lambda y, _: 0 * y.sum(),
+        )
+        return (
+            model[1].weight.norm().item(),
+            model[1].bias.norm().item(),
+            model[2].weight.norm().item(),
+        )
 
     spared, all_ = shrunk(False), shrunk(True)
     assert spared[0] == all_[0] and spared[1:] == pytest.approx((10**0.5, 10**0.5))
@@ -145,9 +168,13 @@ def test_label_smoothing_is_that_of_torch():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
     split = data.synthetic(train=64, test=32, size=8)
-    expected = nn.functional.cross_entropy(model(split.train_images), split.train_labels, label_smoothing=0.2).item()
+    expected = nn.functional.cross_entropy(
+        model(split.train_images), split.train_labels, label_smoothing=0.2
+    ).item()
     assert smooth.losses == pytest.approx([expected]) and abs(sharp.losses[0] - expected) > 1e-4
-    with pytest.raises(ValueError, match="label_smoothing is 0.1, but that is a property of the cross-entropy"):
+    with pytest.raises(
+        ValueError, match="label_smoothing is 0.1, but that is a property of the cross-entropy"
+    ):
         small(None, label_smoothing=0.1, loss=nn.functional.mse_loss)
 
 
@@ -166,17 +193,28 @@ def test_precision_follows_the_device(monkeypatch):
     for capability, expected in (((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert train.best_precision("cuda") == expected
-    for flags, expected in (("avx2 fma", "float32"), ("avx2 amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16")):
+    for flags, expected in (
+        ("avx2 fma", "float32"),
+        ("avx2 amx_bf16", "bfloat16"),
+        ("avx512_bf16", "bfloat16"),
+    ):
         monkeypatch.setattr(Path, "read_text", lambda self, f=flags: f"flags : {f}\n")
-        assert train.best_precision("cpu") == (expected if Path("/proc/cpuinfo").exists() else "float32")
-    with pytest.raises(ValueError, match="precision is 'float8'; it must be one of float32, bfloat16, float16, or auto"):
+        assert train.best_precision("cpu") == (
+            expected if Path("/proc/cpuinfo").exists() else "float32"
+        )
+    with pytest.raises(
+        ValueError,
+        match="precision is 'float8'; it must be one of float32, bfloat16, float16, or auto",
+    ):
         small(None, precision="float8")
 
 
 def test_bfloat16_computes_in_bfloat16_and_learns_in_float32():
     seen = []
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
-    model[1].register_forward_hook(lambda module, inputs, output: seen.append((output.dtype, module.weight.dtype)))
+    model[1].register_forward_hook(
+        lambda module, inputs, output: seen.append((output.dtype, module.weight.dtype))
+    )
     _, history = small(None, model=model, precision="bfloat16", epochs=8, lr=0.05)
     assert set(seen) == {(torch.bfloat16, torch.float32)} and history.losses[-1] < history.losses[0]
 
@@ -184,11 +222,15 @@ def test_bfloat16_computes_in_bfloat16_and_learns_in_float32():
 def test_images_and_model_are_channels_last_when_asked():
     seen = []
     model = models.cifar_resnet(8)
-    model.layer1[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous(memory_format=torch.channels_last)))
+    model.layer1[0].register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+    )
     _, last = small(None, model=model, channels_last=True, epochs=1)
     assert all(seen) and model.conv1.weight.is_contiguous(memory_format=torch.channels_last)
     torch.manual_seed(0)
-    assert last.losses == pytest.approx(small(None, model=models.cifar_resnet(8), epochs=1)[1].losses, rel=0.3)
+    assert last.losses == pytest.approx(
+        small(None, model=models.cifar_resnet(8), epochs=1)[1].losses, rel=0.3
+    )
 
 
 def test_compiling_changes_nothing_but_rounding():
@@ -228,11 +270,17 @@ def test_a_disk_that_is_full_leaves_no_half_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(RuntimeError):
         small(tmp_path / "c.pt", epochs=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"] and (tmp_path / "kept.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"] and (
+        tmp_path / "kept.pt"
+    ).read_bytes() == before
 
 
 def test_memory_is_kept_where_the_c_library_can():
     code = "from resnorm import train; print(train.keep_freed_memory())"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
-    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
-    assert said.strip() == str("glibc" in os.confstr("CS_GNU_LIBC_VERSION") if sys.platform == "linux" else False)
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip() == str(
+        "glibc" in os.confstr("CS_GNU_LIBC_VERSION") if sys.platform == "linux" else False
+    )

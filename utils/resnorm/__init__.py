@@ -14,7 +14,18 @@ from importlib import import_module
 from ._scale import scale
 
 __version__ = "0.1.0"
-__all__ = ["scale", "blocks", "checking", "explore", "data", "figures", "models", "norms", "probes", "train"]
+__all__ = [
+    "scale",
+    "blocks",
+    "checking",
+    "explore",
+    "data",
+    "figures",
+    "models",
+    "norms",
+    "probes",
+    "train",
+]
 
 _SUBMODULES = {"blocks", "checking", "data", "figures", "models", "norms", "probes", "train"}
 

@@ -82,7 +82,9 @@ def explore(
                     "explore(mode='live') needs ipywidgets: pip install 'ipywidgets>=7.7', then restart the kernel"
                 ) from missing
             chosen = "book"  # precomputed frames need nothing but a browser
-    {"live": _display_live, "book": _display_book, "stored": _display_stored}[chosen](grid, state, frame)
+    {"live": _display_live, "book": _display_book, "stored": _display_stored}[chosen](
+        grid, state, frame
+    )
     if caption:
         display_caption(caption)
 
@@ -96,10 +98,14 @@ def _checked_grid(grid: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
     checked = {}
     for name, values in grid.items():
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-            raise TypeError(f"grid[{name!r}] is {values!r}; it must be a sequence of values, such as [1, 2, 4]")
+            raise TypeError(
+                f"grid[{name!r}] is {values!r}; it must be a sequence of values, such as [1, 2, 4]"
+            )
         values = tuple(v.item() if hasattr(v, "item") else v for v in values)
         if len(values) < 2:
-            raise ValueError(f"grid[{name!r}] has {len(values)} value(s): a control needs two or more to move between")
+            raise ValueError(
+                f"grid[{name!r}] has {len(values)} value(s): a control needs two or more to move between"
+            )
         if len(set(values)) < len(values):
             raise ValueError(f"grid[{name!r}] repeats a value: {list(values)}")
         if not _identifier(name).isidentifier():
@@ -110,7 +116,9 @@ def _checked_grid(grid: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
         frames *= len(values)
     if frames > MAX_FRAMES:
         sizes = " x ".join(str(len(values)) for values in checked.values())
-        raise ValueError(f"the grid has {sizes} = {frames} states; a page carries at most {MAX_FRAMES}: thin it out")
+        raise ValueError(
+            f"the grid has {sizes} = {frames} states; a page carries at most {MAX_FRAMES}: thin it out"
+        )
     return checked
 
 
@@ -164,7 +172,13 @@ def _display_stored(grid, state, frame) -> None:
             "image/png": base64.b64encode(buffer.getvalue()).decode(),
             "text/plain": f"<Interactive figure at {_describe(grid, state)}: {text} Run the cell to move it.>",
         },
-        metadata={"image/png": {"alt": text, "width": round(width * 96 / _DPI), "height": round(height * 96 / _DPI)}},
+        metadata={
+            "image/png": {
+                "alt": text,
+                "width": round(width * 96 / _DPI),
+                "height": round(height * 96 / _DPI),
+            }
+        },
         raw=True,
     )
 
@@ -173,7 +187,7 @@ def _display_stored(grid, state, frame) -> None:
 
 
 def _display_live(grid, state, frame) -> None:
-    """ipywidgets controls; only traits and classes that versions 7.7 and 8 share.
+    """Ipywidgets controls; only traits and classes that versions 7.7 and 8 share.
 
     ``IPython.display.display`` finds the right protocol by itself: version 7 widgets bring
     ``_ipython_display_``, version 8 ``_repr_mimebundle_``.
@@ -190,7 +204,12 @@ def _display_live(grid, state, frame) -> None:
             "menu": ipywidgets.Dropdown,
         }[_kind(values)]
         controls.append(
-            kind(options=options, value=value, description=name, style={"description_width": "initial"})
+            kind(
+                options=options,
+                value=value,
+                description=name,
+                style={"description_width": "initial"},
+            )
         )
     picture = ipywidgets.HTML()
 
@@ -211,7 +230,10 @@ def _display_live(grid, state, frame) -> None:
 def _display_book(grid, state, frame) -> None:
     from IPython.display import display
 
-    display({"text/html": _static_html(grid, state, frame), "text/plain": "<Interactive figure>"}, raw=True)
+    display(
+        {"text/html": _static_html(grid, state, frame), "text/plain": "<Interactive figure>"},
+        raw=True,
+    )
 
 
 def _static_html(grid, state, frame) -> str:
@@ -225,12 +247,16 @@ def _static_html(grid, state, frame) -> str:
     start = [values.index(value) for values, value in zip(grid.values(), state)]
     first_data, first_alt, first_label = frames[",".join(map(str, start))]
     payload = {
-        "src": {key: "data:image/webp;base64," + base64.b64encode(data).decode() for key, (data, _, _) in frames.items()},
+        "src": {
+            key: "data:image/webp;base64," + base64.b64encode(data).decode()
+            for key, (data, _, _) in frames.items()
+        },
         "alt": {key: text for key, (_, text, _) in frames.items()},
         "label": {key: label for key, (_, _, label) in frames.items()},
     }
     controls = "".join(
-        _control(identifier, i, name, values, start[i]) for i, (name, values) in enumerate(grid.items())
+        _control(identifier, i, name, values, start[i])
+        for i, (name, values) in enumerate(grid.items())
     )
     width, height = _css_size(first_data)
     assets = files("resnorm") / "assets"
@@ -272,7 +298,8 @@ def _control(identifier: str, index: int, name: str, values: tuple, start: int) 
         )
     if _kind(values) == "menu":
         options = "".join(
-            f'<option value="{i}"{" selected" if i == start else ""}>{text}</option>' for i, text in enumerate(texts)
+            f'<option value="{i}"{" selected" if i == start else ""}>{text}</option>'
+            for i, text in enumerate(texts)
         )
         return (
             f'<div class="rn-control"><label for="{element}">{label}</label>'
@@ -280,7 +307,7 @@ def _control(identifier: str, index: int, name: str, values: tuple, start: int) 
         )
     radios = "".join(
         f'<label class="rn-button"><input type="radio" name="{element}" data-axis="{index}" value="{i}"'
-        f'{" checked" if i == start else ""}><span>{text}</span></label>'
+        f"{' checked' if i == start else ''}><span>{text}</span></label>"
         for i, text in enumerate(texts)
     )
     return f'<fieldset class="rn-control"><legend>{label}</legend>{radios}</fieldset>'

@@ -22,7 +22,9 @@ def random_flip(images: Tensor, generator: Generator) -> Tensor:
     return torch.where(flip.view(-1, 1, 1, 1).to(images.device), images.flip(3), images)
 
 
-def random_crop(images: Tensor, padding: int, generator: Generator, mode: str = "constant") -> Tensor:
+def random_crop(
+    images: Tensor, padding: int, generator: Generator, mode: str = "constant"
+) -> Tensor:
     """Pad each side and cut a random window of the old size from each image.
 
     Args:
@@ -37,7 +39,9 @@ def random_crop(images: Tensor, padding: int, generator: Generator, mode: str = 
         raise ValueError(f"padding is {padding}; it must be 0 or more")
     n, c, h, w = images.shape
     padded = F.pad(images, (padding,) * 4, mode=mode)
-    offsets = torch.randint(2 * padding + 1, (2, n, 1), generator=generator, device=generator.device).to(images.device)
+    offsets = torch.randint(
+        2 * padding + 1, (2, n, 1), generator=generator, device=generator.device
+    ).to(images.device)
     rows = offsets[0] + torch.arange(h, device=images.device)  # (n, h)
     columns = offsets[1] + torch.arange(w, device=images.device)
     rows = rows.view(n, 1, h, 1).expand(n, c, h, padded.shape[3])
@@ -47,7 +51,9 @@ def random_crop(images: Tensor, padding: int, generator: Generator, mode: str = 
 
 def _boxes(n: int, height: int, width: int, sides: Tensor, generator: Generator, device) -> Tensor:
     """(n, 1, h, w) booleans, True inside a square of the given side around a random centre, clipped at the border."""
-    centres = torch.rand(2, n, 1, generator=generator, device=generator.device).to(device) * torch.tensor([height, width], device=device).view(2, 1, 1)
+    centres = torch.rand(2, n, 1, generator=generator, device=generator.device).to(
+        device
+    ) * torch.tensor([height, width], device=device).view(2, 1, 1)
     half = sides.to(device).view(-1, 1) / 2
     rows = (torch.arange(height, device=device) + 0.5 - centres[0]).abs() < half
     columns = (torch.arange(width, device=device) + 0.5 - centres[1]).abs() < half
@@ -76,7 +82,9 @@ def _soft(labels: Tensor, num_classes: int) -> Tensor:
     return F.one_hot(labels, num_classes).float() if labels.dtype == torch.int64 else labels
 
 
-def mixup(images: Tensor, labels: Tensor, num_classes: int, generator: Generator, alpha: float = 0.2) -> tuple[Tensor, Tensor]:
+def mixup(
+    images: Tensor, labels: Tensor, num_classes: int, generator: Generator, alpha: float = 0.2
+) -> tuple[Tensor, Tensor]:
     """Mix each image and its label with another's: lambda x_i + (1 - lambda) x_j, lambda from Beta(alpha, alpha).
 
     Args:
@@ -88,12 +96,18 @@ def mixup(images: Tensor, labels: Tensor, num_classes: int, generator: Generator
     Source: Zhang et al. (2018). One lambda a batch, as in the authors' code.
     """
     share = _share(alpha, generator)
-    partner = torch.randperm(len(images), generator=generator, device=generator.device).to(images.device)
+    partner = torch.randperm(len(images), generator=generator, device=generator.device).to(
+        images.device
+    )
     soft = _soft(labels, num_classes)
-    return share * images + (1 - share) * images[partner], share * soft + (1 - share) * soft[partner]
+    return share * images + (1 - share) * images[partner], share * soft + (1 - share) * soft[
+        partner
+    ]
 
 
-def cutmix(images: Tensor, labels: Tensor, num_classes: int, generator: Generator, alpha: float = 1.0) -> tuple[Tensor, Tensor]:
+def cutmix(
+    images: Tensor, labels: Tensor, num_classes: int, generator: Generator, alpha: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Paste a box of another image; labels in proportion to the area that is really pasted.
 
     The box has sides in proportion to sqrt(1 - lambda), lambda from Beta(alpha, alpha); where the

@@ -56,7 +56,9 @@ class ResidualBlock(nn.Module):
         if order not in ORDERS:
             raise ValueError(f"order is {order!r}; it must be one of {', '.join(ORDERS)}")
         if normalize and skip_init:
-            raise ValueError("normalize and skip_init contradict each other: with a branch at 0 the sum would shrink")
+            raise ValueError(
+                "normalize and skip_init contradict each other: with a branch at 0 the sum would shrink"
+            )
         self.order, self.scale, self.normalize = order, scale, normalize
         self.skip_scale = nn.Parameter(torch.zeros(())) if skip_init else None
         self.shortcut = nn.Identity()
@@ -115,11 +117,19 @@ class ConvBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, *, residual: bool = True, survival: float = 1.0
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        *,
+        residual: bool = True,
+        survival: float = 1.0,
     ):
         super().__init__()
         if not 0 < survival <= 1 or (survival < 1 and not residual):
-            raise ValueError(f"survival={survival}, residual={residual}: a probability in (0, 1], 1 in a plain block")
+            raise ValueError(
+                f"survival={survival}, residual={residual}: a probability in (0, 1], 1 in a plain block"
+            )
         self.residual, self.survival = residual, survival
         self.branch = nn.Sequential(
             nn.BatchNorm2d(in_channels),  # equals norms.BatchNorm2d (chapter 2.1) and is faster
@@ -133,7 +143,9 @@ class ConvBlock(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         same = stride == 1 and in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        self.shortcut = (
+            nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.residual:
@@ -142,5 +154,9 @@ class ConvBlock(nn.Module):
             return self.shortcut(x) + self.branch(x)
         if self.training:
             # one coin a minibatch, as in the paper
-            return self.shortcut(x) + self.branch(x) if torch.rand(()) < self.survival else self.shortcut(x)
+            return (
+                self.shortcut(x) + self.branch(x)
+                if torch.rand(()) < self.survival
+                else self.shortcut(x)
+            )
         return self.shortcut(x) + self.survival * self.branch(x)

@@ -17,7 +17,9 @@ MIME = "application/vnd.resnorm.record+json"
 MAX_RECORD = 20_000
 
 
-def close(actual, expected, *, name: str = "the result", rtol: float = 1e-7, atol: float = 1e-10) -> None:
+def close(
+    actual, expected, *, name: str = "the result", rtol: float = 1e-7, atol: float = 1e-10
+) -> None:
     """Do nothing if ``actual`` equals ``expected`` within tolerance; explain the difference if not.
 
     Only real tensors, arrays and numbers are compared, by torch's arithmetic on plain copies, so
@@ -76,11 +78,18 @@ def record(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> 
     if os.environ.get("RESNORM_GRADED") != "1":
         return
     if plain.numel() > MAX_RECORD:
-        raise ValueError(f"{name} has {plain.numel()} values; at most {MAX_RECORD} can be recorded: record a part or a sum")
+        raise ValueError(
+            f"{name} has {plain.numel()} values; at most {MAX_RECORD} can be recorded: record a part or a sum"
+        )
     from IPython.display import publish_display_data
 
     values = plain.to(torch.float64).contiguous().numpy().tobytes()
-    payload = {"name": name, "dtype": str(plain.dtype), "shape": list(plain.shape), "values": base64.b64encode(values).decode()}
+    payload = {
+        "name": name,
+        "dtype": str(plain.dtype),
+        "shape": list(plain.shape),
+        "values": base64.b64encode(values).decode(),
+    }
     publish_display_data({MIME: payload | {"rtol": rtol, "atol": atol}})
 
 
@@ -100,7 +109,7 @@ def recorded(payload: Mapping[str, Any]) -> torch.Tensor:
         raise ValueError("this is no record of a value") from None
 
 
-def compare(pairs: dict, *, rtol: float = 1e-7, atol: float = 1e-10) -> "Comparison":
+def compare(pairs: dict, *, rtol: float = 1e-7, atol: float = 1e-10) -> Comparison:
     """Compare several results at once and show a line for each.
 
     Args:
@@ -136,7 +145,14 @@ def _plain(value, name: str) -> torch.Tensor:
         return value.detach().to("cpu", copy=True)
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return torch.from_numpy(value.copy())
-    if isinstance(value, numbers.Real) and type(value) in (int, float, bool, np.float32, np.float64, np.int64):
+    if isinstance(value, numbers.Real) and type(value) in (
+        int,
+        float,
+        bool,
+        np.float32,
+        np.float64,
+        np.int64,
+    ):
         return torch.tensor(float(value), dtype=torch.float64, device="cpu")
     given = "None: does the function return its result?" if value is None else type(value).__name__
     raise AssertionError(f"{name} must be a tensor, an array or a number, but is {given}")

@@ -45,7 +45,9 @@ def display_mode() -> str:
     """
     mode = os.environ.get("RESNORM_FIGURES", "live")
     if mode not in MODES:
-        raise ValueError(f"RESNORM_FIGURES is {mode!r}; it must be one of {', '.join(MODES)}, or unset")
+        raise ValueError(
+            f"RESNORM_FIGURES is {mode!r}; it must be one of {', '.join(MODES)}, or unset"
+        )
     return mode
 
 
@@ -111,7 +113,9 @@ def show(fig: Figure, *, alt: str, caption: str = "") -> None:
     png = base64.b64encode(to_bytes(fig)).decode()
     display(
         {"image/png": png, "text/plain": f"<Figure: {alt}>"},
-        metadata={"image/png": {"alt": alt, "width": round(width * 96), "height": round(height * 96)}},
+        metadata={
+            "image/png": {"alt": alt, "width": round(width * 96), "height": round(height * 96)}
+        },
         raw=True,
     )
     if caption:
@@ -141,7 +145,9 @@ def show_table(header: Sequence[str], *rows: Sequence) -> None:
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"the row {list(row)} has {len(row)} cells, the header {len(header)}")
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)]
+    lines = [
+        "| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)
+    ]
     display({"text/markdown": "\n".join(lines), "text/plain": "\n".join(lines)}, raw=True)
 
 
@@ -151,7 +157,9 @@ def image_tag(data: bytes, alt: str, format: str = "webp") -> str:
     return f'<img src="data:image/{format};base64,{encoded}" alt="{html.escape(alt, quote=True)}">'
 
 
-def annotated_heatmap(ax, values, *, title: str, fmt: str = "{:.2f}", limit: float | None = None) -> None:
+def annotated_heatmap(
+    ax, values, *, title: str, fmt: str = "{:.2f}", limit: float | None = None
+) -> None:
     """A matrix as coloured cells with its numbers: blue below zero, orange above.
 
     Args:
@@ -167,7 +175,15 @@ def annotated_heatmap(ax, values, *, title: str, fmt: str = "{:.2f}", limit: flo
     ax.imshow(values, cmap=diverging, vmin=-limit, vmax=limit)
     for (i, j), value in np.ndenumerate(values) if fmt else ():
         dark = abs(value) > 0.6 * limit
-        ax.text(j, i, fmt.format(value), ha="center", va="center", size=8, color="white" if dark else PALETTE["ink"])
+        ax.text(
+            j,
+            i,
+            fmt.format(value),
+            ha="center",
+            va="center",
+            size=8,
+            color="white" if dark else PALETTE["ink"],
+        )
     ax.set_title(title)
     ax.set_xticks(range(values.shape[1]))
     ax.set_yticks(range(values.shape[0]))
@@ -220,7 +236,12 @@ def draw_graph(ax, nodes: dict, edges: list) -> None:
             va="center",
             size=10.5,
             color=PALETTE["ink"],
-            bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": edge_colour, "linewidth": 1.5},
+            bbox={
+                "boxstyle": "round,pad=0.45",
+                "facecolor": "white",
+                "edgecolor": edge_colour,
+                "linewidth": 1.5,
+            },
         )
     ax.set_axis_off()
 
@@ -258,7 +279,15 @@ def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
     for n in range(n_images):
         for p in range(positions):
             side = channels
-            cell(n, side - 1, p, (n, side, p), (n + 1, side, p), (n + 1, side, p + 1), (n, side, p + 1))
+            cell(
+                n,
+                side - 1,
+                p,
+                (n, side, p),
+                (n + 1, side, p),
+                (n + 1, side, p + 1),
+                (n, side, p + 1),
+            )
     label = {"size": 8, "color": PALETTE["grey"], "ha": "center", "va": "center"}
     ax.text(*corner(0, channels / 2, positions + 0.55), "C", **label)
     ax.text(*corner(0, -0.5, positions / 2), "H, W", rotation=90, **label)
@@ -303,10 +332,22 @@ def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
         width = 0.12 + 0.09 * np.log2(part.output_shape[0] + 1)
         middle = left + max(width, 1.0) / 2
         colour = PALETTE[tints[octave % len(tints)] if len(part.output_shape) > 1 else "grey"]
-        ax.add_patch(mpl.patches.Rectangle((middle - width / 2, -height / 2), width, height, color=colour, alpha=0.85))
-        lines = [labels.get(part.name, part.name), _shape(part.output_shape), _count(part.parameters)]
+        ax.add_patch(
+            mpl.patches.Rectangle(
+                (middle - width / 2, -height / 2), width, height, color=colour, alpha=0.85
+            )
+        )
+        lines = [
+            labels.get(part.name, part.name),
+            _shape(part.output_shape),
+            _count(part.parameters),
+        ]
         for row, line in enumerate(lines):
-            style = {"size": 8, "color": PALETTE["grey"]} if row else {"size": 8.5, "color": PALETTE["ink"]}
+            style = (
+                {"size": 8, "color": PALETTE["grey"]}
+                if row
+                else {"size": 8.5, "color": PALETTE["ink"]}
+            )
             at = {"xy": (middle, floor), "xytext": (0, -11 * row), "textcoords": "offset points"}
             ax.annotate(line, **at, ha="center", va="top", **style)
         centres[part.name], tops[part.name] = middle, height / 2
@@ -314,14 +355,23 @@ def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
     order, highest = list(centres), max(tops.values())
     for source, target, join in skips:
         if source not in centres or target not in centres:
-            raise ValueError(f"a skip from {source!r} to {target!r}: the parts are {', '.join(centres)}")
+            raise ValueError(
+                f"a skip from {source!r} to {target!r}: the parts are {', '.join(centres)}"
+            )
         if join not in JOINS:
-            raise ValueError(f"a skip joins by {join!r}; it must be one of {', '.join(map(repr, JOINS))}")
+            raise ValueError(
+                f"a skip joins by {join!r}; it must be one of {', '.join(map(repr, JOINS))}"
+            )
         start, stop = centres[source] + 0.1, centres[target] - 0.1
         between = order[order.index(source) : order.index(target) + 1]
         rise = max(tops[name] for name in between) + 0.15 + 0.2 * (len(between) - 1)
         line = {"color": PALETTE["ink"], "lw": 1.1}
-        ax.plot([start, start, stop, stop], [tops[source] + 0.05, rise, rise, tops[target] + 0.12], ls=JOINS[join], **line)
+        ax.plot(
+            [start, start, stop, stop],
+            [tops[source] + 0.05, rise, rise, tops[target] + 0.12],
+            ls=JOINS[join],
+            **line,
+        )
         ax.plot(stop, tops[target] + 0.14, marker="v", ms=5, color=PALETTE["ink"])
         highest = max(highest, rise)
     ax.set_xlim(-0.1, left)

@@ -24,7 +24,15 @@ RESULTS = Path(__file__).parent / "results"
 
 #: Fields of a record and their types; each run has these of its own.
 RECORD_FIELDS = {"name": str, "command": str, "data": str, "configuration": dict, "runs": list}
-RUN_FIELDS = {"arm": str, "seed": int, "results": dict, "seconds": float, "hardware": str, "versions": dict, "commit": str}
+RUN_FIELDS = {
+    "arm": str,
+    "seed": int,
+    "results": dict,
+    "seconds": float,
+    "hardware": str,
+    "versions": dict,
+    "commit": str,
+}
 
 
 def hardware() -> str:
@@ -34,7 +42,11 @@ def hardware() -> str:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -58,8 +70,16 @@ def commit() -> str:
     """The checkout's commit, with ``+changes`` if files differ from it; ``unknown`` outside of one."""
     here = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True).stdout
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head[:12] + ("+changes" if dirty.strip() else "")
@@ -122,7 +142,9 @@ class Record:
         """
         found = [run["results"][key] for run in self.runs if run["arm"] == arm]
         if not found:
-            raise KeyError(f"{self.name}: no run of {arm!r}; there are {', '.join(sorted({run['arm'] for run in self.runs}))}")
+            raise KeyError(
+                f"{self.name}: no run of {arm!r}; there are {', '.join(sorted({run['arm'] for run in self.runs}))}"
+            )
         return found
 
 
@@ -153,7 +175,9 @@ def summary(record: Record, key: str) -> list[Line]:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in record.runs):
         values = record.values(arm, key)
-        lines.append(Line(arm, len(values), mean(values), stdev(values) if len(values) > 1 else math.nan))
+        lines.append(
+            Line(arm, len(values), mean(values), stdev(values) if len(values) > 1 else math.nan)
+        )
     return sorted(lines, key=lambda line: line.mean)
 
 
@@ -166,7 +190,10 @@ def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str,
         return [(f"{name}: not recorded yet", "", "", "")]
     record = recorded(name)
     minutes = {line.arm: line.mean / 60 for line in summary(record, "training seconds")}
-    return [(line.arm, str(line), str(line.n), f"{minutes[line.arm]:.1f}") for line in summary(record, key)]
+    return [
+        (line.arm, str(line), str(line.n), f"{minutes[line.arm]:.1f}")
+        for line in summary(record, key)
+    ]
 
 
 def write(record: Record, path: str | Path) -> None:
@@ -219,21 +246,33 @@ def _check(fields: Any, expected: dict[str, type], where: str) -> None:
         raise ValueError(f"{where}: the fields are {given}; a record has {', '.join(expected)}")
     for key, kind in expected.items():
         if not isinstance(fields[key], kind):
-            raise ValueError(f"{where}: {key} is {type(fields[key]).__name__}; it must be {kind.__name__}")
+            raise ValueError(
+                f"{where}: {key} is {type(fields[key]).__name__}; it must be {kind.__name__}"
+            )
 
 
-def open_record(path: str | Path | None, name: str, command: str, data: str, configuration: dict[str, Any]) -> Record:
+def open_record(
+    path: str | Path | None, name: str, command: str, data: str, configuration: dict[str, Any]
+) -> Record:
     """The record at ``path`` to go on with, or a new one.
 
     Raises:
         ValueError: the file holds runs of another configuration or of other data, which must not be mixed.
     """
-    wanted = Record(name, command, data, json.loads(json.dumps(configuration)), path=Path(path) if path is not None else None)
+    wanted = Record(
+        name,
+        command,
+        data,
+        json.loads(json.dumps(configuration)),
+        path=Path(path) if path is not None else None,
+    )
     if path is None or not Path(path).exists():
         return wanted
     found = read(path)
     if difference := _difference(found, wanted):
-        raise ValueError(f"{Path(path).name} holds other runs ({difference}): choose another file, or move that one away")
+        raise ValueError(
+            f"{Path(path).name} holds other runs ({difference}): choose another file, or move that one away"
+        )
     return found
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 def _counts(predicted: Tensor, truth: Tensor) -> tuple[float, float]:
     if predicted.shape != truth.shape:
-        raise ValueError(f"masks of different shapes: {tuple(predicted.shape)} predicted, {tuple(truth.shape)} true")
+        raise ValueError(
+            f"masks of different shapes: {tuple(predicted.shape)} predicted, {tuple(truth.shape)} true"
+        )
     a, b = predicted.bool(), truth.bool()
     return (a & b).sum().item(), a.sum().item() + b.sum().item()
 
@@ -57,7 +59,9 @@ def object_f1(predicted: Tensor, instances: Tensor, threshold: float = 0.5) -> f
     if threshold < 0.5:
         raise ValueError(f"threshold is {threshold}; below 0.5 a cell could be matched twice")
     if predicted.shape != instances.shape:
-        raise ValueError(f"shapes differ: {tuple(predicted.shape)} predicted, {tuple(instances.shape)} true")
+        raise ValueError(
+            f"shapes differ: {tuple(predicted.shape)} predicted, {tuple(instances.shape)} true"
+        )
     found = regions = cells = 0
     for mask, truth in zip(predicted.numpy() != 0, instances.numpy()):
         labels, count = ndimage.label(mask)
@@ -99,7 +103,9 @@ def border_weights(instances: Tensor, w0: float = 10.0, sigma: float = 5.0) -> T
             continue
         nearest = np.full((2, *labels.shape), np.inf)
         for k in numbers:  # only the two smallest are kept, so that many cells take little memory
-            nearest = np.sort(np.concatenate([nearest, ndimage.distance_transform_edt(labels != k)[None]]), axis=0)[:2]
+            nearest = np.sort(
+                np.concatenate([nearest, ndimage.distance_transform_edt(labels != k)[None]]), axis=0
+            )[:2]
         border = w0 * np.exp(-(nearest.sum(0) ** 2) / (2 * sigma**2)) * (labels == 0)
         weight += torch.from_numpy(border).float()
     return weights
@@ -119,7 +125,9 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return (loss * target[:, 1]).mean()
 
 
-def overlap_tile(predict: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int) -> Tensor:
+def overlap_tile(
+    predict: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int
+) -> Tensor:
     """Predict an image of any size by tiles that overlap, mirrored at the border.
 
     Each tile of the output is computed from a larger tile of the input; what a network needs
@@ -149,9 +157,13 @@ def overlap_tile(predict: Callable[[Tensor], Tensor], images: Tensor, tile: int,
     for top in range(0, height, tile):
         row = []
         for left in range(0, width, tile):
-            out = predict(padded[:, :, top : top + tile + 2 * margin, left : left + tile + 2 * margin])
+            out = predict(
+                padded[:, :, top : top + tile + 2 * margin, left : left + tile + 2 * margin]
+            )
             if out.shape[2:] != (tile, tile):
-                raise ValueError(f"predict returned {tuple(out.shape[2:])} for a tile of {tile}: does margin={margin} fit the network?")
+                raise ValueError(
+                    f"predict returned {tuple(out.shape[2:])} for a tile of {tile}: does margin={margin} fit the network?"
+                )
             row.append(out)
         rows.append(torch.cat(row, 3))
     return torch.cat(rows, 2)[:, :, :height, :width]

@@ -112,22 +112,43 @@ def fit(
     if not 1 <= batch_size <= n:
         raise ValueError(f"batch_size is {batch_size}, but the training set has {n} images")
     if loss is not None and label_smoothing:
-        raise ValueError(f"label_smoothing is {label_smoothing}, but that is a property of the cross-entropy, and another loss is given")
-    loss = loss or (lambda output, labels: F.cross_entropy(output, labels, label_smoothing=label_smoothing))
+        raise ValueError(
+            f"label_smoothing is {label_smoothing}, but that is a property of the cross-entropy, and another loss is given"
+        )
+    loss = loss or (
+        lambda output, labels: F.cross_entropy(output, labels, label_smoothing=label_smoothing)
+    )
     precision = best_precision(device) if precision == "auto" else precision
     autocast = _autocast(device, precision)
     model.to(device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
-    optimizer = torch.optim.SGD(_groups(model, weight_decay, decay_all), lr, momentum, nesterov=nesterov)
+    optimizer = torch.optim.SGD(
+        _groups(model, weight_decay, decay_all), lr, momentum, nesterov=nesterov
+    )
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     order = torch.Generator(device).manual_seed(seed)
     history, steps = History(), n // batch_size
-    run = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "momentum": momentum, "nesterov": nesterov}
-    run |= {"weight_decay": weight_decay, "decay_all": decay_all, "label_smoothing": label_smoothing, "precision": precision}
+    run = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "momentum": momentum,
+        "nesterov": nesterov,
+    }
+    run |= {
+        "weight_decay": weight_decay,
+        "decay_all": decay_all,
+        "label_smoothing": label_smoothing,
+        "precision": precision,
+    }
     run |= {"seed": seed, "images": n, "data": data.source}
     state = _State(model, optimizer, scaler, order, history)
     first = state.load(checkpoint, run)
-    forward = _compiled(model, data, batch_size, autocast, loss) if compile and first < epochs else model
-    check_every = 1 if device.type == "cpu" else 50  # looking at a loss makes the CPU wait for the GPU
+    forward = (
+        _compiled(model, data, batch_size, autocast, loss) if compile and first < epochs else model
+    )
+    check_every = (
+        1 if device.type == "cpu" else 50
+    )  # looking at a loss makes the CPU wait for the GPU
 
     for epoch in _bar(range(first, epochs), progress, history):
         model.train()
@@ -188,7 +209,9 @@ def one_cycle(warm_up: float = 0.2, final: float = 0.0) -> Schedule:
     """
     if not 0 < warm_up < 1:
         raise ValueError(f"warm_up is {warm_up}; it must lie between 0 and 1")
-    return lambda progress: min(progress / warm_up, final + (1 - final) * (1 - progress) / (1 - warm_up))
+    return lambda progress: min(
+        progress / warm_up, final + (1 - final) * (1 - progress) / (1 - warm_up)
+    )
 
 
 def step_decay(at: Sequence[float] = (0.5, 0.75), factor: float = 0.1) -> Schedule:
@@ -213,7 +236,11 @@ def best_precision(device: torch.device | str) -> str:
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
     flags = Path("/proc/cpuinfo")
-    if device.type == "cpu" and flags.exists() and {"amx_bf16", "avx512_bf16"} & set(flags.read_text().split()):
+    if (
+        device.type == "cpu"
+        and flags.exists()
+        and {"amx_bf16", "avx512_bf16"} & set(flags.read_text().split())
+    ):
         return "bfloat16"
     return "float32"
 
@@ -230,14 +257,21 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4  # malloc.h
-    return all(mallopt(*setting) == 1 for setting in ((m_mmap_max, 0), (m_trim_threshold, 2**31 - 1), (m_top_pad, 2**26)))
+    return all(
+        mallopt(*setting) == 1
+        for setting in ((m_mmap_max, 0), (m_trim_threshold, 2**31 - 1), (m_top_pad, 2**26))
+    )
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:
     if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}, or auto")
+        raise ValueError(
+            f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}, or auto"
+        )
     enabled = precision != "float32"
-    return torch.autocast(device.type, PRECISIONS[precision] if enabled else torch.bfloat16, enabled=enabled)
+    return torch.autocast(
+        device.type, PRECISIONS[precision] if enabled else torch.bfloat16, enabled=enabled
+    )
 
 
 def _groups(model: nn.Module, weight_decay: float, decay_all: bool) -> list[dict]:
@@ -291,13 +325,19 @@ def _diverged(history: History, losses: list[float]) -> bool:
     return False
 
 
-def _stop(history: History, epoch: int, epochs: int, steps: int, checkpoint, allowed: bool) -> History:
+def _stop(
+    history: History, epoch: int, epochs: int, steps: int, checkpoint, allowed: bool
+) -> History:
     if allowed:
         return history
     if checkpoint is None:
         kept = "nothing was kept: give a checkpoint to keep the epochs before"
     else:
-        kept = f"the checkpoint {Path(checkpoint).name} of epoch {epoch} is kept" if epoch else "there is no checkpoint yet"
+        kept = (
+            f"the checkpoint {Path(checkpoint).name} of epoch {epoch} is kept"
+            if epoch
+            else "there is no checkpoint yet"
+        )
     step = len(history.losses)
     raise Diverged(
         f"the loss is {history.losses[-1]} at step {step} (epoch {epoch + 1} of {epochs}, step {step - epoch * steps} of {steps}), "
@@ -322,8 +362,12 @@ def _smaller_batch(problem, model, images, labels, autocast, loss) -> torch.OutO
             continue
         model.zero_grad(set_to_none=True)
         model.load_state_dict(model_state)
-        return torch.OutOfMemoryError(f"a training step with batch_size={len(labels)} does not fit into memory; batch_size={size} does ({problem})")
-    return torch.OutOfMemoryError(f"a training step does not fit into memory, not even with one image ({problem})")
+        return torch.OutOfMemoryError(
+            f"a training step with batch_size={len(labels)} does not fit into memory; batch_size={size} does ({problem})"
+        )
+    return torch.OutOfMemoryError(
+        f"a training step does not fit into memory, not even with one image ({problem})"
+    )
 
 
 # --- checkpoints -----------------------------------------------------------------------------------
@@ -350,7 +394,9 @@ class _State:
             "scaler": self.scaler.state_dict(),
             "order": self.order.get_state(),
             "generator": torch.get_rng_state(),  # of dropout and the like
-            "generator of the GPU": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "generator of the GPU": torch.cuda.get_rng_state()
+            if torch.cuda.is_available()
+            else None,
             "history": asdict(self.history),
         }
         path = Path(path)
@@ -358,7 +404,9 @@ class _State:
         part = path.with_name(path.name + ".part")
         try:
             torch.save(state, part)
-            os.replace(part, path)  # at any moment there is a whole checkpoint, the old one or the new
+            os.replace(
+                part, path
+            )  # at any moment there is a whole checkpoint, the old one or the new
         finally:
             part.unlink(missing_ok=True)
 
@@ -369,9 +417,15 @@ class _State:
         path = Path(path)
         state = torch.load(path, weights_only=True, map_location="cpu")
         there = state["run"]
-        different = [f"{key} {there.get(key)!r} there, {value!r} here" for key, value in run.items() if there.get(key) != value]
+        different = [
+            f"{key} {there.get(key)!r} there, {value!r} here"
+            for key, value in run.items()
+            if there.get(key) != value
+        ]
         if different:
-            raise ValueError(f"the checkpoint {path.name} is of another run: {'; '.join(different)}. Choose another file, or delete it")
+            raise ValueError(
+                f"the checkpoint {path.name} is of another run: {'; '.join(different)}. Choose another file, or delete it"
+            )
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as problem:
@@ -395,6 +449,9 @@ def error(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 51
     """Percent of images classified wrongly, in evaluation mode; the model's mode is restored."""
     training = model.training
     model.eval()
-    wrong = sum((model(part).argmax(1) != truth).sum() for part, truth in zip(images.split(batch_size), labels.split(batch_size)))
+    wrong = sum(
+        (model(part).argmax(1) != truth).sum()
+        for part, truth in zip(images.split(batch_size), labels.split(batch_size))
+    )
     model.train(training)
     return 100 * int(wrong) / len(labels)

@@ -18,8 +18,25 @@ EVENTS = {
     "os.posix_spawn": "starting {0}",
 }
 #: What a program reads as a matter of course.
-SYSTEM = ("/usr", "/lib", "/etc", "/sys", sys.prefix, os.path.realpath(sys.base_prefix), os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-WRITING = {"os.remove": 0, "os.rename": 1, "os.rmdir": 0, "os.mkdir": 0, "os.chmod": 0, "os.symlink": 1, "os.link": 1, "os.truncate": 0}
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/etc",
+    "/sys",
+    sys.prefix,
+    os.path.realpath(sys.base_prefix),
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+WRITING = {
+    "os.remove": 0,
+    "os.rename": 1,
+    "os.rmdir": 0,
+    "os.mkdir": 0,
+    "os.chmod": 0,
+    "os.symlink": 1,
+    "os.link": 1,
+    "os.truncate": 0,
+}
 
 
 def install(journal: str, quiet: tuple[str, ...]) -> None:
@@ -45,7 +62,11 @@ def install(journal: str, quiet: tuple[str, ...]) -> None:
         try:
             if event == "open":
                 path, mode, flags = arguments
-                if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and outside(path):
+                if (
+                    isinstance(flags, int)
+                    and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+                    and outside(path)
+                ):
                     tell(f"writing {os.fsdecode(path)}")
                 elif outside(path) and not os.path.realpath(os.fsdecode(path)).startswith(SYSTEM):
                     tell(f"reading {path}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -34,12 +34,19 @@ def _sources() -> Path:
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
-    source: Annotated[Optional[Path], typer.Option("--from", help="Folder with an assignment a folder. Default: those of this checkout.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Folder with an assignment a folder. Default: those of this checkout."
+        ),
+    ] = None,
 ) -> None:
     """Make a course's folder: configuration, an empty class list, the source notebooks."""
     make(folder, source or _sources())
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
-    typer.echo("Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has them), then: resnorm-course release A1")
+    typer.echo(
+        "Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has them), then: resnorm-course release A1"
+    )
     if reason := unavailable():
         typer.echo(f"Before grading: {reason}", err=True)
 
@@ -56,24 +63,40 @@ def collect(
     assignment: AssignmentArgument,
     export: Annotated[Path, typer.Argument(help="The LMS's bulk download, a zip or a folder.")],
     course: CourseOption = Path("."),
-    due: Annotated[Optional[datetime], typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Take the new file of a student who has one already.")] = False,
+    due: Annotated[
+        datetime | None, typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the new file of a student who has one already.")
+    ] = False,
 ) -> None:
     """Sort what students handed in (Canvas, Moodle, Gradescope, or a folder a student) into folders."""
     here = Course(course)
     notebook = here.assignment(assignment).notebook.name
     if not export.exists():
-        raise CourseError(f"there is no {export}; give the zip or the folder that the LMS lets you download")
+        raise CourseError(
+            f"there is no {export}; give the zip or the folder that the LMS lets you download"
+        )
     try:
-        due = due.replace(tzinfo=timezone.utc) if due else None
-        result = collecting.collect(export, assignment, notebook, here.students(), here.root / "submitted", due=due, replace=replace)
+        due = due.replace(tzinfo=UTC) if due else None
+        result = collecting.collect(
+            export,
+            assignment,
+            notebook,
+            here.students(),
+            here.root / "submitted",
+            due=due,
+            replace=replace,
+        )
     except ValueError as problem:
         raise CourseError(str(problem)) from None
     typer.echo(f"Collected {len(result.students)} of {len(here.students())} students.")
     if result.late:
         typer.echo(f"Late: {', '.join(result.late)}")
     if result.again:
-        typer.echo(f"Once more, kept in duplicates (--replace takes the new one): {', '.join(sorted(set(result.again)))}")
+        typer.echo(
+            f"Once more, kept in duplicates (--replace takes the new one): {', '.join(sorted(set(result.again)))}"
+        )
     for label, reason in result.left:
         typer.echo(f"Not taken: {label}: {reason}", err=True)
     if result.left:
@@ -83,31 +106,70 @@ def collect(
 @app.command()
 def grade(
     assignment: AssignmentArgument,
-    students: Annotated[Optional[list[str]], typer.Argument(help="Only these students.")] = None,
+    students: Annotated[list[str] | None, typer.Argument(help="Only these students.")] = None,
     course: CourseOption = Path("."),
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Submissions at the same time; about 1 GB of memory each.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
-    cell_seconds: Annotated[float, typer.Option(min=1, help="Limit of a cell.")] = Limits.cell_seconds,
-    notebook_seconds: Annotated[float, typer.Option(min=1, help="Limit of a notebook.")] = Limits.notebook_seconds,
-    memory: Annotated[float, typer.Option(min=0.5, help="Limit of a submission, in GiB.")] = Limits.memory / GiB,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox: students' code runs with your rights, and can read and change your files, this gradebook included.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Submissions at the same time; about 1 GB of memory each."
+        ),
+    ] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Grade again what has not changed.")
+    ] = False,
+    cell_seconds: Annotated[
+        float, typer.Option(min=1, help="Limit of a cell.")
+    ] = Limits.cell_seconds,
+    notebook_seconds: Annotated[
+        float, typer.Option(min=1, help="Limit of a notebook.")
+    ] = Limits.notebook_seconds,
+    memory: Annotated[
+        float, typer.Option(min=0.5, help="Limit of a submission, in GiB.")
+    ] = Limits.memory / GiB,
+    unsafe: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe",
+            help="Grade without a sandbox: students' code runs with your rights, and can read and change your files, this gradebook included.",
+        ),
+    ] = False,
 ) -> None:
     """Run each submission in a sandbox, mark it, and report what it did. Stop it at any moment; it goes on from there."""
     from tqdm import tqdm
 
     here = Course(course)
-    limits = Limits(memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds)
+    limits = Limits(
+        memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds
+    )
     total = len(students) if students else len(here.submitted(assignment))
     with tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
-        reports = here.grade(assignment, students or None, jobs=jobs, force=force, limits=limits, unsafe=unsafe, told=lambda report: bar.update())
+        reports = here.grade(
+            assignment,
+            students or None,
+            jobs=jobs,
+            force=force,
+            limits=limits,
+            unsafe=unsafe,
+            told=lambda report: bar.update(),
+        )
     attention = 0
     for report in reports:
-        mark = f"{report.points:g}/{report.possible:g}" if report.status in ("graded", "unfinished") else "no mark"
-        typer.echo(f"{report.student}: {mark}{'' if report.status == 'graded' else ', ' + report.status}")
+        mark = (
+            f"{report.points:g}/{report.possible:g}"
+            if report.status in ("graded", "unfinished")
+            else "no mark"
+        )
+        typer.echo(
+            f"{report.student}: {mark}{'' if report.status == 'graded' else ', ' + report.status}"
+        )
         for incident in report.incidents:
             typer.echo(f"    {incident.kind}: {incident.message}")
-        attention += report.status != "graded" or any(i.kind != "forbidden" for i in report.incidents)
-    typer.echo(f"Graded {sum(r.status in ('graded', 'unfinished') for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/")
+        attention += report.status != "graded" or any(
+            i.kind != "forbidden" for i in report.incidents
+        )
+    typer.echo(
+        f"Graded {sum(r.status in ('graded', 'unfinished') for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/"
+    )
     if any(report.status != "graded" for report in reports):
         raise typer.Exit(1)
 
@@ -115,7 +177,13 @@ def grade(
 @app.command()
 def hide(
     assignment: AssignmentArgument,
-    data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz, whose order of test images students predict in.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz, whose order of test images students predict in.",
+        ),
+    ],
     seed: Annotated[int, typer.Option(help="Your own number; keep it to yourself.")],
     count: Annotated[int, typer.Option(help="How many of the test images count.")] = 5000,
     course: CourseOption = Path("."),
@@ -128,7 +196,9 @@ def hide(
     except (FileNotFoundError, ValueError) as problem:
         raise CourseError(str(problem)) from None
     if images.source != "CIFAR-10":
-        raise CourseError(f"{data} holds {images.source}: students predict in the order of the official archive, so put cifar-10-python.tar.gz there")
+        raise CourseError(
+            f"{data} holds {images.source}: students predict in the order of the official archive, so put cifar-10-python.tar.gz there"
+        )
     path = Course(course).hide(assignment, images.test_labels.numpy(), count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
@@ -167,7 +237,9 @@ def status(course: CourseOption = Path(".")) -> None:
         reports = [report for student in submitted if (report := here.report(name, student))]
         waiting = sum("waits" in row["why"] for row in here.marks(name)) if reports else 0
         released = "released" if (here.root / "release" / name).is_dir() else "not released"
-        typer.echo(f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; {waiting} wait for a person")
+        typer.echo(
+            f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; {waiting} wait for a person"
+        )
 
 
 def main() -> None:

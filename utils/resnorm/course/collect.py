@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -27,7 +27,9 @@ MiB = 2**20
 #: Of an archive, unpacked: far above any class's notebooks, far below a disk.
 MAX_BYTES, MAX_FILES, MAX_ONE = 4096 * MiB, 50_000, 64 * MiB
 
-CANVAS = re.compile(r"^(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)$")
+CANVAS = re.compile(
+    r"^(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)$"
+)
 MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?$")
 GRADESCOPE = re.compile(r"^submission_(?P<id>\d+)$")
 
@@ -73,15 +75,24 @@ def read_class(path: Path) -> list[Student]:
         reader = csv.DictReader(file)
         rows, columns = list(reader), reader.fieldnames or []
     if "id" not in columns:
-        raise ValueError(f"{path.name} needs a column id (and may have name, email, lms_id); it has {', '.join(columns) or 'none'}")
-    students = [Student(**{key: (row.get(key) or "").strip() for key in ("id", "name", "email", "lms_id")}) for row in rows]
+        raise ValueError(
+            f"{path.name} needs a column id (and may have name, email, lms_id); it has {', '.join(columns) or 'none'}"
+        )
+    students = [
+        Student(**{key: (row.get(key) or "").strip() for key in ("id", "name", "email", "lms_id")})
+        for row in rows
+    ]
     for student in students:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]*", student.id):
-            raise ValueError(f"{path.name}: the id {student.id!r} must be of letters, digits and . _ @ - (it names a folder)")
+            raise ValueError(
+                f"{path.name}: the id {student.id!r} must be of letters, digits and . _ @ - (it names a folder)"
+            )
     for attribute in ("id", "lms_id", "email"):
         values = [value for student in students if (value := getattr(student, attribute).lower())]
         if double := {value for value in values if values.count(value) > 1}:
-            raise ValueError(f"{path.name}: more than one row has the {attribute} {', '.join(sorted(double))}")
+            raise ValueError(
+                f"{path.name}: more than one row has the {attribute} {', '.join(sorted(double))}"
+            )
     return students
 
 
@@ -99,11 +110,15 @@ def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
         with zipfile.ZipFile(archive) as zipped:
             entries = [entry for entry in zipped.infolist() if not entry.is_dir()]
             if len(entries) > MAX_FILES:
-                raise ValueError(f"{archive.name} holds {len(entries):,} files; at most {MAX_FILES:,} are unpacked. Nothing was collected")
+                raise ValueError(
+                    f"{archive.name} holds {len(entries):,} files; at most {MAX_FILES:,} are unpacked. Nothing was collected"
+                )
             for entry in entries:
                 target = _inside(folder, entry.filename)
                 if target is None:
-                    left_out.append((repr(entry.filename), "would be unpacked outside of its folder"))
+                    left_out.append(
+                        (repr(entry.filename), "would be unpacked outside of its folder")
+                    )
                 elif stat.S_ISLNK(entry.external_attr >> 16):
                     left_out.append((entry.filename, "is a link"))
                 else:
@@ -113,7 +128,9 @@ def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
                         left_out.append((entry.filename, str(reason)))
                         left -= MAX_ONE
                 if left < 0:
-                    raise ValueError(f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. Nothing was collected")
+                    raise ValueError(
+                        f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. Nothing was collected"
+                    )
     except (zipfile.BadZipFile, EOFError) as problem:
         raise ValueError(f"{archive.name} cannot be read as a zip: {problem}") from None
     return left_out
@@ -154,15 +171,25 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 def submissions(folder: Path) -> Iterator[Found]:
     """Who handed in what, from an unpacked export of any of the systems above."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
-    while len(entries) == 1 and entries[0].is_dir() and _holds_others(entries[0]):  # the export's own folder
-        entries = sorted(path for path in entries[0].iterdir() if not path.name.startswith((".", "__MACOSX")))
+    entries = sorted(
+        path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))
+    )
+    while (
+        len(entries) == 1 and entries[0].is_dir() and _holds_others(entries[0])
+    ):  # the export's own folder
+        entries = sorted(
+            path for path in entries[0].iterdir() if not path.name.startswith((".", "__MACOSX"))
+        )
     metadata = next((path for path in entries if path.name == "submission_metadata.yml"), None)
     gradescope = _gradescope(metadata) if metadata else {}
     canvas: dict[tuple[str, str], Found] = {}
     for entry in entries:
         if entry.is_dir():
-            files = {path.name: path for path in sorted(entry.rglob("*")) if path.is_file() and not path.is_symlink()}
+            files = {
+                path.name: path
+                for path in sorted(entry.rglob("*"))
+                if path.is_file() and not path.is_symlink()
+            }
             if match := MOODLE.match(entry.name):
                 yield Found(match["name"], match["id"], files=files)
             elif entry.name in gradescope:
@@ -170,7 +197,9 @@ def submissions(folder: Path) -> Iterator[Found]:
             else:
                 yield Found(entry.name, files=files, when=_timestamp(entry))
         elif match := CANVAS.match(entry.name):
-            found = canvas.setdefault((match["name"], match["id"]), Found(match["name"], match["id"]))
+            found = canvas.setdefault(
+                (match["name"], match["id"]), Found(match["name"], match["id"])
+            )
             found.late |= bool(match["late"])
             # Canvas counts resubmissions up: a1-2.ipynb is the third
             name = re.sub(r"-\d+(?=\.[^.]+$)", "", match["file"])
@@ -184,7 +213,9 @@ def _holds_others(folder: Path) -> bool:
     if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
         return False
     inside = list(folder.iterdir())
-    return not any(path.suffix.lower() == ".ipynb" for path in inside) or any(CANVAS.match(path.name) for path in inside)
+    return not any(path.suffix.lower() == ".ipynb" for path in inside) or any(
+        CANVAS.match(path.name) for path in inside
+    )
 
 
 def _count(name: str) -> int:
@@ -215,22 +246,41 @@ def _gradescope(metadata: Path) -> dict[str, dict]:
             }
         return people
     except (yaml.YAMLError, AttributeError, TypeError, OSError) as problem:
-        raise ValueError(f"{metadata.name} cannot be read: {str(problem).splitlines()[0]}") from None
+        raise ValueError(
+            f"{metadata.name} cannot be read: {str(problem).splitlines()[0]}"
+        ) from None
 
 
 def _words(text: str) -> list[str]:
     """Of a name, without case, accents and punctuation."""
-    return re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower())
+    return re.findall(
+        r"[a-z0-9]+", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    )
 
 
 def match(found: Found, students: list[Student]) -> Student | None:
     """Whose files these are: by the LMS's number, the id, the address, or the name if only one person has it."""
-    for attribute, value in (("lms_id", found.lms_id), ("id", found.label), ("email", found.label), ("id", found.lms_id)):
-        if value and (same := [student for student in students if getattr(student, attribute).lower() == value.lower()]):
+    for attribute, value in (
+        ("lms_id", found.lms_id),
+        ("id", found.label),
+        ("email", found.label),
+        ("id", found.lms_id),
+    ):
+        if value and (
+            same := [
+                student
+                for student in students
+                if getattr(student, attribute).lower() == value.lower()
+            ]
+        ):
             return same[0]
     # Canvas writes doejane for Jane Doe: compare the letters, in any order of the words
     given = _words(found.label)
-    same = [s for s in students if s.name and (sorted(_words(s.name)) == sorted(given) or "".join(given) in _orders(s.name))]
+    same = [
+        s
+        for s in students
+        if s.name and (sorted(_words(s.name)) == sorted(given) or "".join(given) in _orders(s.name))
+    ]
     return same[0] if len(same) == 1 else None
 
 
@@ -240,7 +290,14 @@ def _orders(name: str) -> set[str]:
 
 
 def collect(
-    source: Path, assignment: str, notebook: str, students: list[Student], submitted: Path, *, due: datetime | None = None, replace: bool = False
+    source: Path,
+    assignment: str,
+    notebook: str,
+    students: list[Student],
+    submitted: Path,
+    *,
+    due: datetime | None = None,
+    replace: bool = False,
 ) -> Collected:
     """Copy the submissions of an export to ``submitted/<student>/<assignment>``, each whole or not at all.
 
@@ -264,7 +321,9 @@ def collect(
             folder.mkdir()
             result.left += unpack(source, folder)
         elif not source.is_dir():
-            raise ValueError(f"{source} is neither a folder nor a zip; give what the LMS lets you download")
+            raise ValueError(
+                f"{source} is neither a folder nor a zip; give what the LMS lets you download"
+            )
         for found in submissions(folder):
             _take(found, assignment, notebook, students, submitted, due, replace, result)
     return result
@@ -273,16 +332,35 @@ def collect(
 def _take(found, assignment, notebook, students, submitted, due, replace, result) -> None:
     student = match(found, students)
     if student is None:
-        result.left.append((found.label, "nobody in the class list has this name, number or address: add the row, or its lms_id, and collect again"))
+        result.left.append(
+            (
+                found.label,
+                "nobody in the class list has this name, number or address: add the row, or its lms_id, and collect again",
+            )
+        )
         return
-    notebooks = {name: path for name, path in found.files.items() if name.lower().endswith(".ipynb")}
-    chosen = notebooks.get(notebook) or (next(iter(notebooks.values())) if len(notebooks) == 1 else None)
+    notebooks = {
+        name: path for name, path in found.files.items() if name.lower().endswith(".ipynb")
+    }
+    chosen = notebooks.get(notebook) or (
+        next(iter(notebooks.values())) if len(notebooks) == 1 else None
+    )
     if chosen is None:
         what = ", ".join(sorted(found.files)) or "nothing"
-        result.left.append((student.id, f"no file {notebook} and not exactly one notebook; handed in: {what[:200]}"))
+        result.left.append(
+            (
+                student.id,
+                f"no file {notebook} and not exactly one notebook; handed in: {what[:200]}",
+            )
+        )
         return
     if chosen.stat().st_size > MAX_ONE:
-        result.left.append((student.id, f"{chosen.name} has {chosen.stat().st_size // MiB} MB; at most {MAX_ONE // MiB} are taken"))
+        result.left.append(
+            (
+                student.id,
+                f"{chosen.name} has {chosen.stat().st_size // MiB} MB; at most {MAX_ONE // MiB} are taken",
+            )
+        )
         return
     target = submitted / student.id / assignment
     late = found.late or bool(due and found.when and found.when > due)
@@ -298,15 +376,22 @@ def _take(found, assignment, notebook, students, submitted, due, replace, result
             shutil.copy(chosen, beside / f"{len(kept) + 1}-{notebook}")
         result.again.append(student.id)
         return
-    when = found.when or datetime.fromtimestamp(chosen.stat().st_mtime, timezone.utc)
+    when = found.when or datetime.fromtimestamp(chosen.stat().st_mtime, UTC)
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     shutil.copy(chosen, part / notebook)
     for name, path in found.files.items():  # what the notebook reads, such as saved predictions
-        if path != chosen and not name.lower().endswith(".ipynb") and name != "timestamp.txt" and path.stat().st_size <= MAX_ONE:
+        if (
+            path != chosen
+            and not name.lower().endswith(".ipynb")
+            and name != "timestamp.txt"
+            and path.stat().st_size <= MAX_ONE
+        ):
             shutil.copy(path, part / name)
-    (part / "timestamp.txt").write_text(when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"), encoding="utf-8")
+    (part / "timestamp.txt").write_text(
+        when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"), encoding="utf-8"
+    )
     if target.exists():
         shutil.rmtree(target)
     os.replace(part, target)

@@ -50,13 +50,19 @@ def make(folder: Path, source: Path) -> None:
         CourseError: the folder is not empty, or there are no assignments in ``source``.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise CourseError(f"{folder} is not empty; choose another folder (an existing course needs no init)")
+        raise CourseError(
+            f"{folder} is not empty; choose another folder (an existing course needs no init)"
+        )
     if not source.is_dir():
-        raise CourseError(f"no assignments in {source}: run this from a checkout of the course, or give --from DIR")
+        raise CourseError(
+            f"no assignments in {source}: run this from a checkout of the course, or give --from DIR"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, folder / "source")
     (folder / "students.csv").write_text(CLASS_LIST, encoding="utf-8")
-    (folder / "nbgrader_config.py").write_text(CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(
+        CONFIGURATION.format(course=folder.resolve().name), encoding="utf-8"
+    )
 
 
 @dataclass(frozen=True)
@@ -82,13 +88,17 @@ class Course:
     def __init__(self, root: Path):
         self.root = root.resolve()
         if not (self.root / "nbgrader_config.py").is_file():
-            raise CourseError(f"{root} is no course (it has no nbgrader_config.py): run resnorm-course init {root}, or give --course DIR")
+            raise CourseError(
+                f"{root} is no course (it has no nbgrader_config.py): run resnorm-course init {root}, or give --course DIR"
+            )
 
     # --- what there is ---------------------------------------------------------------------------
 
     def assignments(self) -> list[str]:
         """Names, in order."""
-        return sorted(path.name for path in (self.root / "source").iterdir() if any(path.glob("*.ipynb")))
+        return sorted(
+            path.name for path in (self.root / "source").iterdir() if any(path.glob("*.ipynb"))
+        )
 
     def assignment(self, name: str) -> Assignment:
         """One by name.
@@ -100,25 +110,43 @@ class Course:
         notebooks = sorted(folder.glob("*.ipynb"))
         if len(notebooks) != 1:
             there = ", ".join(self.assignments()) or "none"
-            raise CourseError(f"no assignment {name!r}: there are {there}" if not folder.is_dir() else f"source/{name} must hold one notebook; it holds {len(notebooks)}")
-        return Assignment(name, notebooks[0], tuple(path for path in sorted(folder.iterdir()) if path.is_file() and path != notebooks[0]))
+            raise CourseError(
+                f"no assignment {name!r}: there are {there}"
+                if not folder.is_dir()
+                else f"source/{name} must hold one notebook; it holds {len(notebooks)}"
+            )
+        return Assignment(
+            name,
+            notebooks[0],
+            tuple(
+                path for path in sorted(folder.iterdir()) if path.is_file() and path != notebooks[0]
+            ),
+        )
 
     def students(self) -> list[collecting.Student]:
         """The class list."""
         path = self.root / "students.csv"
         if not path.exists():
-            raise CourseError("there is no students.csv: make one with the columns id, name, email, lms_id")
+            raise CourseError(
+                "there is no students.csv: make one with the columns id, name, email, lms_id"
+            )
         try:
             students = collecting.read_class(path)
         except ValueError as problem:
             raise CourseError(str(problem)) from None
         if not students:
-            raise CourseError("students.csv lists nobody yet: one row a student, with id, name, email, lms_id")
+            raise CourseError(
+                "students.csv lists nobody yet: one row a student, with id, name, email, lms_id"
+            )
         return students
 
     def submitted(self, assignment: str) -> dict[str, Path]:
         """Student -> folder of what was handed in."""
-        return {path.parent.name: path for path in sorted((self.root / "submitted").glob(f"*/{assignment}")) if path.is_dir()}
+        return {
+            path.parent.name: path
+            for path in sorted((self.root / "submitted").glob(f"*/{assignment}"))
+            if path.is_dir()
+        }
 
     def report(self, assignment: str, student: str) -> grading.Report | None:
         """The report of the last grading, if there is one."""
@@ -139,7 +167,9 @@ class Course:
             return None
         path = self.root / "hidden" / name / "labels.npy"
         if not path.exists():
-            raise CourseError(f"{name} is graded by predictions, and has no hidden part yet: run resnorm-course hide {name} --data DIR")
+            raise CourseError(
+                f"{name} is graded by predictions, and has no hidden part yet: run resnorm-course hide {name} --data DIR"
+            )
         return np.load(path, allow_pickle=False)
 
     def hide(self, name: str, labels: np.ndarray, count: int, seed: int) -> Path:
@@ -150,11 +180,15 @@ class Course:
         """
         path = self.root / "hidden" / self.assignment(name).name / "labels.npy"
         if path.exists():
-            raise CourseError(f"{name} has a hidden part already ({path.relative_to(self.root)}); another one would change marks: delete it yourself if you mean it")
+            raise CourseError(
+                f"{name} has a hidden part already ({path.relative_to(self.root)}); another one would change marks: delete it yourself if you mean it"
+            )
         classes, generator = np.unique(labels), np.random.default_rng(seed)
         each = count // len(classes)
         if each == 0 or min(int((labels == c).sum()) for c in classes) < each:
-            raise CourseError(f"{count} images cannot be hidden: {each} of each of {len(classes)} classes are wanted")
+            raise CourseError(
+                f"{count} images cannot be hidden: {each} of each of {len(classes)} classes are wanted"
+            )
         hidden = np.full(len(labels), -1, dtype=np.int64)
         for c in classes:
             chosen = generator.choice(np.flatnonzero(labels == c), each, replace=False)
@@ -181,8 +215,14 @@ class Course:
     def _call(self, what: str, result: dict) -> None:
         if not result["success"]:
             said = f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()
-            reasons = [line.strip() for line in said if re.match(r"\s*[\w.]*(Error|Exception)\b", line) and "traceback" not in line]
-            raise CourseError(f"nbgrader could not {what}: {reasons[-1] if reasons else 'it does not say why'}")
+            reasons = [
+                line.strip()
+                for line in said
+                if re.match(r"\s*[\w.]*(Error|Exception)\b", line) and "traceback" not in line
+            ]
+            raise CourseError(
+                f"nbgrader could not {what}: {reasons[-1] if reasons else 'it does not say why'}"
+            )
 
     def release(self, name: str) -> Path:
         """Write the student's notebook to ``release`` and enter the assignment into the gradebook.
@@ -192,9 +232,17 @@ class Course:
         """
         assignment = self.assignment(name)
         cells = grading.graded_cells(nbformat.read(assignment.notebook, as_version=4))
-        if silent := [grading.meta(cell)["grade_id"] for cell in cells if not re.search(r"checking\.(close|record)\(", cell.source)]:
-            raise CourseError(f"{name}: these graded cells compare nothing, so they would earn nothing: {', '.join(silent)}; use checking.close or checking.record")
-        self._call(f"release {name}", self._nbgrader().generate_assignment(name, force=True, create=True))
+        if silent := [
+            grading.meta(cell)["grade_id"]
+            for cell in cells
+            if not re.search(r"checking\.(close|record)\(", cell.source)
+        ]:
+            raise CourseError(
+                f"{name}: these graded cells compare nothing, so they would earn nothing: {', '.join(silent)}; use checking.close or checking.record"
+            )
+        self._call(
+            f"release {name}", self._nbgrader().generate_assignment(name, force=True, create=True)
+        )
         return self.root / "release" / name / assignment.notebook.name
 
     # --- grading ---------------------------------------------------------------------------------
@@ -233,10 +281,18 @@ class Course:
         if unknown := [student for student in chosen if student not in submitted]:
             raise CourseError(f"{', '.join(unknown)}: nothing handed in for {name}")
         if not chosen:
-            raise CourseError(f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first")
+            raise CourseError(
+                f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first"
+            )
         source = nbformat.read(assignment.notebook, as_version=4)
         try:
-            told_by_solution = grading.reference(source, self.root / "reports" / ".reference", assignment.files, limits, unsafe=unsafe)
+            told_by_solution = grading.reference(
+                source,
+                self.root / "reports" / ".reference",
+                assignment.files,
+                limits,
+                unsafe=unsafe,
+            )
         except grading.NotGradable as problem:
             raise CourseError(str(problem)) from None
         labels = self.labels(name)
@@ -251,23 +307,34 @@ class Course:
                 todo.append((student, key))
         for report in done:
             told(report)
-        for report in self._run(assignment, submitted, todo, told_by_solution, labels, jobs, limits, unsafe):
+        for report in self._run(
+            assignment, submitted, todo, told_by_solution, labels, jobs, limits, unsafe
+        ):
             done.append(report)
             told(report)
         self._enter(name, done)
         return sorted(done, key=lambda report: report.student)
 
-    def _run(self, assignment, submitted, todo, told, labels, jobs, limits, unsafe) -> Iterator[grading.Report]:
-        tasks = [(self.root, assignment, student, key, submitted[student], told, labels, limits, unsafe) for student, key in todo]
+    def _run(
+        self, assignment, submitted, todo, told, labels, jobs, limits, unsafe
+    ) -> Iterator[grading.Report]:
+        tasks = [
+            (self.root, assignment, student, key, submitted[student], told, labels, limits, unsafe)
+            for student, key in todo
+        ]
         if not tasks:
             return
-        with ProcessPoolExecutor(max_workers=min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(
+            max_workers=min(jobs, len(tasks)), mp_context=get_context("spawn")
+        ) as pool:
             futures = [pool.submit(_grade_one, *task) for task in tasks]
             try:
                 for future in as_completed(futures):
                     yield future.result()
             except BrokenProcessPool:
-                raise CourseError("a grading process was killed (out of memory?). What was graded is kept; run the command again, with fewer --jobs") from None
+                raise CourseError(
+                    "a grading process was killed (out of memory?). What was graded is kept; run the command again, with fewer --jobs"
+                ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -278,14 +345,23 @@ class Course:
         with api.gradebook as gradebook:
             for student in self.students():
                 first, _, last = student.name.rpartition(" ")
-                gradebook.update_or_create_student(student.id, first_name=first, last_name=last, email=student.email or None, lms_user_id=student.lms_id or None)
+                gradebook.update_or_create_student(
+                    student.id,
+                    first_name=first,
+                    last_name=last,
+                    email=student.email or None,
+                    lms_user_id=student.lms_id or None,
+                )
         for report in reports:
             if report.status in ("refused", "failed"):
                 continue
             if self._entered(name, report.student) == report.key:
                 continue
             try:
-                self._call(f"enter {report.student}'s {name}", api.autograde(name, report.student, force=True, create=True))
+                self._call(
+                    f"enter {report.student}'s {name}",
+                    api.autograde(name, report.student, force=True, create=True),
+                )
                 (self.root / "autograded" / report.student / name / ".key").write_text(report.key)
             except (CourseError, OSError) as problem:
                 report.status, report.incidents = "failed", [*report.incidents, _machine(problem)]
@@ -295,12 +371,16 @@ class Course:
                     grades = gradebook.find_submission(name, report.student).notebooks[0].grades
                     for verdict in report.verdicts:
                         if verdict.bonus:
-                            next(grade for grade in grades if grade.name == verdict.name).extra_credit = verdict.points
+                            next(
+                                grade for grade in grades if grade.name == verdict.name
+                            ).extra_credit = verdict.points
                     gradebook.db.commit()
                     # two ways to the same number: a difference is a fault of ours
                     entered = sum(grade.auto_score or 0.0 for grade in grades)
                     if abs(entered - report.points) > 1e-6:
-                        raise CourseError(f"{report.student}: the gradebook has {entered:g} points, the report {report.points:g}; please report this")
+                        raise CourseError(
+                            f"{report.student}: the gradebook has {entered:g} points, the report {report.points:g}; please report this"
+                        )
 
     def _entered(self, name: str, student: str) -> str:
         """Key of the report that the gradebook has whole; nbgrader leaves unmarked cells when it is stopped."""
@@ -314,8 +394,14 @@ class Course:
             raise CourseError(f"{name} is not graded yet: run resnorm-course grade {name} first")
         api = self._nbgrader()
         for student in graded:
-            self._call(f"write the feedback of {student}", api.generate_feedback(name, student, force=True))
-        return [page for student in graded for page in sorted((self.root / "feedback" / student / name).glob("*.html"))]
+            self._call(
+                f"write the feedback of {student}", api.generate_feedback(name, student, force=True)
+            )
+        return [
+            page
+            for student in graded
+            for page in sorted((self.root / "feedback" / student / name).glob("*.html"))
+        ]
 
     # --- marks -----------------------------------------------------------------------------------
 
@@ -323,8 +409,16 @@ class Course:
         """A row for every student of the class: mark, what it is of, and what stands in the way of one."""
         rows = []
         with self._nbgrader().gradebook as gradebook:
-            possible = gradebook.find_assignment(name).max_score if name in {a.name for a in gradebook.assignments} else None
-            entered = {s.student.id: s for s in gradebook.assignment_submissions(name)} if possible is not None else {}
+            possible = (
+                gradebook.find_assignment(name).max_score
+                if name in {a.name for a in gradebook.assignments}
+                else None
+            )
+            entered = (
+                {s.student.id: s for s in gradebook.assignment_submissions(name)}
+                if possible is not None
+                else {}
+            )
             for student in self.students():
                 report = self.report(name, student.id)
                 row = {"student": student, "possible": possible, "mark": None, "why": ""}
@@ -339,8 +433,21 @@ class Course:
                 else:
                     submission = entered[student.id]
                     row["mark"] = submission.score
-                    waiting = [grade.name for notebook in submission.notebooks for grade in notebook.grades if grade.needs_manual_grade]
-                    row["why"] = f"waits for a person: {', '.join(waiting)}" if waiting else ("unfinished run, see the report" if report.status == "unfinished" else "")
+                    waiting = [
+                        grade.name
+                        for notebook in submission.notebooks
+                        for grade in notebook.grades
+                        if grade.needs_manual_grade
+                    ]
+                    row["why"] = (
+                        f"waits for a person: {', '.join(waiting)}"
+                        if waiting
+                        else (
+                            "unfinished run, see the report"
+                            if report.status == "unfinished"
+                            else ""
+                        )
+                    )
                 rows.append(row)
         return rows
 
@@ -350,16 +457,54 @@ class Course:
         columns: list[str]
         if system == "canvas":
             columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", name]
-            lines = [["    Points Possible", "", "", "", "", _mark(rows[0]["possible"] if rows else None)]]
-            lines += [[r["student"].name, r["student"].lms_id, r["student"].id, r["student"].email, "", _mark(r["mark"])] for r in rows]
+            lines = [
+                [
+                    "    Points Possible",
+                    "",
+                    "",
+                    "",
+                    "",
+                    _mark(rows[0]["possible"] if rows else None),
+                ]
+            ]
+            lines += [
+                [
+                    r["student"].name,
+                    r["student"].lms_id,
+                    r["student"].id,
+                    r["student"].email,
+                    "",
+                    _mark(r["mark"]),
+                ]
+                for r in rows
+            ]
         elif system == "moodle":
-            columns = ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade", "Feedback comments"]
-            lines = [[r["student"].lms_id or r["student"].id, r["student"].name, r["student"].email, _mark(r["mark"]), _mark(r["possible"]), r["why"]] for r in rows]
+            columns = [
+                "Identifier",
+                "Full name",
+                "Email address",
+                "Grade",
+                "Maximum Grade",
+                "Feedback comments",
+            ]
+            lines = [
+                [
+                    r["student"].lms_id or r["student"].id,
+                    r["student"].name,
+                    r["student"].email,
+                    _mark(r["mark"]),
+                    _mark(r["possible"]),
+                    r["why"],
+                ]
+                for r in rows
+            ]
         else:
             raise CourseError(f"{system!r} is no system that is known here: canvas or moodle")
         path = self.root / "marks" / f"{name}-{system}.csv"
         table = io.StringIO(newline="")
-        csv.writer(table).writerows([columns, *([_harmless(value) for value in line] for line in lines)])
+        csv.writer(table).writerows(
+            [columns, *([_harmless(value) for value in line] for line in lines)]
+        )
         grading.write_whole(path, table.getvalue())
         return path
 
@@ -381,7 +526,17 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folder: Path, told: dict, labels: np.ndarray | None, limits: Limits, unsafe: bool) -> grading.Report:
+def _grade_one(
+    root: Path,
+    assignment: Assignment,
+    student: str,
+    key: str,
+    folder: Path,
+    told: dict,
+    labels: np.ndarray | None,
+    limits: Limits,
+    unsafe: bool,
+) -> grading.Report:
     """One submission, in a process of its own: sandbox, verdicts, files; the report is written last."""
     destination = root / "restored" / student / assignment.name
     part = destination.with_name(destination.name + ".part")
@@ -389,9 +544,15 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
         source = nbformat.read(assignment.notebook, as_version=4)
         path = folder / assignment.notebook.name
         if not path.is_file():
-            raise grading.NotGradable(f"there is no {assignment.notebook.name} among {', '.join(sorted(p.name for p in folder.iterdir())) or 'nothing'}")
+            raise grading.NotGradable(
+                f"there is no {assignment.notebook.name} among {', '.join(sorted(p.name for p in folder.iterdir())) or 'nothing'}"
+            )
         submitted = grading.read_submission(path)
-        theirs = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.is_symlink() and p != path and p.name != "timestamp.txt"]
+        theirs = [
+            p
+            for p in sorted(folder.iterdir())
+            if p.is_file() and not p.is_symlink() and p != path and p.name != "timestamp.txt"
+        ]
         ours = {p.name for p in assignment.files}
         notebook, report = grading.grade(
             submitted, source, told,
@@ -406,7 +567,12 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
         shutil.rmtree(destination, ignore_errors=True)
         os.replace(part, destination)
     except grading.NotGradable as problem:
-        report = grading.Report(student, assignment.name, "refused", incidents=[grading.Incident(-1, "refused", str(problem))])
+        report = grading.Report(
+            student,
+            assignment.name,
+            "refused",
+            incidents=[grading.Incident(-1, "refused", str(problem))],
+        )
     except OSError as problem:
         shutil.rmtree(part, ignore_errors=True)
         return grading.Report(student, assignment.name, "failed", incidents=[_machine(problem)])
@@ -421,4 +587,6 @@ def _grade_one(root: Path, assignment: Assignment, student: str, key: str, folde
 def _machine(problem: Exception) -> grading.Incident:
     """What is this machine's fault and not the student's. No report of it is kept, so that the next run tries again."""
     why = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
-    return grading.Incident(-1, "machine", f"could not be graded: {why}. Mend that and run the command again")
+    return grading.Incident(
+        -1, "machine", f"could not be graded: {why}. Mend that and run the command again"
+    )

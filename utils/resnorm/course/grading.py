@@ -74,7 +74,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def meta(cell: NotebookNode) -> Mapping:
-    """nbgrader's metadata of a cell, empty for a cell of the student's own."""
+    """Nbgrader's metadata of a cell, empty for a cell of the student's own."""
     return cell.metadata.get("nbgrader", {})
 
 
@@ -88,7 +88,9 @@ def read_submission(path: Path, most: int = 20 * 2**20) -> NotebookNode:
     if size == 0:
         raise NotGradable(f"{path.name} is empty")
     if size > most:
-        raise NotGradable(f"{path.name} has {size / 2**20:.0f} MB; at most {most / 2**20:.0f} are read: ask for it without outputs")
+        raise NotGradable(
+            f"{path.name} has {size / 2**20:.0f} MB; at most {most / 2**20:.0f} are read: ask for it without outputs"
+        )
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -119,7 +121,13 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
             if seen[name] == 1:
                 answers[name] = cell
             else:
-                incidents.append(Incident(index, "edited", f"the cell {name} is there more than once; the first counts"))
+                incidents.append(
+                    Incident(
+                        index,
+                        "edited",
+                        f"the cell {name} is there more than once; the first counts",
+                    )
+                )
         elif cell.source.strip() and cell.source.strip() not in unmarked:
             own.setdefault(before, []).append(cell)
     cells = []
@@ -129,26 +137,47 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
         if name:
             given = answers.get(name)
             if given is None:
-                incidents.append(Incident(-1, "missing", f"the cell {name} was missing and has been put back{' empty' if meta(cell).get('solution') else ''}"))
+                incidents.append(
+                    Incident(
+                        -1,
+                        "missing",
+                        f"the cell {name} was missing and has been put back{' empty' if meta(cell).get('solution') else ''}",
+                    )
+                )
                 if meta(cell).get("solution"):
                     cell.source = ""
             elif meta(cell).get("solution"):
                 cell.source = given.source if given.cell_type == cell.cell_type else ""
                 if given.cell_type != cell.cell_type:
-                    incidents.append(Incident(-1, "edited", f"the answer {name} had become a {given.cell_type} cell"))
+                    incidents.append(
+                        Incident(
+                            -1, "edited", f"the answer {name} had become a {given.cell_type} cell"
+                        )
+                    )
             elif _public(cell.source) != given.source.strip():
-                incidents.append(Incident(-1, "edited", f"the cell {name} had been changed and has been put back"))
+                incidents.append(
+                    Incident(
+                        -1, "edited", f"the cell {name} had been changed and has been put back"
+                    )
+                )
         cells.append(cell)
         if name:
             cells += [_plain(extra) for extra in own.pop(name, [])]
     cells[:0] = [_plain(extra) for extra in own.pop("", [])]
-    restored = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    restored = nbformat.v4.new_notebook(
+        cells=cells,
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
     return nbformat.from_dict(restored), incidents
 
 
 def _plain(cell: NotebookNode) -> NotebookNode:
     """A cell of the student's own, without metadata that could mean something to a grader."""
-    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}.get(cell.cell_type, nbformat.v4.new_raw_cell)
+    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}.get(
+        cell.cell_type, nbformat.v4.new_raw_cell
+    )
     return make(cell.source)
 
 
@@ -179,7 +208,13 @@ def withhold(notebook: NotebookNode, least: int = 20) -> list[Incident]:
         least: characters of a line that nobody writes by chance.
     """
     tests = {id(cell) for cell in graded_cells(notebook)}
-    secret = [line.strip() for cell in notebook.cells if id(cell) in tests for line in _split(cell.source)[1] if len(line.strip()) >= least]
+    secret = [
+        line.strip()
+        for cell in notebook.cells
+        if id(cell) in tests
+        for line in _split(cell.source)[1]
+        if len(line.strip()) >= least
+    ]
     escaped = [json.dumps(line)[1:-1] for line in secret]
     found = []
     for index, cell in enumerate(notebook.cells):
@@ -188,18 +223,28 @@ def withhold(notebook: NotebookNode, least: int = 20) -> list[Incident]:
             shown = output.get("evalue") if id(cell) in tests else output
             if not any(line in json.dumps(shown) for line in escaped):
                 continue
-            found.append(Incident(index, "leak", "an output held hidden tests and has been removed"))
+            found.append(
+                Incident(index, "leak", "an output held hidden tests and has been removed")
+            )
             if id(cell) in tests:
                 output.evalue = "(removed by the grader)"
             else:
-                cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text="(removed by the grader)\n")]
+                cell.outputs = [
+                    nbformat.v4.new_output(
+                        "stream", name="stderr", text="(removed by the grader)\n"
+                    )
+                ]
                 break
     return found
 
 
 def records(cell: NotebookNode) -> list[Mapping]:
     """What a cell told, in order."""
-    return [output["data"][resnorm.checking.MIME] for output in cell.outputs if resnorm.checking.MIME in output.get("data", {})]
+    return [
+        output["data"][resnorm.checking.MIME]
+        for output in cell.outputs
+        if resnorm.checking.MIME in output.get("data", {})
+    ]
 
 
 @dataclass(frozen=True)
@@ -224,7 +269,9 @@ def _worth(cell: NotebookNode) -> tuple[str, float, bool]:
     return meta(cell)["grade_id"], bonus or float(meta(cell)["points"]), bool(bonus)
 
 
-def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[float, float]]) -> Verdict:
+def by_accuracy(
+    cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[float, float]]
+) -> Verdict:
     """Points for predictions: ``levels`` are (percent, points), rising; labels of -1 are not in the hidden part."""
     name, possible, bonus = _worth(cell)
     told = [record for record in records(cell) if record.get("name") == "predictions"]
@@ -235,15 +282,29 @@ def by_accuracy(cell: NotebookNode, labels: np.ndarray, levels: Iterable[tuple[f
         if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
             raise ValueError
     except (IndexError, ValueError):
-        return Verdict(name, 0.0, possible, 0, total, f"no predictions of {len(labels):,} images as integers were told", bonus)
+        return Verdict(
+            name,
+            0.0,
+            possible,
+            0,
+            total,
+            f"no predictions of {len(labels):,} images as integers were told",
+            bonus,
+        )
     right = int((given[hidden] == labels[hidden]).sum())
     percent = 100 * right / total
     points = max((points for least, points in levels if percent >= least), default=0.0)
-    message = "" if points >= possible else f"{percent:.1f} of 100 are right; the next points are at {min(least for least, more in levels if more > points):g}"
+    message = (
+        ""
+        if points >= possible
+        else f"{percent:.1f} of 100 are right; the next points are at {min(least for least, more in levels if more > points):g}"
+    )
     return Verdict(name, points, possible, right, total, message, bonus)
 
 
-def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | None = None) -> Verdict:
+def verdict(
+    cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | None = None
+) -> Verdict:
     """Compare what a cell told with what the solution told, or its predictions with the hidden labels."""
     levels = cell.metadata.get("resnorm", {}).get("levels")
     if levels and labels is not None:
@@ -255,9 +316,15 @@ def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | N
             break
         try:
             if told[index].get("name") != expected["name"]:
-                raise AssertionError(f"comparison {index + 1} should be of {expected['name']}; what was compared has been changed")
+                raise AssertionError(
+                    f"comparison {index + 1} should be of {expected['name']}; what was compared has been changed"
+                )
             resnorm.checking.close(
-                resnorm.checking.recorded(told[index]), resnorm.checking.recorded(expected), name=expected["name"], rtol=expected["rtol"], atol=expected["atol"]
+                resnorm.checking.recorded(told[index]),
+                resnorm.checking.recorded(expected),
+                name=expected["name"],
+                rtol=expected["rtol"],
+                atol=expected["atol"],
             )
             agree += 1
         except (AssertionError, ValueError, AttributeError) as difference:
@@ -270,8 +337,14 @@ def verdict(cell: NotebookNode, reference: list[Mapping], labels: np.ndarray | N
     if len(told) > len(reference):
         problems.append("more was told than the test tells: full marks are not possible")
     share = agree / len(reference)
-    points = possible if share == 1 and not problems else math.floor(2 * possible * min(share, 0.999)) / 2
-    return Verdict(name, points, possible, agree, len(reference), "\n".join(dict.fromkeys(problems)), bonus)
+    points = (
+        possible
+        if share == 1 and not problems
+        else math.floor(2 * possible * min(share, 0.999)) / 2
+    )
+    return Verdict(
+        name, points, possible, agree, len(reference), "\n".join(dict.fromkeys(problems)), bonus
+    )
 
 
 @dataclass
@@ -319,10 +392,21 @@ class Report:
 
 def graded_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """Code cells that are graded automatically."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and meta(cell).get("grade") and not meta(cell).get("solution")]
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and meta(cell).get("grade") and not meta(cell).get("solution")
+    ]
 
 
-def reference(source: NotebookNode, cache: Path, files: Iterable[Path] = (), limits: Limits = Limits(), *, unsafe: bool = False) -> dict[str, list]:
+def reference(
+    source: NotebookNode,
+    cache: Path,
+    files: Iterable[Path] = (),
+    limits: Limits = Limits(),
+    *,
+    unsafe: bool = False,
+) -> dict[str, list]:
     """What the instructor's solution tells: graded cell -> records. Run once, then read from ``cache``.
 
     Raises:
@@ -337,12 +421,16 @@ def reference(source: NotebookNode, cache: Path, files: Iterable[Path] = (), lim
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                raise NotGradable(f"the instructor's own solution fails in {meta(cell).get('grade_id', 'a cell')}: {output.ename}: {output.evalue}")
+                raise NotGradable(
+                    f"the instructor's own solution fails in {meta(cell).get('grade_id', 'a cell')}: {output.ename}: {output.evalue}"
+                )
     if trouble := [incident for incident in trace.incidents if incident.kind not in GOES_ON]:
         raise NotGradable(f"the instructor's own solution was stopped: {trouble[0].message}")
     told = {meta(cell)["grade_id"]: records(cell) for cell in graded_cells(notebook)}
     if silent := [name for name, values in told.items() if not values]:
-        raise NotGradable(f"these graded cells compare nothing: {', '.join(silent)}; use checking.close or checking.record")
+        raise NotGradable(
+            f"these graded cells compare nothing: {', '.join(silent)}; use checking.close or checking.record"
+        )
     write_whole(path, json.dumps(told))
     return told
 
@@ -351,7 +439,9 @@ def fingerprint(notebook: NotebookNode, files: Iterable[Path] = ()) -> str:
     """Of the cells, of the files beside them, and of the package that runs them."""
     digest = hashlib.sha256()
     for cell in notebook.cells:
-        digest.update(json.dumps([cell.cell_type, cell.source, dict(meta(cell))], sort_keys=True).encode())
+        digest.update(
+            json.dumps([cell.cell_type, cell.source, dict(meta(cell))], sort_keys=True).encode()
+        )
     package = Path(__file__).resolve().parents[1]
     for path in [*sorted(files), *sorted(package.rglob("*.py"))]:
         digest.update(path.name.encode() + path.read_bytes())
@@ -369,8 +459,13 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
             tree = ast.parse(cell.source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        found += [Incident(index, "forbidden", f"uses {name}, which the assignment asks to write by hand") for name in sorted(used & names)]
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | {
+            node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
+        }
+        found += [
+            Incident(index, "forbidden", f"uses {name}, which the assignment asks to write by hand")
+            for name in sorted(used & names)
+        ]
     return found
 
 
@@ -394,21 +489,38 @@ def grade(
     trace: Trace = run(notebook, files, limits, environment=GRADED, unsafe=unsafe)
     incidents += patched(notebook.cells.pop())
     report.incidents = incidents + forbidden(notebook) + trace.incidents + withhold(notebook)
-    report.seconds, report.memory, report.processes = round(trace.seconds, 1), trace.memory, trace.processes
+    report.seconds, report.memory, report.processes = (
+        round(trace.seconds, 1),
+        trace.memory,
+        trace.processes,
+    )
     stopped = [incident for incident in trace.incidents if incident.kind not in GOES_ON]
     if stopped:
         report.status = "unfinished"
     for cell in graded_cells(notebook):
         result = verdict(cell, told[meta(cell)["grade_id"]], labels)
-        if stopped and result.total > result.agree and not result.message.startswith(stopped[0].message):
-            result = replace(result, message=f"not finished: {stopped[0].message}\n{result.message}".strip())
+        if (
+            stopped
+            and result.total > result.agree
+            and not result.message.startswith(stopped[0].message)
+        ):
+            result = replace(
+                result, message=f"not finished: {stopped[0].message}\n{result.message}".strip()
+            )
         report.verdicts.append(result)
         cell.outputs = _shown(result)
         if result.bonus:
             report.bonus += result.points
         else:
-            report.points, report.possible = report.points + result.points, report.possible + result.possible
-    report.to_mark = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell).get("grade") and meta(cell).get("solution") or meta(cell).get("task")]
+            report.points, report.possible = (
+                report.points + result.points,
+                report.possible + result.possible,
+            )
+    report.to_mark = [
+        meta(cell)["grade_id"]
+        for cell in notebook.cells
+        if meta(cell).get("grade") and meta(cell).get("solution") or meta(cell).get("task")
+    ]
     _trim(notebook)
     return notebook, report
 
@@ -416,7 +528,10 @@ def grade(
 def patched(probe: NotebookNode) -> list[Incident]:
     """What the last cell told."""
     told = [name for output in probe.outputs for name in output.get("data", {}).get(PATCHED, [])]
-    return [Incident(-1, "patched", f"{str(name)[:80]} was replaced by the submission's own") for name in told[:20]]
+    return [
+        Incident(-1, "patched", f"{str(name)[:80]} was replaced by the submission's own")
+        for name in told[:20]
+    ]
 
 
 def _shown(result: Verdict) -> list[NotebookNode]:
@@ -426,9 +541,17 @@ def _shown(result: Verdict) -> list[NotebookNode]:
     if result.bonus:
         return outputs
     if result.points == 0:
-        outputs.append(nbformat.v4.new_output("error", ename="NotPassed", evalue=text.splitlines()[0], traceback=[text]))
+        outputs.append(
+            nbformat.v4.new_output(
+                "error", ename="NotPassed", evalue=text.splitlines()[0], traceback=[text]
+            )
+        )
     elif result.points < result.possible:
-        outputs.append(nbformat.v4.new_output("execute_result", data={"text/plain": f"{result.points:g}"}, execution_count=1))
+        outputs.append(
+            nbformat.v4.new_output(
+                "execute_result", data={"text/plain": f"{result.points:g}"}, execution_count=1
+            )
+        )
     return outputs
 
 
@@ -440,9 +563,15 @@ def _trim(notebook: NotebookNode, most: int = 20_000) -> None:
         kept = []
         for output in cell.outputs:
             if output.output_type == "stream":
-                output.text = output.text[:most] + ("\n… (shortened)" if len(output.text) > most else "")
+                output.text = output.text[:most] + (
+                    "\n… (shortened)" if len(output.text) > most else ""
+                )
             elif "data" in output:
-                output.data = {kind: value for kind, value in output.data.items() if kind in ("text/plain", "image/png")}
+                output.data = {
+                    kind: value
+                    for kind, value in output.data.items()
+                    if kind in ("text/plain", "image/png")
+                }
                 if not output.data:
                     continue
             kept.append(output)

@@ -33,7 +33,18 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from . import _boxed_kernel
 
 #: Read-only in the box, where they exist. Not ``/``: that would show the gradebook and other submissions.
-SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/fonts")
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/sbin",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/fonts",
+)
 #: Of the box: files as handed in, what may be written, the working folder.
 HANDED_IN, TMP = "/handed-in", "/tmp"
 WORK = f"{TMP}/work"
@@ -96,8 +107,24 @@ def unavailable() -> str:
         return f"the sandbox needs Linux, and this is {sys.platform}: grade in a container or a virtual machine"
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
-    trial = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"]
-    result = subprocess.run([*trial, "--symlink", "usr/bin", "/bin", "--", "/usr/bin/true"], capture_output=True, text=True)
+    trial = [
+        "bwrap",
+        "--unshare-all",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        "--ro-bind-try",
+        "/lib",
+        "/lib",
+        "--ro-bind-try",
+        "/lib64",
+        "/lib64",
+    ]
+    result = subprocess.run(
+        [*trial, "--symlink", "usr/bin", "/bin", "--", "/usr/bin/true"],
+        capture_output=True,
+        text=True,
+    )
     if result.returncode:
         return f"bubblewrap cannot make a box here ({result.stderr.strip()}): allow unprivileged user namespaces, or grade in a virtual machine"
     return ""
@@ -111,11 +138,19 @@ def require(unsafe: bool) -> bool:
     """
     reason = unavailable()
     if reason and not unsafe:
-        raise NoSandbox(f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same.")
+        raise NoSandbox(
+            f"{reason}. Code that nobody has read would run with your rights; --unsafe grades all the same."
+        )
     return not reason
 
 
-def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str], joined: Iterable[Path] = ()) -> list[str]:
+def command(
+    run: Path,
+    work: Path,
+    limits: Limits,
+    environment: Mapping[str, str],
+    joined: Iterable[Path] = (),
+) -> list[str]:
     """What stands before the kernel's own command.
 
     Args:
@@ -127,13 +162,39 @@ def command(run: Path, work: Path, limits: Limits, environment: Mapping[str, str
     """
     package = str(Path(__file__).resolve().parents[1])
     readable = [*SYSTEM, os.path.realpath(sys.base_prefix), sys.base_prefix, sys.prefix, package]
-    box = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "box"]
+    box = [
+        "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "box",
+    ]
     box += ["--size", str(limits.disk), "--tmpfs", TMP, "--dev", "/dev", "--proc", "/proc"]
     box += ["--size", str(16 * MiB), "--tmpfs", "/dev/shm"]
     for path in dict.fromkeys(readable):
         box += ["--ro-bind-try", path, path]
-    box += ["--bind", str(run), str(run), "--ro-bind", str(work), HANDED_IN, "--dir", WORK, "--chdir", WORK, "--clearenv"]
-    box += ["--remount-ro", "/dev", "--remount-ro", "/"]  # or what is written there would have no size
+    box += [
+        "--bind",
+        str(run),
+        str(run),
+        "--ro-bind",
+        str(work),
+        HANDED_IN,
+        "--dir",
+        WORK,
+        "--chdir",
+        WORK,
+        "--clearenv",
+    ]
+    box += [
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+    ]  # or what is written there would have no size
     for key, value in environment.items():
         box += ["--setenv", key, value]
     # the files are copied inside, so that what is written counts towards the size of /tmp
@@ -167,9 +228,13 @@ class Groups:
     def _make(self, controller: str, values: Mapping[str, int]) -> None:
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
-            if controller not in controllers.split(",") and not (number == "0" and Path("/sys/fs/cgroup/cgroup.controllers").exists()):
+            if controller not in controllers.split(",") and not (
+                number == "0" and Path("/sys/fs/cgroup/cgroup.controllers").exists()
+            ):
                 continue
-            parent = Path("/sys/fs/cgroup", *([] if number == "0" else [controllers]), path.lstrip("/"))
+            parent = Path(
+                "/sys/fs/cgroup", *([] if number == "0" else [controllers]), path.lstrip("/")
+            )
             folder = parent / f"resnorm-{controller}-{os.getpid()}-{time.monotonic_ns()}"
             folder.mkdir()
             present = {name: value for name, value in values.items() if (folder / name).exists()}
@@ -189,12 +254,30 @@ class Groups:
         """Which limit was met, as kind and message."""
         for folder in self.folders:
             for name, key, kind, message in (
-                ("memory.oom_control", "oom_kill ", "memory", f"stopped: more than {limits.memory / GiB:.1f} GiB of memory"),
-                ("memory.events", "oom_kill ", "memory", f"stopped: more than {limits.memory / GiB:.1f} GiB of memory"),
-                ("pids.events", "max ", "processes", f"stopped at {limits.processes} processes and threads"),
+                (
+                    "memory.oom_control",
+                    "oom_kill ",
+                    "memory",
+                    f"stopped: more than {limits.memory / GiB:.1f} GiB of memory",
+                ),
+                (
+                    "memory.events",
+                    "oom_kill ",
+                    "memory",
+                    f"stopped: more than {limits.memory / GiB:.1f} GiB of memory",
+                ),
+                (
+                    "pids.events",
+                    "max ",
+                    "processes",
+                    f"stopped at {limits.processes} processes and threads",
+                ),
             ):
                 file = folder / name
-                if file.exists() and any(line.startswith(key) and int(line.split()[1]) for line in file.read_text().splitlines()):
+                if file.exists() and any(
+                    line.startswith(key) and int(line.split()[1])
+                    for line in file.read_text().splitlines()
+                ):
                     return kind, message
         return None
 
@@ -247,7 +330,10 @@ class Watchdog(threading.Thread):
             self.trace.memory = max(self.trace.memory, memory)
             self.trace.processes = max(self.trace.processes, len(family))
             if memory > self.limits.memory:
-                self.verdict = ("memory", f"stopped: more than {self.limits.memory / GiB:.1f} GiB of memory")
+                self.verdict = (
+                    "memory",
+                    f"stopped: more than {self.limits.memory / GiB:.1f} GiB of memory",
+                )
             elif len(family) > self.limits.processes:
                 self.verdict = ("processes", f"stopped at {self.limits.processes} processes")
             if self.verdict:
@@ -303,23 +389,49 @@ async def execute(
             cell.outputs, cell.execution_count = [], None
     groups = Groups(limits)
     # /tmp, not $TMPDIR: the name of a socket has at most 107 bytes
-    with tempfile.TemporaryDirectory(prefix="box", dir="/tmp" if os.path.isdir("/tmp") else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="box", dir="/tmp" if os.path.isdir("/tmp") else None
+    ) as folder:
         run, work = Path(folder, "run"), Path(folder, "work")
         run.mkdir(), work.mkdir()
         for file in files:
             shutil.copy(file, work)
-        seen = {"HOME": WORK if boxed else str(work), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
-        seen |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1"} | dict(environment or {})
+        seen = {
+            "HOME": WORK if boxed else str(work),
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "MPLBACKEND": "agg",
+            "OMP_NUM_THREADS": "1",
+        }
+        seen |= {
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        } | dict(environment or {})
         journal = run / "journal"
-        kernel = [sys.executable, "-P", "-m", _boxed_kernel.__name__, str(journal), "-f", "{connection_file}"]
+        kernel = [
+            sys.executable,
+            "-P",
+            "-m",
+            _boxed_kernel.__name__,
+            str(journal),
+            "-f",
+            "{connection_file}",
+        ]
         kernel += ["--HistoryManager.hist_file=:memory:"]
-        manager = _BoxedKernelManager(transport="ipc", ip=str(run / "k"), connection_file=str(run / "kernel.json"))
+        manager = _BoxedKernelManager(
+            transport="ipc", ip=str(run / "k"), connection_file=str(run / "kernel.json")
+        )
         box = command(run, work, limits, seen, groups.joined()) if boxed else []
         manager.boxed = KernelSpec(argv=[*box, *kernel], display_name="box", language="python")
         # ipykernel takes the process that JPY_PARENT_PID names for its parent, finds none in the box, and stops
-        outer = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"} | ({} if boxed else seen)
+        outer = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"} | (
+            {} if boxed else seen
+        )
         with (Path(folder) / "stderr").open("w") as stderr:
-            await manager.start_kernel(env=outer, cwd=str(work), stdout=subprocess.DEVNULL, stderr=stderr)
+            await manager.start_kernel(
+                env=outer, cwd=str(work), stdout=subprocess.DEVNULL, stderr=stderr
+            )
         watchdog = Watchdog(manager.provisioner.process.pid, limits, trace)
         watchdog.start()
         client = manager.client()
@@ -329,7 +441,9 @@ async def execute(
             await _run_cells(notebook, manager, client, limits, trace, watchdog, groups, start)
         except RuntimeError as problem:
             said = (Path(folder) / "stderr").read_text(errors="replace").strip()[-300:]
-            trace.incidents.append(Incident(-1, "kernel", f"the kernel did not start: {problem} {said}".strip()))
+            trace.incidents.append(
+                Incident(-1, "kernel", f"the kernel did not start: {problem} {said}".strip())
+            )
         finally:
             watchdog.finished.set()
             watchdog.kill()
@@ -376,7 +490,13 @@ class _Runner(NotebookClient):
 
 
 async def _run_cells(notebook, manager, client, limits, trace, watchdog, groups, start) -> None:
-    runner = _Runner(notebook, km=manager, timeout=int(limits.cell_seconds), allow_errors=True, interrupt_on_timeout=False)
+    runner = _Runner(
+        notebook,
+        km=manager,
+        timeout=int(limits.cell_seconds),
+        allow_errors=True,
+        interrupt_on_timeout=False,
+    )
     runner.limit(limits.output, watchdog.kill)
     runner.kc = client
     runner.reset_execution_trackers()
@@ -385,7 +505,11 @@ async def _run_cells(notebook, manager, client, limits, trace, watchdog, groups,
             continue
         left = limits.notebook_seconds - (time.monotonic() - start)
         if left <= 0:
-            trace.incidents.append(Incident(index, "time", f"the notebook was stopped after {limits.notebook_seconds:.0f} s"))
+            trace.incidents.append(
+                Incident(
+                    index, "time", f"the notebook was stopped after {limits.notebook_seconds:.0f} s"
+                )
+            )
             return
         runner.timeout = max(1, int(min(limits.cell_seconds, left)))
         try:
@@ -398,11 +522,19 @@ async def _run_cells(notebook, manager, client, limits, trace, watchdog, groups,
                 cell.outputs = []
                 why = ("output", f"stopped: more than {limits.output:,} bytes of output")
             else:
-                why = watchdog.verdict or groups.verdict(limits) or ("crash", "the kernel ended in this cell: os._exit, a crash or a kill")
+                why = (
+                    watchdog.verdict
+                    or groups.verdict(limits)
+                    or ("crash", "the kernel ended in this cell: os._exit, a crash or a kill")
+                )
             trace.incidents.append(Incident(index, *why))
             return
         if any(os.strerror(errno.ENOSPC) in output.get("evalue", "") for output in cell.outputs):
-            trace.incidents.append(Incident(index, "disk", f"ended with an error at {limits.disk / MiB:.0f} MiB of disk"))
+            trace.incidents.append(
+                Incident(
+                    index, "disk", f"ended with an error at {limits.disk / MiB:.0f} MiB of disk"
+                )
+            )
     if met := groups.verdict(limits):
         trace.incidents.append(Incident(-1, *met))
 

@@ -32,7 +32,15 @@ class Cells:
         return (self.instances > 0).long()
 
 
-def cells(n: int = 64, size: int = 64, *, per_image: int = 14, gap: float = 1.6, noise: float = 0.35, seed: int = 0) -> Cells:
+def cells(
+    n: int = 64,
+    size: int = 64,
+    *,
+    per_image: int = 14,
+    gap: float = 1.6,
+    noise: float = 0.35,
+    seed: int = 0,
+) -> Cells:
     """Crowded cells, many of which touch but for a thin line of background.
 
     Cells grow from random centres until they meet, so that borders are where two centres are
@@ -64,11 +72,15 @@ def cells(n: int = 64, size: int = 64, *, per_image: int = 14, gap: float = 1.6,
     angle = torch.pi * torch.rand(n, per_image, 1, 1, generator=g)
     dy, dx = yy - centres[:, :, 0], xx - centres[:, :, 1]
     along, across = angle.cos() * dx + angle.sin() * dy, angle.cos() * dy - angle.sin() * dx
-    distance = (along**2 / stretch + across**2 * stretch).sqrt()  # (n, per_image, size, size): ellipses
+    distance = (
+        along**2 / stretch + across**2 * stretch
+    ).sqrt()  # (n, per_image, size, size): ellipses
 
     nearest, owner = distance.topk(2, dim=1, largest=False)
     radius = size * (0.11 + 0.07 * torch.rand(n, per_image, 1, 1, generator=g))
-    inside = (nearest[:, 0] < radius.expand_as(distance).gather(1, owner[:, :1])[:, 0]) & (nearest[:, 1] - nearest[:, 0] > gap)
+    inside = (nearest[:, 0] < radius.expand_as(distance).gather(1, owner[:, :1])[:, 0]) & (
+        nearest[:, 1] - nearest[:, 0] > gap
+    )
     instances = torch.where(inside, owner[:, 0] + 1, 0)
 
     brightness = 1 + 0.25 * torch.randn(n, per_image + 1, generator=g)
@@ -77,7 +89,9 @@ def cells(n: int = 64, size: int = 64, *, per_image: int = 14, gap: float = 1.6,
     specks = size * torch.rand(n, per_image, 2, 1, 1, generator=g)
     near = ((yy - specks[:, :, 0]) ** 2 + (xx - specks[:, :, 1]) ** 2).amin(1) < 4.0
     picture = torch.where(near & ~inside, torch.ones(()), picture)
-    picture = F.avg_pool2d(F.pad(picture[:, None], (1, 1, 1, 1), mode="replicate"), 3, stride=1)  # out of focus
+    picture = F.avg_pool2d(
+        F.pad(picture[:, None], (1, 1, 1, 1), mode="replicate"), 3, stride=1
+    )  # out of focus
     slope = 0.5 * torch.randn(2, n, 1, 1, 1, generator=g)
     picture = picture + slope[0] * (xx / size - 0.5) + slope[1] * (yy / size - 0.5)
     picture = picture + noise * torch.randn(picture.shape, generator=g)
@@ -99,7 +113,9 @@ def microscopy(root: str | Path) -> Cells:
     from scipy import ndimage  # here: import resnorm stays light
 
     root = Path(root)
-    names = {kind: {path.name for path in (root / kind).glob("*.png")} for kind in ("image", "label")}
+    names = {
+        kind: {path.name for path in (root / kind).glob("*.png")} for kind in ("image", "label")
+    }
     if not names["image"] or names["image"] != names["label"]:
         odd = sorted(names["image"] ^ names["label"])[:5]
         raise FileNotFoundError(
@@ -107,10 +123,19 @@ def microscopy(root: str | Path) -> Cells:
             + (f"without a partner: {', '.join(odd)}" if odd else "found no images")
         )
     order = sorted(names["image"], key=lambda name: int(Path(name).stem))
-    arrays = {kind: [np.asarray(Image.open(root / kind / name).convert("L")) for name in order] for kind in names}
+    arrays = {
+        kind: [np.asarray(Image.open(root / kind / name).convert("L")) for name in order]
+        for kind in names
+    }
     shapes = {array.shape for kind in arrays.values() for array in kind}
     if len(shapes) != 1:
         raise ValueError(f"microscopy({str(root)!r}): images of different sizes, {sorted(shapes)}")
     images = torch.from_numpy(np.stack(arrays["image"])).float().unsqueeze(1) / 255
-    instances = torch.from_numpy(np.stack([ndimage.label(label > 127)[0] for label in arrays["label"]])).long()
-    return Cells((images - images.mean()) / images.std(), instances, f"ISBI 2012 electron microscopy, {len(order)} slices")
+    instances = torch.from_numpy(
+        np.stack([ndimage.label(label > 127)[0] for label in arrays["label"]])
+    ).long()
+    return Cells(
+        (images - images.mean()) / images.std(),
+        instances,
+        f"ISBI 2012 electron microscopy, {len(order)} slices",
+    )

@@ -53,7 +53,9 @@ class Cifar10:
         for label in range(len(CLASSES)):
             (members,) = torch.where(self.train_labels == label)
             if len(members) <= per_class:
-                raise ValueError(f"class {CLASSES[label]} has {len(members)} training images; {per_class} cannot be held out")
+                raise ValueError(
+                    f"class {CLASSES[label]} has {len(members)} training images; {per_class} cannot be held out"
+                )
             rows.append(members[torch.randperm(len(members), generator=generator)[:per_class]])
         return torch.cat(rows).sort().values
 
@@ -71,7 +73,11 @@ class Cifar10:
             raise ValueError(f"evaluate_on is {evaluate_on!r}; it must be 'validation' or 'test'")
         if evaluate_on == "test":
             return Split(
-                standardize(self.train_images), self.train_labels, standardize(self.test_images), self.test_labels, f"{self.source}, test set"
+                standardize(self.train_images),
+                self.train_labels,
+                standardize(self.test_images),
+                self.test_labels,
+                f"{self.source}, test set",
             )
         held = torch.zeros(len(self.train_labels), dtype=torch.bool)
         held[self.validation_rows()] = True
@@ -86,7 +92,9 @@ class Cifar10:
 
 def standardize(images: Tensor) -> Tensor:
     """uint8 (n, 3, H, W) -> float32 with about mean 0 and variance 1 a channel."""
-    mean, std = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    mean, std = (
+        torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (MEAN, STD)
+    )
     return (images.float() / 255 - mean) / std
 
 
@@ -123,7 +131,10 @@ def cifar10(root: str | Path, *, download: bool = False, cache: bool = True) -> 
         try:
             return Cifar10(**torch.load(kept, weights_only=True))
         except Exception as problem:  # a file cut short by a crash of the disk, or of another version: make it again
-            warnings.warn(f"{kept.name} could not be read ({type(problem).__name__}) and is made again", stacklevel=2)
+            warnings.warn(
+                f"{kept.name} could not be read ({type(problem).__name__}) and is made again",
+                stacklevel=2,
+            )
     found = _from_archive(root) if official else _from_folder(root)
     if cache:
         _keep(found, kept)
@@ -136,7 +147,10 @@ def _keep(found: Cifar10, path: Path) -> None:
         torch.save(vars(found), part)
         os.replace(part, path)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as a RuntimeError
-        warnings.warn(f"could not write {path.name} ({problem}); the images are used all the same", stacklevel=3)
+        warnings.warn(
+            f"could not write {path.name} ({problem}); the images are used all the same",
+            stacklevel=3,
+        )
     finally:
         part.unlink(missing_ok=True)
 
@@ -148,22 +162,33 @@ def _from_archive(root: Path) -> Cifar10:
         from torchvision.datasets.utils import extract_archive
 
         if _md5(root / ARCHIVE) != MD5:
-            raise ConnectionError(f"{ARCHIVE} has a wrong checksum: it is damaged or incomplete; delete it, and download it again")
+            raise ConnectionError(
+                f"{ARCHIVE} has a wrong checksum: it is damaged or incomplete; delete it, and download it again"
+            )
         extract_archive(str(root / ARCHIVE), str(root))
     tensors = []
     for train in (True, False):
         try:
             part = CIFAR10(str(root), train=train)
         except RuntimeError as problem:
-            raise ConnectionError(f"{FOLDER} is damaged ({problem}); delete it, and unpack or download the archive again") from None
-        tensors += [torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))), torch.tensor(part.targets)]
+            raise ConnectionError(
+                f"{FOLDER} is damaged ({problem}); delete it, and unpack or download the archive again"
+            ) from None
+        tensors += [
+            torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))),
+            torch.tensor(part.targets),
+        ]
     return Cifar10(*tensors, "CIFAR-10")
 
 
 def _from_folder(root: Path) -> Cifar10:
     tensors = []
     for part in ("train", "test"):
-        there = {path.name for path in (root / part).iterdir() if path.is_dir()} if (root / part).is_dir() else set()
+        there = (
+            {path.name for path in (root / part).iterdir() if path.is_dir()}
+            if (root / part).is_dir()
+            else set()
+        )
         if there != set(CLASSES):
             missing, extra = sorted(set(CLASSES) - there), sorted(there - set(CLASSES))
             raise ValueError(
@@ -173,7 +198,11 @@ def _from_folder(root: Path) -> Cifar10:
             )
         images, labels = [], []
         for label, name in enumerate(CLASSES):
-            paths = sorted(p for p in (root / part / name).iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+            paths = sorted(
+                p
+                for p in (root / part / name).iterdir()
+                if p.suffix.lower() in (".png", ".jpg", ".jpeg")
+            )
             if not paths:
                 raise ValueError(f"{part}/{name}/ holds no .png or .jpg images")
             for path in paths:
@@ -181,12 +210,19 @@ def _from_folder(root: Path) -> Cifar10:
                     with Image.open(path) as image:
                         array = np.asarray(image.convert("RGB"))
                 except OSError as problem:
-                    raise ValueError(f"{part}/{name}/{path.name} cannot be read as an image ({problem})") from None
+                    raise ValueError(
+                        f"{part}/{name}/{path.name} cannot be read as an image ({problem})"
+                    ) from None
                 if array.shape != (32, 32, 3):
-                    raise ValueError(f"{part}/{name}/{path.name} is {array.shape[1]} x {array.shape[0]}; it must be 32 x 32")
+                    raise ValueError(
+                        f"{part}/{name}/{path.name} is {array.shape[1]} x {array.shape[0]}; it must be 32 x 32"
+                    )
                 images.append(array)
                 labels.append(label)
-        tensors += [torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()), torch.tensor(labels)]
+        tensors += [
+            torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
+            torch.tensor(labels),
+        ]
     jpeg = any((root / "train" / CLASSES[0]).glob("*.jp*g"))
     return Cifar10(*tensors, "CIFAR-10 (JPEG copy)" if jpeg else "CIFAR-10 (folder)")
 
@@ -199,7 +235,9 @@ def _md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fetch(url: str, path: Path, md5: str, *, tries: int = 5, pause: float = 2.0, timeout: float = 30.0) -> None:
+def fetch(
+    url: str, path: Path, md5: str, *, tries: int = 5, pause: float = 2.0, timeout: float = 30.0
+) -> None:
     """Download a file: resumed where it broke off, tried again, checked, and only then given its name.
 
     Args:
@@ -223,7 +261,9 @@ def fetch(url: str, path: Path, md5: str, *, tries: int = 5, pause: float = 2.0,
                 break
             problem: Exception | str = "the connection ended early"
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # nothing after what is there: it is complete, or not the same file
+            if (
+                error.code == 416
+            ):  # nothing after what is there: it is complete, or not the same file
                 break
             problem = error
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -238,7 +278,9 @@ def fetch(url: str, path: Path, md5: str, *, tries: int = 5, pause: float = 2.0,
         time.sleep(pause * 2**failures if failures else 0)
     if (got := _md5(part)) != md5:
         part.unlink()
-        raise ConnectionError(f"{url}: the checksum is {got}, expected {md5}; what came was deleted, try again or use another copy")
+        raise ConnectionError(
+            f"{url}: the checksum is {got}, expected {md5}; what came was deleted, try again or use another copy"
+        )
     os.replace(part, path)
 
 

@@ -32,7 +32,12 @@ class Split:
 
 
 def synthetic(
-    train: int = 2048, test: int = 1024, size: int = 16, num_classes: int = 10, noise: float = 0.6, seed: int = 0
+    train: int = 2048,
+    test: int = 1024,
+    size: int = 16,
+    num_classes: int = 10,
+    noise: float = 0.6,
+    seed: int = 0,
 ) -> Split:
     """A small image-classification problem with structure that convolutions can find.
 

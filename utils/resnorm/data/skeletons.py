@@ -32,7 +32,9 @@ class Skeletons:
         return rows.unsqueeze(-1) * columns.unsqueeze(-2)
 
 
-def skeletons(n: int = 256, size: int = 32, *, joints: int = 4, noise: float = 0.3, seed: int = 0) -> Skeletons:
+def skeletons(
+    n: int = 256, size: int = 32, *, joints: int = 4, noise: float = 0.3, seed: int = 0
+) -> Skeletons:
     """Chains of equal sticks; a disc marks the first joint, and the others look alike.
 
     Which joint is which can only be told by following the chain from the disc: near any joint
@@ -49,7 +51,9 @@ def skeletons(n: int = 256, size: int = 32, *, joints: int = 4, noise: float = 0
         ValueError: no images, a small image, or fewer than two joints.
     """
     if n < 1 or size < 16 or joints < 2:
-        raise ValueError(f"skeletons(n={n}, size={size}, joints={joints}): n >= 1, size >= 16 and joints >= 2 are needed")
+        raise ValueError(
+            f"skeletons(n={n}, size={size}, joints={joints}): n >= 1, size >= 16 and joints >= 2 are needed"
+        )
     g = torch.Generator().manual_seed(seed)
     stick = 0.9 * size / joints
     margin = 2.0
@@ -72,6 +76,10 @@ def skeletons(n: int = 256, size: int = 32, *, joints: int = 4, noise: float = 0
         t = (((here - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1)).clamp(0, 1).unsqueeze(-1)
         distance = (here - a - t * (b - a)).norm(dim=-1)
         images = torch.maximum(images, (1.5 - distance).clamp(0, 1))
-    images = torch.maximum(images, (3.0 - (here - points[:, 0, None, None]).norm(dim=-1)).clamp(0, 1))
+    images = torch.maximum(
+        images, (3.0 - (here - points[:, 0, None, None]).norm(dim=-1)).clamp(0, 1)
+    )
     images = images + noise * torch.randn(images.shape, generator=g)
-    return Skeletons(images.unsqueeze(1), points, f"generated skeletons, {size} x {size}, seed {seed}")
+    return Skeletons(
+        images.unsqueeze(1), points, f"generated skeletons, {size} x {size}, seed {seed}"
+    )

@@ -23,7 +23,10 @@ def group_norm(channels: int) -> nn.Module:
 
 
 #: torch's norms equal ours (chapters 2.1 and 2.3) and are faster on small batches.
-ARMS: dict[str, Callable[[int], nn.Module]] = {"batch norm": nn.BatchNorm2d, "group norm": group_norm}
+ARMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch norm": nn.BatchNorm2d,
+    "group norm": group_norm,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,15 @@ def page_data() -> Split:
 
 
 def train_arm(
-    arm: str, data: Split, batch_size: int, seed: int, *, epochs: int = 7, lr: float = 0.2, widths=(8, 16), depth: int = 2
+    arm: str,
+    data: Split,
+    batch_size: int,
+    seed: int,
+    *,
+    epochs: int = 7,
+    lr: float = 0.2,
+    widths=(8, 16),
+    depth: int = 2,
 ) -> Result:
     """Train one network and measure its error in both modes.
 
@@ -72,7 +83,9 @@ def train_arm(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classes = int(data.train_labels.max()) + 1
-        model = ConvNet(ARMS[arm], widths, depth, num_classes=classes, residual=True).to(data.train_images.device)
+        model = ConvNet(ARMS[arm], widths, depth, num_classes=classes, residual=True).to(
+            data.train_images.device
+        )
     fit(
         model,
         data,
@@ -92,12 +105,17 @@ def _error_with_batch(model: nn.Module, data: Split, batch_size: int) -> float:
     """Percent wrong in training mode; running statistics move, so this comes last."""
     model.train()
     whole = len(data.test_labels) // batch_size * batch_size
-    predicted = torch.cat([model(part).argmax(1) for part in data.test_images[:whole].split(batch_size)])
+    predicted = torch.cat(
+        [model(part).argmax(1) for part in data.test_images[:whole].split(batch_size)]
+    )
     return 100 * (predicted != data.test_labels[:whole]).double().mean().item()
 
 
 def error_against_batch_size(
-    data: Split, batch_sizes: Sequence[int] = (32, 8, 4, 2), seeds: Sequence[int] = (0, 1, 2), **kwargs
+    data: Split,
+    batch_sizes: Sequence[int] = (32, 8, 4, 2),
+    seeds: Sequence[int] = (0, 1, 2),
+    **kwargs,
 ) -> list[Result]:
     """Train every arm at every batch size with every seed.
 
@@ -107,5 +125,8 @@ def error_against_batch_size(
         seeds: one network each.
     """
     return [
-        train_arm(arm, data, batch_size, seed, **kwargs) for arm in ARMS for batch_size in batch_sizes for seed in seeds
+        train_arm(arm, data, batch_size, seed, **kwargs)
+        for arm in ARMS
+        for batch_size in batch_sizes
+        for seed in seeds
     ]

@@ -117,7 +117,13 @@ def _resnext(depth: int, cardinality: int, width: int) -> nn.Module:
     blocks = models.resnet.blocks_of_depth(depth, per_block=3, extra=2)
     bottleneck = models.resnet.Bottleneck
     return models.ResNet(
-        bottleneck, (blocks,) * 3, (16, 32, 64), num_classes=10, stem="cifar", groups=cardinality, width_per_group=4 * width
+        bottleneck,
+        (blocks,) * 3,
+        (16, 32, 64),
+        num_classes=10,
+        stem="cifar",
+        groups=cardinality,
+        width_per_group=4 * width,
     )
 
 
@@ -164,13 +170,30 @@ def reduced(data: Split, side: int) -> Split:
     if data.train_images.shape[-1] == side:
         return data
     train, test = (
-        torch.cat([F.interpolate(part, size=(side, side), mode="bilinear", antialias=True) for part in images.split(1000)])
+        torch.cat(
+            [
+                F.interpolate(part, size=(side, side), mode="bilinear", antialias=True)
+                for part in images.split(1000)
+            ]
+        )
         for images in (data.train_images, data.test_images)
     )
-    return replace(data, train_images=train, test_images=test, source=f"{data.source}, reduced to {side} x {side}")
+    return replace(
+        data,
+        train_images=train,
+        test_images=test,
+        source=f"{data.source}, reduced to {side} x {side}",
+    )
 
 
-def train_arm(arm: Arm, data: Split, seed: int, *, checkpoint: str | Path | None = None, progress: bool = False):
+def train_arm(
+    arm: Arm,
+    data: Split,
+    seed: int,
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+):
     """Train one arm: the network in evaluation mode, its history, and the data as it was used.
 
     Args:
@@ -201,7 +224,9 @@ def train_arm(arm: Arm, data: Split, seed: int, *, checkpoint: str | Path | None
             label_smoothing=how.label_smoothing,
             schedule=schedules[how.schedule],
             augment=crop_and_flip(padding, how.padding_mode) if padding else None,
-            image_size=(lambda progress: how.sides[int(progress * len(how.sides))]) if how.sides else None,
+            image_size=(lambda progress: how.sides[int(progress * len(how.sides))])
+            if how.sides
+            else None,
             precision="auto",
             channels_last=True,
             compile=how.compile,
@@ -220,7 +245,10 @@ def measure(arm: Arm, model: nn.Module, history, data: Split) -> dict[str, Any]:
         "test error": round(history.test_errors[-1], 2),
         "train error": round(error(model, data.train_images, data.train_labels), 2),
         "test errors": [round(value, 2) for value in history.test_errors],
-        "losses": [round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4) for i in range(epochs)],
+        "losses": [
+            round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4)
+            for i in range(epochs)
+        ],
         "training seconds": round(sum(history.seconds), 1),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
@@ -259,15 +287,23 @@ def run(
     """
     chosen = list(experiment.arms) if arms is None else list(arms)
     if unknown := [name for name in chosen if name not in experiment.arms]:
-        raise ValueError(f"no arm named {', '.join(map(repr, unknown))}; {record.name} has {', '.join(experiment.arms)}")
+        raise ValueError(
+            f"no arm named {', '.join(map(repr, unknown))}; {record.name} has {', '.join(experiment.arms)}"
+        )
     for seed in seeds:
         for name in chosen:
             if record.has(name, seed):
                 continue
             arm = experiment.arms[name]
-            file = None if checkpoints is None else Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
+            file = (
+                None
+                if checkpoints is None
+                else Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
+            )
             with record.run(name, seed) as results:
-                results |= measure(arm, *train_arm(arm, data, seed, checkpoint=file, progress=progress))
+                results |= measure(
+                    arm, *train_arm(arm, data, seed, checkpoint=file, progress=progress)
+                )
             if file is not None:
                 file.unlink(missing_ok=True)  # the record has it now
 
@@ -282,7 +318,9 @@ SHORT = Training(epochs=5, side=16, schedule="one cycle")
 #: flips: of eight pixels a shift takes too many, and how well a network *fits* its images is the question here.
 MANY_STEPS = Training(epochs=12, batch_size=64, side=8, schedule="one cycle", padding=0)
 #: For a GPU and fifteen minutes.
-QUARTER_HOUR = Training(epochs=30, lr=0.2, nesterov=True, weight_decay=5e-4, decay_all=False, schedule="one cycle")
+QUARTER_HOUR = Training(
+    epochs=30, lr=0.2, nesterov=True, weight_decay=5e-4, decay_all=False, schedule="one cycle"
+)
 
 
 def _degradation(training: Training) -> dict[str, Arm]:
@@ -293,10 +331,16 @@ def _degradation(training: Training) -> dict[str, Arm]:
     }
 
 
-def _batch_size(training: Training, batch_sizes: Iterable[int], model: str, **options) -> dict[str, Arm]:
+def _batch_size(
+    training: Training, batch_sizes: Iterable[int], model: str, **options
+) -> dict[str, Arm]:
     """The learning rate is in proportion to the batch."""
     return {
-        f"{norm} norm, batch {size}": Arm(model, replace(training, batch_size=size, lr=training.lr * size / 128), options | {"norm": norm})
+        f"{norm} norm, batch {size}": Arm(
+            model,
+            replace(training, batch_size=size, lr=training.lr * size / 128),
+            options | {"norm": norm},
+        )
         for norm in ("batch", "group")
         for size in batch_sizes
     }
@@ -304,7 +348,9 @@ def _batch_size(training: Training, batch_sizes: Iterable[int], model: str, **op
 
 def _noisy(training: Training, **options) -> dict[str, Arm]:
     return {
-        "no norm" if norm == "none" else f"{norm} norm": Arm("ConvNet", training, options | {"norm": norm})
+        "no norm" if norm == "none" else f"{norm} norm": Arm(
+            "ConvNet", training, options | {"norm": norm}
+        )
         for norm in ("batch", "noisy batch", "none")
     }
 
@@ -320,7 +366,9 @@ def _face_off(training: Training) -> dict[str, Arm]:
     }
 
 
-DEEPER = "Do deeper plain networks fit the training images worse, and deeper residual networks better?"
+DEEPER = (
+    "Do deeper plain networks fit the training images worse, and deeper residual networks better?"
+)
 SMALL_BATCHES = "How does the error depend on the batch size, with batch norm and with group norm?"
 SAME_BUDGET = "Which architecture makes most of the same budget?"
 STEADY = "Does batch norm help by keeping distributions steady?"

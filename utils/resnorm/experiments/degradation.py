@@ -70,11 +70,23 @@ def build(kind: str, depth: int, data: Split, seed: int) -> nn.Module:
     make = cifar_plain if kind == "plain" else cifar_resnet
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = make(depth, in_channels=data.train_images.shape[1], num_classes=int(data.train_labels.max()) + 1)
+        model = make(
+            depth,
+            in_channels=data.train_images.shape[1],
+            num_classes=int(data.train_labels.max()) + 1,
+        )
     return model.to(data.train_images.device, memory_format=torch.channels_last)
 
 
-def train_one(kind: str, depth: int, data: Split, *, seed: int = 0, recipe: Recipe = Recipe(), model: nn.Module | None = None) -> Result:
+def train_one(
+    kind: str,
+    depth: int,
+    data: Split,
+    *,
+    seed: int = 0,
+    recipe: Recipe = Recipe(),
+    model: nn.Module | None = None,
+) -> Result:
     """Train one network.
 
     Args:
@@ -96,5 +108,11 @@ def train_one(kind: str, depth: int, data: Split, *, seed: int = 0, recipe: Reci
         schedule=lambda progress: min(1.0, progress / 0.2, (1 - progress) / 0.8 + 0.02),
         evaluate=False,
     )
-    wrong = [error(model, images, labels) for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels))]
+    wrong = [
+        error(model, images, labels)
+        for images, labels in (
+            (data.train_images, data.train_labels),
+            (data.test_images, data.test_labels),
+        )
+    ]
     return Result(kind, depth, seed, history.losses, *wrong, model.eval())

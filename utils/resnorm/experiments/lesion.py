@@ -138,7 +138,9 @@ def delete_each(patient: Patient, data: Split) -> dict[str, float]:
     return {name: delete(patient, data, [name]) for name in patient.removable}
 
 
-def delete_many(patient: Patient, data: Split, sizes: Sequence[int], *, samples: int = 10, seed: int = 0) -> Tensor:
+def delete_many(
+    patient: Patient, data: Split, sizes: Sequence[int], *, samples: int = 10, seed: int = 0
+) -> Tensor:
     """Test error without random sets of blocks.
 
     Args:
@@ -153,7 +155,9 @@ def delete_many(patient: Patient, data: Split, sizes: Sequence[int], *, samples:
         ValueError: more blocks than can be removed.
     """
     if max(sizes) > len(patient.removable):
-        raise ValueError(f"sizes {list(sizes)}: this network has {len(patient.removable)} removable blocks")
+        raise ValueError(
+            f"sizes {list(sizes)}: this network has {len(patient.removable)} removable blocks"
+        )
     generator = torch.Generator().manual_seed(seed)
     errors = torch.full((len(sizes), samples), float("nan"))
     for row, size in zip(errors, sizes):
@@ -184,7 +188,9 @@ def permute(
     names = list(patient.removable)
     modules = dict(patient.model.named_modules())
     shape = {name: [tuple(t.shape) for t in modules[name].state_dict().values()] for name in names}
-    partners = [(i, j) for j in range(len(names)) for i in range(j) if shape[names[i]] == shape[names[j]]]
+    partners = [
+        (i, j) for j in range(len(names)) for i in range(j) if shape[names[i]] == shape[names[j]]
+    ]
     generator = torch.Generator().manual_seed(seed)
     results = []
     for k in swaps:
@@ -193,7 +199,9 @@ def permute(
             for pick in torch.randint(len(partners), (k,), generator=generator).tolist():
                 i, j = partners[pick]
                 order[i], order[j] = order[j], order[i]
-            with permuted(patient.model, {names[place]: names[block] for place, block in enumerate(order)}):
+            with permuted(
+                patient.model, {names[place]: names[block] for place, block in enumerate(order)}
+            ):
                 wrong = error(patient.model, data.test_images, data.test_labels)
             results.append((k, kendall_tau(order), wrong))
     return results

@@ -118,10 +118,20 @@ def train_arm(
         torch.manual_seed(seed)  # whatever the norms drew, noise and order start equal
         handles = []
         if watch:
-            handles = [m.register_forward_pre_hook(note) for m in model.modules() if isinstance(m, nn.ReLU)]
+            handles = [
+                m.register_forward_pre_hook(note) for m in model.modules() if isinstance(m, nn.ReLU)
+            ]
             handles.append(model.register_forward_pre_hook(new_step))
         history = fit(
-            model, data, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, after_step=after_step, evaluate=False, allow_divergence=True
+            model,
+            data,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            seed=seed,
+            after_step=after_step,
+            evaluate=False,
+            allow_divergence=True,
         )
         for handle in handles:
             handle.remove()
@@ -138,7 +148,10 @@ def _stack(moments: list[list[Tensor]], channels: int) -> Tensor:
 
 
 def compare(
-    data: Split, settings: dict[str, tuple[str, float]], seeds: tuple[int, ...] = (0, 1, 2, 3, 4), **kwargs
+    data: Split,
+    settings: dict[str, tuple[str, float]],
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    **kwargs,
 ) -> dict[str, list[Run]]:
     """Run every setting with every seed.
 

@@ -56,7 +56,12 @@ def predicted(scheme: str, blocks: int) -> Tensor:
 
 @torch.no_grad()
 def second_moments(
-    scheme: str, blocks: int = 50, seeds: Sequence[int] = range(20), *, width: int = 256, inputs: int = 64
+    scheme: str,
+    blocks: int = 50,
+    seeds: Sequence[int] = range(20),
+    *,
+    width: int = 256,
+    inputs: int = 64,
 ) -> Tensor:
     """Second moment of the stream after 0 to ``blocks`` blocks, one row a draw: (seeds, blocks + 1).
 

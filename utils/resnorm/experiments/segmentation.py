@@ -6,7 +6,6 @@ ISBI 2012 challenge, those of Ronneberger et al. (2015), from a folder. Plain da
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -60,11 +59,22 @@ def page_data() -> tuple[Cells, Cells]:
 
 def targets(data: Cells, arm: Arm) -> Tensor:
     """(n, 2, H, W): class and weight of each pixel, as :func:`resnorm.segmentation.weighted_cross_entropy` reads it."""
-    weights = border_weights(data.instances, arm.w0, arm.sigma) if arm.w0 else torch.ones(data.masks.shape)
+    weights = (
+        border_weights(data.instances, arm.w0, arm.sigma)
+        if arm.w0
+        else torch.ones(data.masks.shape)
+    )
     return torch.stack([data.masks.float(), weights], 1)
 
 
-def train_arm(arm: str, data: Cells, *, seed: int = 0, recipe: Recipe = Recipe(), arms: Mapping[str, Arm] = ARMS) -> UNet:
+def train_arm(
+    arm: str,
+    data: Cells,
+    *,
+    seed: int = 0,
+    recipe: Recipe = Recipe(),
+    arms: Mapping[str, Arm] = ARMS,
+) -> UNet:
     """Train one network, same padding and batch norm. The global generator is left as it was.
 
     Args:
@@ -140,13 +150,17 @@ class FullScale:
         test: the last slices are held out.
     """
 
-    recipe: Recipe = Recipe(widths=(16, 32, 64, 128), lr=0.1, epochs=5, batch_size=16, weight_decay=1e-4)
+    recipe: Recipe = Recipe(
+        widths=(16, 32, 64, 128), lr=0.1, epochs=5, batch_size=16, weight_decay=1e-4
+    )
     crop: int = 128
     crops: int = 32
     test: int = 6
 
 
-def crops(data: Cells, target: Tensor, size: int, per_image: int, seed: int) -> tuple[Tensor, Tensor]:
+def crops(
+    data: Cells, target: Tensor, size: int, per_image: int, seed: int
+) -> tuple[Tensor, Tensor]:
     """Random crops in one of eight orientations: images (n, 1, size, size) and targets (n, 2, size, size)."""
     g = torch.Generator().manual_seed(seed)
     images, targets = [], []
@@ -155,14 +169,19 @@ def crops(data: Cells, target: Tensor, size: int, per_image: int, seed: int) -> 
         for _ in range(per_image):
             top = int(torch.randint(height - size + 1, (1,), generator=g))
             left = int(torch.randint(width - size + 1, (1,), generator=g))
-            turns, mirrored = int(torch.randint(4, (1,), generator=g)), bool(torch.randint(2, (1,), generator=g))
+            turns, mirrored = (
+                int(torch.randint(4, (1,), generator=g)),
+                bool(torch.randint(2, (1,), generator=g)),
+            )
             for source, pieces in ((image, images), (truth, targets)):
                 piece = torch.rot90(source[:, top : top + size, left : left + size], turns, (1, 2))
                 pieces.append(piece.flip(2) if mirrored else piece)
     return torch.stack(images), torch.stack(targets)
 
 
-def run(record, data: Cells, seeds, full: FullScale = FullScale(), arms: Mapping[str, Arm] = ARMS) -> None:
+def run(
+    record, data: Cells, seeds, full: FullScale = FullScale(), arms: Mapping[str, Arm] = ARMS
+) -> None:
     """Train every arm and seed that the record lacks; then let the members of each arm vote.
 
     Args:
@@ -184,7 +203,11 @@ def run(record, data: Cells, seeds, full: FullScale = FullScale(), arms: Mapping
                 continue  # for a vote, finished members are trained again: masks are not kept
             with record.run(name, seed) as results:
                 images, labels = crops(seen, target, full.crop, full.crops, seed)
-                members.append(predict(train_on(images, labels, arm, seed=seed, recipe=full.recipe), held.images, 1))
+                members.append(
+                    predict(
+                        train_on(images, labels, arm, seed=seed, recipe=full.recipe), held.images, 1
+                    )
+                )
                 results |= scores(members[-1], held)
         if votes:
             with record.run(together, 0) as results:

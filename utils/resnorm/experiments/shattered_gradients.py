@@ -26,7 +26,13 @@ BIAS_STD = 0.3
 
 
 def gradient_along_line(
-    kind: str, depth: int, seed: int = 0, *, width: int = 200, init: str | float = "he", bias_std: float = BIAS_STD
+    kind: str,
+    depth: int,
+    seed: int = 0,
+    *,
+    width: int = 200,
+    init: str | float = "he",
+    bias_std: float = BIAS_STD,
 ) -> Tensor:
     """dy/dx of one randomly initialised network of one input, at the points of ``LINE``: (256,).
 
@@ -38,7 +44,9 @@ def gradient_along_line(
     return input_gradients(MLP(1, width, depth, kind, init, bias_std, generator=g), LINE).squeeze(1)
 
 
-def autocorrelations(kind: str, depth: int, seeds: Sequence[int] = range(20), max_lag: int = 30, **kwargs) -> Tensor:
+def autocorrelations(
+    kind: str, depth: int, seeds: Sequence[int] = range(20), max_lag: int = 30, **kwargs
+) -> Tensor:
     """Autocorrelation of dy/dx along the line, one row a draw: (seeds, max_lag + 1).
 
     Args:
@@ -46,11 +54,18 @@ def autocorrelations(kind: str, depth: int, seeds: Sequence[int] = range(20), ma
         seeds: one draw each.
         max_lag: in steps of 4/255.
     """
-    return torch.stack([autocorrelation(gradient_along_line(kind, depth, s, **kwargs), max_lag) for s in seeds])
+    return torch.stack(
+        [autocorrelation(gradient_along_line(kind, depth, s, **kwargs), max_lag) for s in seeds]
+    )
 
 
 def cosines(
-    kind: str, depths: Sequence[int], seeds: Sequence[int] = range(6), *, width: int = 400, inputs: int = 64
+    kind: str,
+    depths: Sequence[int],
+    seeds: Sequence[int] = range(6),
+    *,
+    width: int = 400,
+    inputs: int = 64,
 ) -> Tensor:
     """Mean cosine between dy/dx at independent Gaussian inputs, He initialisation, no biases.
 
@@ -68,11 +83,15 @@ def cosines(
         g = torch.Generator().manual_seed(seed)
         x = torch.randn(inputs, width, generator=g)
         for i, depth in enumerate(depths):
-            row[i] = mean_pairwise_cosine(input_gradients(MLP(width, width, depth, kind, generator=g), x))
+            row[i] = mean_pairwise_cosine(
+                input_gradients(MLP(width, width, depth, kind, generator=g), x)
+            )
     return result
 
 
-def firing(kind: str, depth: int, seed: int = 0, *, width: int = 400, inputs: int = 64) -> tuple[Tensor, Tensor]:
+def firing(
+    kind: str, depth: int, seed: int = 0, *, width: int = 400, inputs: int = 64
+) -> tuple[Tensor, Tensor]:
     """How often units fire, and how often for two inputs at once, layer by layer.
 
     Args:
@@ -98,7 +117,9 @@ def firing(kind: str, depth: int, seed: int = 0, *, width: int = 400, inputs: in
             h = model.layer(layer, h)
     on = torch.stack(patterns).double()  # (depth, inputs, width)
     alone = on.mean((1, 2))
-    both = on.sum(1).square().sum(1) - on.sum((1, 2))  # ordered pairs of different inputs, summed over units
+    both = on.sum(1).square().sum(1) - on.sum(
+        (1, 2)
+    )  # ordered pairs of different inputs, summed over units
     return alone, both / (width * inputs * (inputs - 1))
 
 

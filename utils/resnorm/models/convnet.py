@@ -43,7 +43,9 @@ class ConvNet(nn.Module):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 if conv.bias is not None:
                     nn.init.zeros_(conv.bias)
-                self.layers.append(nn.Sequential(conv, nn.Identity() if norm is None else norm(width), nn.ReLU()))
+                self.layers.append(
+                    nn.Sequential(conv, nn.Identity() if norm is None else norm(width), nn.ReLU())
+                )
                 channels = width
         self.classifier = nn.Linear(channels, num_classes)
 

@@ -14,7 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .resnet import STEMS, Norm, check_choice, check_norm, blocks_of_depth, conv1x1, conv3x3, he_initialization
+from .resnet import (
+    STEMS,
+    Norm,
+    blocks_of_depth,
+    check_choice,
+    check_norm,
+    conv1x1,
+    conv3x3,
+    he_initialization,
+)
 
 
 @contextmanager
@@ -41,7 +50,9 @@ class DenseLayer(nn.Module):
             instead of keeping them (Pleiss et al. 2017): their memory grows with the square of the depth.
     """
 
-    def __init__(self, in_channels: int, growth_rate: int, bottleneck: bool, norm: Norm, checkpointed: bool):
+    def __init__(
+        self, in_channels: int, growth_rate: int, bottleneck: bool, norm: Norm, checkpointed: bool
+    ):
         super().__init__()
         width = 4 * growth_rate if bottleneck else in_channels
         self.norm1 = norm(in_channels)
@@ -120,10 +131,14 @@ class DenseNet(nn.Module):
         check_choice("stem", stem, STEMS)
         check_norm(norm)
         if not 0 < compression <= 1:
-            raise ValueError(f"compression is {compression}; it is the share of channels kept, in (0, 1]")
+            raise ValueError(
+                f"compression is {compression}; it is the share of channels kept, in (0, 1]"
+            )
         self.features = nn.Sequential()
         if stem == "imagenet":
-            self.features.add_module("conv0", nn.Conv2d(in_channels, stem_channels, 7, stride=2, padding=3, bias=False))
+            self.features.add_module(
+                "conv0", nn.Conv2d(in_channels, stem_channels, 7, stride=2, padding=3, bias=False)
+            )
             self.features.add_module("norm0", norm(stem_channels))
             self.features.add_module("relu0", nn.ReLU())
             self.features.add_module("pool0", nn.MaxPool2d(3, stride=2, padding=1))
@@ -134,7 +149,9 @@ class DenseNet(nn.Module):
         for i, depth in enumerate(block_config, start=1):
             block = DenseBlock()
             for j in range(depth):
-                block[f"denselayer{j + 1}"] = DenseLayer(channels, growth_rate, bottleneck, norm, checkpointed)
+                block[f"denselayer{j + 1}"] = DenseLayer(
+                    channels, growth_rate, bottleneck, norm, checkpointed
+                )
                 channels += growth_rate
             self.features.add_module(f"denseblock{i}", block)
             if i < len(block_config):
@@ -197,5 +214,10 @@ def cifar_densenet(
     stem_channels = 2 * growth_rate if bottleneck and compression < 1 else 16
     options = {"num_classes": 10, "stem": "cifar"} | kwargs
     return DenseNet(
-        growth_rate, (n, n, n), stem_channels, bottleneck=bottleneck, compression=compression, **options
+        growth_rate,
+        (n, n, n),
+        stem_channels,
+        bottleneck=bottleneck,
+        compression=compression,
+        **options,
     )

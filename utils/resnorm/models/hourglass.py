@@ -64,25 +64,35 @@ class StackedHourglass(nn.Module):
     ):
         super().__init__()
         if channels % 4:
-            raise ValueError(f"channels is {channels}; it must be a multiple of 4, as bottlenecks have a quarter")
+            raise ValueError(
+                f"channels is {channels}; it must be a multiple of 4, as bottlenecks have a quarter"
+            )
         check_norm(norm)
         self.depth = depth
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.hourglasses = nn.ModuleList(Hourglass(depth, channels, norm) for _ in range(stacks))
         # a sum of branches is raw: the norm here is what the prediction, a linear map, starts from
         self.features = nn.ModuleList(
-            nn.Sequential(_block(channels, norm), nn.Conv2d(channels, channels, 1), norm(channels), nn.ReLU())
+            nn.Sequential(
+                _block(channels, norm), nn.Conv2d(channels, channels, 1), norm(channels), nn.ReLU()
+            )
             for _ in range(stacks)
         )
         self.predict = nn.ModuleList(nn.Conv2d(channels, num_maps, 1) for _ in range(stacks))
         # each stack but the last hands its features and its prediction on, added to its input
-        self.remap_features = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(stacks - 1))
-        self.remap_prediction = nn.ModuleList(nn.Conv2d(num_maps, channels, 1) for _ in range(stacks - 1))
+        self.remap_features = nn.ModuleList(
+            nn.Conv2d(channels, channels, 1) for _ in range(stacks - 1)
+        )
+        self.remap_prediction = nn.ModuleList(
+            nn.Conv2d(num_maps, channels, 1) for _ in range(stacks - 1)
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         side = 2**self.depth
         if x.shape[2] % side or x.shape[3] % side:
-            raise ValueError(f"an image of {tuple(x.shape[2:])}: both sides must be multiples of {side} (2^depth)")
+            raise ValueError(
+                f"an image of {tuple(x.shape[2:])}: both sides must be multiples of {side} (2^depth)"
+            )
         x = self.stem(x)
         predictions = []
         for i, hourglass in enumerate(self.hourglasses):
@@ -97,6 +107,8 @@ def _block(channels: int, norm: Norm) -> PreActBottleneck:
     return PreActBottleneck(channels, channels // 4, 1, norm)
 
 
-def stacked_hourglass(in_channels: int, num_maps: int, stacks: int = 2, **kwargs) -> StackedHourglass:
+def stacked_hourglass(
+    in_channels: int, num_maps: int, stacks: int = 2, **kwargs
+) -> StackedHourglass:
     """Two stacks unless told otherwise; arguments of :class:`StackedHourglass`."""
     return StackedHourglass(in_channels, num_maps, stacks, **kwargs)

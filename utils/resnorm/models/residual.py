@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from ..blocks import ConvBlock, ResidualBlock
@@ -23,7 +22,9 @@ class ResidualMLP(nn.Module):
     def __init__(self, in_features, width, depth, out_features, *, generator=None, **block):
         super().__init__()
         self.embed = nn.Linear(in_features, width)
-        self.blocks = nn.Sequential(*(ResidualBlock(width, generator=generator, **block) for _ in range(depth)))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(width, generator=generator, **block) for _ in range(depth))
+        )
         self.readout = nn.Linear(width, out_features)
         for layer in (self.embed, self.readout):
             nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features), generator=generator)
@@ -66,9 +67,13 @@ class SmallResNet(nn.Module):
                 position = (len(self.blocks) + 1) / total
                 survival = 1 - position * (1 - last_survival)
                 stride = 2 if stage > 0 and i == 0 else 1
-                self.blocks.append(ConvBlock(channels, width, stride, residual=residual, survival=survival))
+                self.blocks.append(
+                    ConvBlock(channels, width, stride, residual=residual, survival=survival)
+                )
                 channels = width
-        self.head = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

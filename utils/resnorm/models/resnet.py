@@ -50,7 +50,9 @@ class SubsampleAndPad(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, self.extra))
 
 
-def make_shortcut(kind: str, in_channels: int, out_channels: int, stride: int, norm: Norm) -> nn.Module | None:
+def make_shortcut(
+    kind: str, in_channels: int, out_channels: int, stride: int, norm: Norm
+) -> nn.Module | None:
     """The skip of a block: the identity where the shape stays, else A or B; None in a plain network."""
     if kind == "none":
         return None
@@ -86,7 +88,9 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels, channels, stride, shortcut, norm, groups=1, width_per_group=64):
         super().__init__()
         if (groups, width_per_group) != (1, 64):
-            raise ValueError(f"groups={groups}, width_per_group={width_per_group}: only bottleneck blocks have groups")
+            raise ValueError(
+                f"groups={groups}, width_per_group={width_per_group}: only bottleneck blocks have groups"
+            )
         self.conv1 = conv3x3(in_channels, channels, stride)
         self.bn1 = norm(channels)
         self.conv2 = conv3x3(channels, channels)
@@ -373,7 +377,13 @@ def cifar_resnext(depth: int, cardinality: int, width: int, **kwargs) -> ResNet:
     n = blocks_of_depth(depth, per_block=3, extra=2)
     options = {"num_classes": 10} | kwargs
     return ResNet(
-        Bottleneck, (n, n, n), (64, 128, 256), stem="cifar", groups=cardinality, width_per_group=width, **options
+        Bottleneck,
+        (n, n, n),
+        (64, 128, 256),
+        stem="cifar",
+        groups=cardinality,
+        width_per_group=width,
+        **options,
     )
 
 

@@ -35,11 +35,17 @@ class Whitening(nn.Conv2d):
             ValueError: images of another number of channels.
         """
         if images.shape[1] != self.in_channels:
-            raise ValueError(f"the images have {images.shape[1]} channels, the layer has {self.in_channels}")
-        patches = F.unfold(images, 2).transpose(1, 2).flatten(0, 1)  # (N * positions, 4 * in_channels)
+            raise ValueError(
+                f"the images have {images.shape[1]} channels, the layer has {self.in_channels}"
+            )
+        patches = (
+            F.unfold(images, 2).transpose(1, 2).flatten(0, 1)
+        )  # (N * positions, 4 * in_channels)
         covariance = patches.T @ patches / len(patches)
         variances, directions = torch.linalg.eigh(covariance.double())
-        filters = (directions / (variances + self.eps).sqrt()).T  # (4 * in_channels, 4 * in_channels), a row a filter
+        filters = (
+            directions / (variances + self.eps).sqrt()
+        ).T  # (4 * in_channels, 4 * in_channels), a row a filter
         self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))
         return self
 
@@ -55,7 +61,9 @@ class SpeedBlock(nn.Module):
         momentum: of the running statistics, PyTorch's convention: a short training needs a quick average.
     """
 
-    def __init__(self, in_channels: int, channels: int, residual: bool = False, momentum: float = 0.4):
+    def __init__(
+        self, in_channels: int, channels: int, residual: bool = False, momentum: float = 0.4
+    ):
         super().__init__()
         self.residual = residual
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
@@ -63,7 +71,9 @@ class SpeedBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels, momentum=momentum)
         for conv in (self.conv1, self.conv2):
-            nn.init.dirac_(conv.weight[: conv.in_channels])  # as many channels as there are pass through unchanged
+            nn.init.dirac_(
+                conv.weight[: conv.in_channels]
+            )  # as many channels as there are pass through unchanged
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(self.conv1(x), 2)  # -> (N, channels, H / 2, W / 2)
@@ -99,7 +109,9 @@ class SpeedNet(nn.Module):
         self.flip_average = flip_average
         self.whitening = Whitening(in_channels)
         channels = (self.whitening.out_channels, *widths)
-        self.blocks = nn.Sequential(*(SpeedBlock(a, b, residual) for a, b in zip(channels, channels[1:])))
+        self.blocks = nn.Sequential(
+            *(SpeedBlock(a, b, residual) for a, b in zip(channels, channels[1:]))
+        )
         self.classifier = nn.Linear(channels[-1], num_classes, bias=False)
         self.scale = 1 / 9  # of the logits, so that the first steps are not thrown about by them
 

@@ -85,10 +85,14 @@ class UNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 
-    def _double(self, in_channels: int, first: int, second: int, norm: Norm | None) -> nn.Sequential:
+    def _double(
+        self, in_channels: int, first: int, second: int, norm: Norm | None
+    ) -> nn.Sequential:
         layers: list[nn.Module] = []
         for channels, out in ((in_channels, first), (first, second)):
-            layers.append(_CONV[self.dims](channels, out, 3, padding=1 if self.padding == "same" else 0))
+            layers.append(
+                _CONV[self.dims](channels, out, 3, padding=1 if self.padding == "same" else 0)
+            )
             layers += [nn.ReLU()] if norm is None else [norm(out), nn.ReLU()]
         return nn.Sequential(*layers)
 
@@ -141,7 +145,9 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-def unet(in_channels: int, num_classes: int, padding: str = "valid", dims: int = 2, **kwargs) -> UNet:
+def unet(
+    in_channels: int, num_classes: int, padding: str = "valid", dims: int = 2, **kwargs
+) -> UNet:
     """The published networks: 2-D without norm (2015), 3-D with batch norm (2016).
 
     Args:

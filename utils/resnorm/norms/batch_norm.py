@@ -10,7 +10,9 @@ from .functional import FORMS, batch_norm_inference
 
 def _check_eps(eps: float) -> float:
     if not eps >= 0:
-        raise ValueError(f"eps is {eps!r}; it must be zero or more, as it keeps the variance positive")
+        raise ValueError(
+            f"eps is {eps!r}; it must be zero or more, as it keeps the variance positive"
+        )
     return eps
 
 
@@ -57,7 +59,9 @@ class _BatchNorm(nn.Module):
     ):
         super().__init__()
         if not isinstance(num_features, int) or num_features < 1:
-            raise ValueError(f"num_features is {num_features!r}; it must be a positive int: C, the size of axis 1")
+            raise ValueError(
+                f"num_features is {num_features!r}; it must be a positive int: C, the size of axis 1"
+            )
         if form not in FORMS:
             raise ValueError(f"form is {form!r}; it must be one of {', '.join(FORMS)}")
         self.num_features = num_features
@@ -76,7 +80,9 @@ class _BatchNorm(nn.Module):
         if track_running_stats:
             self.register_buffer("running_mean", torch.empty(num_features, **factory))
             self.register_buffer("running_var", torch.empty(num_features, **factory))
-            self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))
+            self.register_buffer(
+                "num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device)
+            )
         else:
             self.register_buffer("running_mean", None)
             self.register_buffer("running_var", None)
@@ -148,7 +154,7 @@ class _BatchNorm(nn.Module):
             )
 
     def _values_per_channel(self, x: Tensor) -> int:
-        """m of the formulas: N for (N, C), N * H * W for (N, C, H, W)."""
+        """M of the formulas: N for (N, C), N * H * W for (N, C, H, W)."""
         m = x.numel() // x.shape[1]
         if m <= 1:
             raise ValueError(

@@ -50,7 +50,9 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
             "(layer, instance and group norm compute their statistics from each input)"
         )
     if norm.running_mean is None:
-        raise ValueError("the norm has no running statistics (track_running_stats=False), so it is not constant")
+        raise ValueError(
+            "the norm has no running statistics (track_running_stats=False), so it is not constant"
+        )
     channels = layer.weight.shape[0]
     if channels != norm.num_features:
         raise ValueError(f"the layer has {channels} output channels, the norm {norm.num_features}")
@@ -94,7 +96,10 @@ def fold_model(model: nn.Module) -> nn.Module:
         if source.op != "call_module" or len(source.users) > 1 or norm.running_mean is None:
             continue
         layer = modules[source.target]
-        shared = sum(other.target == source.target for other in graph.nodes if other.op == "call_module") > 1
+        shared = (
+            sum(other.target == source.target for other in graph.nodes if other.op == "call_module")
+            > 1
+        )
         if not isinstance(layer, _FOLDABLE) or shared:
             continue
         model.set_submodule(source.target, fold(layer, norm))
@@ -125,9 +130,15 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     Raises:
         ValueError: no batch norm with running statistics, or no batch.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS) and module.track_running_stats]
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BATCH_NORMS) and module.track_running_stats
+    ]
     if not norms:
-        raise ValueError("the model has no batch norm with running statistics: nothing to recompute")
+        raise ValueError(
+            "the model has no batch norm with running statistics: nothing to recompute"
+        )
 
     totals: dict[nn.Module, tuple[int, Tensor, Tensor]] = {}  # count, mean, centred sum of squares
 

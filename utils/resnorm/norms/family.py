@@ -79,9 +79,13 @@ class _ElementwiseNorm(nn.Module):
 
     def __init__(self, normalized_shape: int | Sequence[int]):
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
         if not shape or any(not isinstance(size, int) or size < 1 for size in shape):
-            raise ValueError(f"normalized_shape is {normalized_shape!r}; it must be one or more positive ints")
+            raise ValueError(
+                f"normalized_shape is {normalized_shape!r}; it must be one or more positive ints"
+            )
         self.normalized_shape = shape
 
     def _standardize(self, x: Tensor, eps: float, center: bool) -> Tensor:
@@ -112,7 +116,13 @@ class LayerNorm(_ElementwiseNorm):
     """
 
     def __init__(
-        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None
+        self,
+        normalized_shape,
+        eps=1e-5,
+        elementwise_affine=True,
+        bias=True,
+        device=None,
+        dtype=None,
     ):
         super().__init__(normalized_shape)
         self.eps, self.elementwise_affine = _check_eps(eps), elementwise_affine
@@ -128,7 +138,9 @@ class LayerNorm(_ElementwiseNorm):
         return x_hat if self.bias is None else x_hat + self.bias
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
 
 
 class RMSNorm(_ElementwiseNorm):
@@ -145,9 +157,14 @@ class RMSNorm(_ElementwiseNorm):
     Source: Zhang & Sennrich (2019), equation 4.
     """
 
-    def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
+    def __init__(
+        self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None
+    ):
         super().__init__(normalized_shape)
-        self.eps, self.elementwise_affine = eps if eps is None else _check_eps(eps), elementwise_affine
+        self.eps, self.elementwise_affine = (
+            eps if eps is None else _check_eps(eps),
+            elementwise_affine,
+        )
         ones = torch.ones(self.normalized_shape, device=device, dtype=dtype)
         self.register_parameter("weight", nn.Parameter(ones) if elementwise_affine else None)
 
@@ -157,7 +174,9 @@ class RMSNorm(_ElementwiseNorm):
         return x_hat if self.weight is None else x_hat * self.weight
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
 
 
 class GroupNorm(nn.Module):
@@ -280,7 +299,9 @@ class GhostBatchNorm2d(BatchNorm2d):
     def __init__(self, num_features, ghost_size, *args, **kwargs):
         super().__init__(num_features, *args, **kwargs)
         if not isinstance(ghost_size, int) or ghost_size < 1:
-            raise ValueError(f"ghost_size is {ghost_size!r}; it must be a positive int: images in a ghost batch")
+            raise ValueError(
+                f"ghost_size is {ghost_size!r}; it must be a positive int: images in a ghost batch"
+            )
         self.ghost_size = ghost_size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -291,7 +312,9 @@ class GhostBatchNorm2d(BatchNorm2d):
                 f"a batch of {x.shape[0]} images cannot be split into ghost batches of {self.ghost_size}; "
                 "use a batch size that is a multiple (drop_last=True in the DataLoader)"
             )
-        return torch.cat([super(GhostBatchNorm2d, self).forward(part) for part in x.split(self.ghost_size)])
+        return torch.cat(
+            [super(GhostBatchNorm2d, self).forward(part) for part in x.split(self.ghost_size)]
+        )
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, ghost_size={self.ghost_size}"
@@ -319,10 +342,14 @@ class BatchRenorm2d(BatchNorm2d):
     Source: Ioffe (2017), algorithm 1.
     """
 
-    def __init__(self, num_features, r_max=3.0, d_max=5.0, eps=1e-5, momentum=0.1, affine=True, **kwargs):
+    def __init__(
+        self, num_features, r_max=3.0, d_max=5.0, eps=1e-5, momentum=0.1, affine=True, **kwargs
+    ):
         super().__init__(num_features, eps, momentum, affine, **kwargs)
         if r_max < 1 or d_max < 0:
-            raise ValueError(f"r_max={r_max} and d_max={d_max}; they must be at least 1 and 0 (batch norm itself)")
+            raise ValueError(
+                f"r_max={r_max} and d_max={d_max}; they must be at least 1 and 0 (batch norm itself)"
+            )
         self.r_max, self.d_max = r_max, d_max
 
     def forward(self, x: Tensor) -> Tensor:

@@ -43,8 +43,6 @@ def batch_norm_backward(dy, cache):
     dbeta = dy.sum(axis=axes)
     dgamma = (dy * x_hat).sum(axis=axes)
     dx = scale * (
-        dy
-        - dy.mean(axis=axes, keepdims=True)
-        - x_hat * (dy * x_hat).mean(axis=axes, keepdims=True)
+        dy - dy.mean(axis=axes, keepdims=True) - x_hat * (dy * x_hat).mean(axis=axes, keepdims=True)
     )
     return dx, dgamma, dbeta

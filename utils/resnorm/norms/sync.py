@@ -70,11 +70,17 @@ class SyncBatchNorm2d(BatchNorm2d):
         self.process_group = process_group
 
     def forward(self, x: Tensor) -> Tensor:
-        together = dist.is_available() and dist.is_initialized() and dist.get_world_size(self.process_group) > 1
+        together = (
+            dist.is_available()
+            and dist.is_initialized()
+            and dist.get_world_size(self.process_group) > 1
+        )
         if not together or not (self.training or self.running_mean is None):
             return super().forward(x)
         self._check_shape(x)
-        x_hat, mean, var, m = SyncStandardizeFunction.apply(at_least_float32(x), self.eps, self.process_group)
+        x_hat, mean, var, m = SyncStandardizeFunction.apply(
+            at_least_float32(x), self.eps, self.process_group
+        )
         if self.training and self.track_running_stats:
             self._update_running_stats(mean, var, int(m))
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)

@@ -39,7 +39,9 @@ def multiply_adds(model: nn.Module, x: Tensor) -> int:
         model: any module; on the meta device nothing is computed, only shapes.
         x: a batch, on the model's device.
     """
-    return _count(model, x).get_total_flops() // (2 * x.shape[0])  # a multiply-add is two operations
+    return _count(model, x).get_total_flops() // (
+        2 * x.shape[0]
+    )  # a multiply-add is two operations
 
 
 def _count(model: nn.Module, x: Tensor) -> FlopCounterMode:
@@ -80,7 +82,11 @@ def outline(model: nn.Module, x: Tensor, layers: Iterable[str | type]) -> list[P
     finally:
         for handle in handles:
             handle.remove()
-    flops = {name.split(".", 1)[-1]: sum(ops.values()) for name, ops in counter.get_flop_counts().items() if "." in name}
+    flops = {
+        name.split(".", 1)[-1]: sum(ops.values())
+        for name, ops in counter.get_flop_counts().items()
+        if "." in name
+    }
     return [
         Part(
             name=name,
@@ -88,7 +94,8 @@ def outline(model: nn.Module, x: Tensor, layers: Iterable[str | type]) -> list[P
             input_shape=before,
             output_shape=after,
             parameters=sum(p.numel() for p in chosen[name].parameters()),
-            multiply_adds=flops.get(name, 0) // (2 * x.shape[0]),  # a multiply-add is two operations
+            multiply_adds=flops.get(name, 0)
+            // (2 * x.shape[0]),  # a multiply-add is two operations
         )
         for name, before, after in seen
     ]

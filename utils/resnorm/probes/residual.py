@@ -113,7 +113,9 @@ def gradient_by_path_length(
     blocks = list(blocks)
     lengths = tuple(range(len(blocks) + 1) if lengths is None else lengths)
     if any(not 0 <= k <= len(blocks) for k in lengths):
-        raise ValueError(f"lengths {lengths} must lie between 0 and the number of blocks, {len(blocks)}")
+        raise ValueError(
+            f"lengths {lengths} must lie between 0 and the number of blocks, {len(blocks)}"
+        )
 
     # One graph for each block, from its input to its shortcut and to its branch.
     stages = []
@@ -161,7 +163,9 @@ def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
     names = list(names)
     for name in names:
         if name not in modules:
-            raise ValueError(f"the model has no block named {name!r}; its modules are {', '.join(filter(None, modules))}")
+            raise ValueError(
+                f"the model has no block named {name!r}; its modules are {', '.join(filter(None, modules))}"
+            )
 
     def bypass(name: str):
         def hook(_module, inputs, output):
@@ -196,13 +200,19 @@ def permuted(model: nn.Module, places: Mapping[str, str]) -> Iterator[None]:
     """
     modules = dict(model.named_modules())
     if set(places) != set(places.values()):
-        raise ValueError(f"{dict(places)} is no permutation: each block must leave a place and take one")
+        raise ValueError(
+            f"{dict(places)} is no permutation: each block must leave a place and take one"
+        )
     if unknown := sorted(set(places) - set(modules)):
         raise ValueError(f"the model has no block named {', '.join(map(repr, unknown))}")
     for place, name in places.items():
-        shapes = [[tensor.shape for tensor in modules[key].state_dict().values()] for key in (place, name)]
+        shapes = [
+            [tensor.shape for tensor in modules[key].state_dict().values()] for key in (place, name)
+        ]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"blocks {place!r} and {name!r} have weights of different shapes: they cannot trade places")
+            raise ValueError(
+                f"blocks {place!r} and {name!r} have weights of different shapes: they cannot trade places"
+            )
     try:
         for place, name in places.items():
             model.set_submodule(place, modules[name])
@@ -241,12 +251,17 @@ def removable(model: nn.Module, x: Tensor, block_type: type | tuple[type, ...]) 
     return kept
 
 
-def subsets(items: Sequence[str], size: int, limit: int, generator: torch.Generator | None = None) -> list[tuple[str, ...]]:
+def subsets(
+    items: Sequence[str], size: int, limit: int, generator: torch.Generator | None = None
+) -> list[tuple[str, ...]]:
     """All subsets of a size if there are at most ``limit``, else that many drawn at random."""
     everything = list(itertools.islice(itertools.combinations(items, size), limit + 1))
     if len(everything) <= limit:
         return everything
     return [
-        tuple(items[i] for i in sorted(torch.randperm(len(items), generator=generator)[:size].tolist()))
+        tuple(
+            items[i]
+            for i in sorted(torch.randperm(len(items), generator=generator)[:size].tolist())
+        )
         for _ in range(limit)
     ]

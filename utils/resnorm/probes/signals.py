@@ -32,7 +32,9 @@ class LayerStatistics:
     grad_rms: float | None
 
 
-def select_layers(model: nn.Module, layers: Iterable[str | type] | None = None) -> dict[str, nn.Module]:
+def select_layers(
+    model: nn.Module, layers: Iterable[str | type] | None = None
+) -> dict[str, nn.Module]:
     """Name -> module for the layers asked for, in the model's order.
 
     Args:
@@ -52,7 +54,9 @@ def select_layers(model: nn.Module, layers: Iterable[str | type] | None = None) 
         else:
             found, what = {layer} & modules.keys(), f"a layer named {layer!r}"
         if not found:
-            raise ValueError(f"the model has no {what.removeprefix('a ')}; its layers are {', '.join(modules)}")
+            raise ValueError(
+                f"the model has no {what.removeprefix('a ')}; its layers are {', '.join(modules)}"
+            )
         chosen |= found
     return {name: module for name, module in modules.items() if name in chosen}
 
@@ -146,7 +150,9 @@ def input_gradients(model: nn.Module, x: Tensor) -> Tensor:
     with _untouched(model):
         y = model(x)
         if y.numel() != x.shape[0]:
-            raise ValueError(f"the model gives {tuple(y.shape)} for {x.shape[0]} inputs; it must give one number each")
+            raise ValueError(
+                f"the model gives {tuple(y.shape)} for {x.shape[0]} inputs; it must give one number each"
+            )
         (gradient,) = torch.autograd.grad(y.sum(), x)
     return gradient
 
@@ -169,12 +175,16 @@ def autocorrelation(series: Tensor, max_lag: int) -> Tensor:
     """
     n = series.shape[0]
     if series.ndim != 1 or not 0 <= max_lag < n:
-        raise ValueError(f"autocorrelation needs a series (n,) and max_lag < n, not {tuple(series.shape)} and {max_lag}")
+        raise ValueError(
+            f"autocorrelation needs a series (n,) and max_lag < n, not {tuple(series.shape)} and {max_lag}"
+        )
     centered = series - series.mean()
     energy = centered.square().sum()
     if energy == 0:
         raise ValueError("the series is constant: its autocorrelation is 0/0")
-    return torch.stack([(centered[: n - lag] * centered[lag:]).sum() / energy for lag in range(max_lag + 1)])
+    return torch.stack(
+        [(centered[: n - lag] * centered[lag:]).sum() / energy for lag in range(max_lag + 1)]
+    )
 
 
 def mean_pairwise_cosine(vectors: Tensor) -> float:
@@ -255,7 +265,9 @@ def gradient_step_profile(
     return StepProfile(tuple(step_sizes), tuple(losses), tuple(changes), max(ratios))
 
 
-def filter_normalized_direction(model: nn.Module, generator: torch.Generator | None = None) -> list[Tensor]:
+def filter_normalized_direction(
+    model: nn.Module, generator: torch.Generator | None = None
+) -> list[Tensor]:
     """A random direction in parameter space, each filter as long as the model's own.
 
     A network with norms does not notice the scale of its weights, so a raw random direction
@@ -272,7 +284,9 @@ def filter_normalized_direction(model: nn.Module, generator: torch.Generator | N
         if parameter.ndim < 2:
             direction.append(torch.zeros_like(parameter))
             continue
-        d = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype).to(parameter.device)
+        d = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype).to(
+            parameter.device
+        )
         rows, lengths = d.flatten(1), parameter.detach().flatten(1).norm(dim=1, keepdim=True)
         direction.append((rows / rows.norm(dim=1, keepdim=True) * lengths).view_as(parameter))
     return direction
@@ -304,10 +318,14 @@ def loss_surface(
     Source: Li et al. (2018), equation 1.
     """
     if points % 2 == 0:
-        raise ValueError(f"points={points} is even: the grid would miss the model itself; take {points + 1}")
+        raise ValueError(
+            f"points={points} is even: the grid would miss the model itself; take {points + 1}"
+        )
     shapes = [p.shape for p in model.parameters()]
     if any([d.shape for d in direction] != shapes for direction in directions):
-        raise ValueError("the directions do not fit the model's parameters: draw them from this model")
+        raise ValueError(
+            "the directions do not fit the model's parameters: draw them from this model"
+        )
     coordinates = torch.linspace(-extent, extent, points)
     losses = torch.empty(points, points)
     with torch.no_grad(), _untouched(model), _parameters_restored(model) as start:
