@@ -32,7 +32,7 @@ def cell(source, name, **about):
 
 
 def assignment(answer="### BEGIN SOLUTION\ndef double(x):\n    return 2 * x\n### END SOLUTION"):
-    test = "from resnorm import checking\nchecking.close(double(2.0), 4.0)\n### BEGIN HIDDEN TESTS\nchecking.record('of three', double(3.0))\n### END HIDDEN TESTS"
+    test = "from resnorm import checking\nchecking.close(double(2.0), 4.0)\n### BEGIN HIDDEN TESTS\nchecking.emit('of three', double(3.0))\n### END HIDDEN TESTS"
     cells = [
         cell(answer, "double", solution=True),
         cell(test, "test_double", grade=True, locked=True, points=2),
@@ -177,7 +177,7 @@ def test_what_fails_is_named_the_rest_goes_on_and_the_next_run_mends_it(course):
     path = course.root / "source" / "T1" / NOTEBOOK
     stricter = nbformat.read(path, as_version=4)
     stricter.cells[1].source = stricter.cells[1].source.replace(
-        "double(3.0))", "double(3.0))\nchecking.record('of four', double(4.0))"
+        "double(3.0))", "double(3.0))\nchecking.emit('of four', double(4.0))"
     )
     nbformat.write(stricter, path)
     again = course.grade("T1", ["cy"])

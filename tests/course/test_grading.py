@@ -33,7 +33,7 @@ def payload(value, name="x", rtol=1e-6, atol=1e-9):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESNORM_GRADED", "1")
         patch.setattr("IPython.display.publish_display_data", told.append)
-        checking.record(name, value, rtol=rtol, atol=atol)
+        checking.emit(name, value, rtol=rtol, atol=atol)
     return json.loads(json.dumps(told[0][checking.MIME]))
 
 
@@ -64,7 +64,7 @@ def cell(*payloads, points=2.0, error=None, **metadata):
     ],
 )
 def test_a_value_travels_unchanged(value):
-    found = checking.recorded(payload(value))
+    found = checking.decode(payload(value))
     wanted = (
         torch.as_tensor(value)
         if not isinstance(value, (int, float))
@@ -84,7 +84,7 @@ def test_a_value_travels_unchanged(value):
 )
 def test_what_is_no_record_is_refused(made_up):
     with pytest.raises(ValueError, match="no record"):
-        checking.recorded(made_up)
+        checking.decode(made_up)
 
 
 def test_points_are_the_share_of_comparisons_that_agree():
@@ -309,4 +309,4 @@ class Same(float):
 )
 def test_only_plain_values_are_recorded(value):
     with pytest.raises(AssertionError, match="must be a tensor, an array or a number"):
-        checking.record("x", value)
+        checking.emit("x", value)

@@ -58,7 +58,7 @@ HOSTILE = {
     # always equal, whatever it is compared with
     "equal": "class Same(float):\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 0.0\n    shape, dtype = (), None\n",
     "torch": "torch.allclose = lambda *a, **k: True\ntorch.isfinite = lambda x: torch.ones(1, dtype=torch.bool)\ntorch.Tensor.abs = lambda self: self * 0\n",
-    "checker": "checking.close = lambda *a, **k: None\nchecking.record = lambda *a, **k: None\n",
+    "checker": "checking.close = lambda *a, **k: None\nchecking.emit = lambda *a, **k: None\n",
 }
 
 

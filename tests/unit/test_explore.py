@@ -18,7 +18,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
-from resnorm import _explore
+from resnorm.figures import explore as explore_module
 
 matplotlib.use("agg")
 
@@ -331,4 +331,4 @@ def test_arrays_and_tensors_give_plain_numbers(displayed, values):
 
 
 def test_truth_values_are_words_not_numbers():
-    assert _explore._kind((False, True)) == "buttons"
+    assert explore_module._kind((False, True)) == "buttons"

@@ -21,13 +21,13 @@ PACKAGE = ROOT / "utils" / "resnorm"
 
 #: module -> the parts of the package that it may import (besides its own submodules).
 FLOW = {
-    "_scale": set(),
+    "settings": set(),
     "norms": set(),
     "blocks": {"norms"},
     "models": {"norms", "blocks"},
-    "data": {"_scale"},
+    "data": {"settings"},
     "augment": {"data"},
-    "train": {"norms", "blocks", "models", "data", "augment", "_scale"},
+    "train": {"norms", "blocks", "models", "data", "augment", "settings"},
     "segmentation": set(),
     "ledger": set(),
     "experiments": {
@@ -40,12 +40,10 @@ FLOW = {
         "probes",
         "segmentation",
         "ledger",
-        "_scale",
+        "settings",
     },
     "probes": {"norms", "blocks", "models"},  # they know nothing of training
     "figures": set(),  # they draw what they are handed
-    "_explore": {"figures"},
-    "explore": {"figures"},
     "checking": set(),
     "course": {"checking", "data"},  # the rest of the package runs inside of the graded notebooks
 }

@@ -4,35 +4,41 @@ The package behind the course of the same name. Imports flow one way::
 
     norms -> blocks -> models -> train -> experiments
 
-``probes`` measure any module; ``figures`` and ``explore`` draw what they are handed; ``checking`` compares tensors.
-Nothing here prints, plots, seeds the global generators or touches the network on import,
-and submodules load when they are first used.
+``data`` and ``augment`` feed ``train``; ``probes`` measure any module and know nothing of training;
+``figures`` draw what they are given; ``ledger`` reads and writes recorded runs; ``checking`` compares
+tensors; ``course`` releases and grades assignments. Importing the package prints, plots, seeds and
+downloads nothing, and each submodule loads when it is first used.
 """
 
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
-from ._scale import scale
+from .settings import scale
 
 __version__ = "0.1.0"
-__all__ = [
-    "scale",
+
+_SUBMODULES = (
+    "augment",
     "blocks",
     "checking",
-    "explore",
+    "course",
     "data",
+    "experiments",
     "figures",
+    "ledger",
     "models",
     "norms",
     "probes",
+    "segmentation",
     "train",
-]
+)
+__all__ = ["explore", "scale", *_SUBMODULES]
 
-_SUBMODULES = {"blocks", "checking", "data", "figures", "models", "norms", "probes", "train"}
 
-
-def __getattr__(name: str):
-    if name == "explore":  # resnorm.explore is the function; its module is resnorm._explore
-        return import_module("._explore", __name__).explore
+def __getattr__(name: str) -> ModuleType | Any:
+    if name == "explore":
+        return import_module(".figures.explore", __name__).explore
     if name in _SUBMODULES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module 'resnorm' has no attribute {name!r}")

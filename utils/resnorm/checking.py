@@ -14,7 +14,7 @@ import torch
 #: How a value travels from a graded notebook to the grader.
 MIME = "application/vnd.resnorm.record+json"
 #: The largest value that travels, in numbers.
-MAX_RECORD = 20_000
+MAX_VALUES = 20_000
 
 
 def close(
@@ -35,7 +35,7 @@ def close(
         AssertionError: another type, shape or dtype, a value that is not finite, or a difference;
             the message says which, and where the largest one is.
     """
-    record(name, actual, rtol=rtol, atol=atol)
+    emit(name, actual, rtol=rtol, atol=atol)
     got, want = _plain(actual, name), _plain(expected, f"expected {name}")
     if got.shape != want.shape:
         raise AssertionError(
@@ -58,7 +58,7 @@ def close(
         )
 
 
-def record(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> None:
+def emit(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> None:
     """Tell the grader a value.
 
     In a graded run the value leaves the notebook, and the grader compares it with that of the
@@ -72,14 +72,14 @@ def record(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> 
 
     Raises:
         AssertionError: another type.
-        ValueError: more than ``MAX_RECORD`` numbers.
+        ValueError: more than ``MAX_VALUES`` numbers.
     """
     plain = _plain(value, name)
     if os.environ.get("RESNORM_GRADED") != "1":
         return
-    if plain.numel() > MAX_RECORD:
+    if plain.numel() > MAX_VALUES:
         raise ValueError(
-            f"{name} has {plain.numel()} values; at most {MAX_RECORD} can be recorded: record a part or a sum"
+            f"{name} has {plain.numel()} values; at most {MAX_VALUES} can be recorded: record a part or a sum"
         )
     from IPython.display import publish_display_data
 
@@ -93,16 +93,16 @@ def record(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> 
     publish_display_data({MIME: payload | {"rtol": rtol, "atol": atol}})
 
 
-def recorded(payload: Mapping[str, Any]) -> torch.Tensor:
+def decode(payload: Mapping[str, Any]) -> torch.Tensor:
     """The value of a record, in the grader.
 
     Raises:
-        ValueError: not what :func:`record` writes.
+        ValueError: not what :func:`emit` writes.
     """
     try:
         dtype, shape = getattr(torch, payload["dtype"].removeprefix("torch.")), payload["shape"]
         values = np.frombuffer(base64.b64decode(payload["values"], validate=True), dtype=np.float64)
-        if not isinstance(dtype, torch.dtype) or len(values) > MAX_RECORD:
+        if not isinstance(dtype, torch.dtype) or len(values) > MAX_VALUES:
             raise ValueError
         return torch.from_numpy(values.copy()).reshape(shape).to(dtype)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augment import Augment
-from .data import Split
+from .data import ImageDataset
 
 #: What ``fit`` computes the forward pass in, by name.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -53,7 +53,7 @@ class Diverged(ArithmeticError):
 
 def fit(
     model: nn.Module,
-    data: Split,
+    data: ImageDataset,
     *,
     epochs: int,
     batch_size: int = 128,
@@ -287,7 +287,7 @@ def _groups(model: nn.Module, weight_decay: float, decay_all: bool) -> list[dict
 # --- compiling, showing, stopping ------------------------------------------------------------------
 
 
-def _compiled(model: nn.Module, data: Split, batch_size: int, autocast, loss) -> nn.Module:
+def _compiled(model: nn.Module, data: ImageDataset, batch_size: int, autocast, loss) -> nn.Module:
     """The compiled model, after one forward and backward pass that leaves no trace in the model."""
     before = copy.deepcopy(model.state_dict())  # running statistics move in training mode
     compiled = torch.compile(model)

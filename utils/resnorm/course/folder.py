@@ -238,7 +238,7 @@ class Course:
             if not re.search(r"checking\.(close|record)\(", cell.source)
         ]:
             raise CourseError(
-                f"{name}: these graded cells compare nothing, so they would earn nothing: {', '.join(silent)}; use checking.close or checking.record"
+                f"{name}: these graded cells compare nothing, so they would earn nothing: {', '.join(silent)}; use checking.close or checking.emit"
             )
         self._call(
             f"release {name}", self._nbgrader().generate_assignment(name, force=True, create=True)

@@ -1,7 +1,7 @@
 """Marks from what a notebook showed, and a report of what it did.
 
 The graded notebook never learns what is right. It runs in the sandbox with the hidden tests in it, and
-every comparison tells the grader its value (:func:`resnorm.checking.record`). The instructor's solution
+every comparison tells the grader its value (:func:`resnorm.checking.emit`). The instructor's solution
 runs in the same way, once. Here, in a process that no submission can reach, the two are compared.
 
 A graded cell is worth its points times the share of its comparisons that agree, in half points.
@@ -278,7 +278,7 @@ def by_accuracy(
     hidden = labels >= 0
     total = int(hidden.sum())
     try:
-        given = resnorm.checking.recorded(told[0]).numpy()
+        given = resnorm.checking.decode(told[0]).numpy()
         if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
             raise ValueError
     except (IndexError, ValueError):
@@ -320,8 +320,8 @@ def verdict(
                     f"comparison {index + 1} should be of {expected['name']}; what was compared has been changed"
                 )
             resnorm.checking.close(
-                resnorm.checking.recorded(told[index]),
-                resnorm.checking.recorded(expected),
+                resnorm.checking.decode(told[index]),
+                resnorm.checking.decode(expected),
                 name=expected["name"],
                 rtol=expected["rtol"],
                 atol=expected["atol"],
@@ -429,7 +429,7 @@ def reference(
     told = {meta(cell)["grade_id"]: records(cell) for cell in graded_cells(notebook)}
     if silent := [name for name, values in told.items() if not values]:
         raise NotGradable(
-            f"these graded cells compare nothing: {', '.join(silent)}; use checking.close or checking.record"
+            f"these graded cells compare nothing: {', '.join(silent)}; use checking.close or checking.emit"
         )
     write_whole(path, json.dumps(told))
     return told

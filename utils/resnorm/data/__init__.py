@@ -2,14 +2,15 @@
 
 from .cells import Cells, cells, microscopy
 from .cifar import Cifar10, cifar10
-from .gratings import Split, synthetic
+from .dataset import ImageDataset
+from .gratings import synthetic
 from .skeletons import Skeletons, skeletons
 
 __all__ = [
     "Cells",
     "Cifar10",
     "Skeletons",
-    "Split",
+    "ImageDataset",
     "cells",
     "cifar10",
     "microscopy",

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .gratings import Split
+from .dataset import ImageDataset
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -59,7 +59,7 @@ class Cifar10:
             rows.append(members[torch.randperm(len(members), generator=generator)[:per_class]])
         return torch.cat(rows).sort().values
 
-    def split(self, evaluate_on: str = "validation") -> Split:
+    def split(self, evaluate_on: str = "validation") -> ImageDataset:
         """Standardized float images to train and evaluate on.
 
         Args:
@@ -72,7 +72,7 @@ class Cifar10:
         if evaluate_on not in ("validation", "test"):
             raise ValueError(f"evaluate_on is {evaluate_on!r}; it must be 'validation' or 'test'")
         if evaluate_on == "test":
-            return Split(
+            return ImageDataset(
                 standardize(self.train_images),
                 self.train_labels,
                 standardize(self.test_images),
@@ -81,7 +81,7 @@ class Cifar10:
             )
         held = torch.zeros(len(self.train_labels), dtype=torch.bool)
         held[self.validation_rows()] = True
-        return Split(
+        return ImageDataset(
             standardize(self.train_images[~held]),
             self.train_labels[~held],
             standardize(self.train_images[held]),

@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Split:
-    """Images and labels of a training and a test set.
-
-    Attributes:
-        train_images, test_images: (n, channels, size, size) float32.
-        train_labels, test_labels: (n,) int64.
-        source: what the data is, to be printed under results.
-    """
-
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    source: str
-
-    def to(self, device: torch.device | str) -> Split:
-        """The same images and labels on a device: they stay there, so that no step waits for the disk or the bus."""
-        tensors = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        return Split(*(tensor.to(device) for tensor in tensors), self.source)
+from .dataset import ImageDataset
 
 
 def synthetic(
@@ -38,7 +16,7 @@ def synthetic(
     num_classes: int = 10,
     noise: float = 0.6,
     seed: int = 0,
-) -> Split:
+) -> ImageDataset:
     """A small image-classification problem with structure that convolutions can find.
 
     Each class is a set of three coloured gratings (orientation, frequency and colour fixed by the
@@ -84,7 +62,7 @@ def synthetic(
     contrast = (0.5 * torch.randn(n, 1, 1, 1, generator=g)).exp()
     brightness = 0.7 * torch.randn(n, 1, 1, 1, generator=g)
     images = contrast * (images + noise * torch.randn(images.shape, generator=g)) + brightness
-    return Split(
+    return ImageDataset(
         images[:train].contiguous(),
         labels[:train],
         images[train:].contiguous(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..data import Split, synthetic
+from ..data import ImageDataset, synthetic
 from ..models import ConvNet
 from ..train import error, fit
 
@@ -47,14 +47,14 @@ class Result:
     error_with_batch: float
 
 
-def page_data() -> Split:
+def page_data() -> ImageDataset:
     """Data on which a page can train in seconds, and a network still errs."""
     return synthetic(train=384, test=512, size=8, num_classes=6, noise=0.8)
 
 
 def train_arm(
     arm: str,
-    data: Split,
+    data: ImageDataset,
     batch_size: int,
     seed: int,
     *,
@@ -101,7 +101,7 @@ def train_arm(
 
 
 @torch.no_grad()
-def _error_with_batch(model: nn.Module, data: Split, batch_size: int) -> float:
+def _error_with_batch(model: nn.Module, data: ImageDataset, batch_size: int) -> float:
     """Percent wrong in training mode; running statistics move, so this comes last."""
     model.train()
     whole = len(data.test_labels) // batch_size * batch_size
@@ -112,7 +112,7 @@ def _error_with_batch(model: nn.Module, data: Split, batch_size: int) -> float:
 
 
 def error_against_batch_size(
-    data: Split,
+    data: ImageDataset,
     batch_sizes: Sequence[int] = (32, 8, 4, 2),
     seeds: Sequence[int] = (0, 1, 2),
     **kwargs,

@@ -18,7 +18,7 @@ from torch import nn
 
 from .. import models
 from ..augment import crop_and_flip
-from ..data import Split
+from ..data import ImageDataset
 from ..ledger import Record
 from ..norms import NoisyBatchNorm2d
 from ..probes import lesion, removable
@@ -144,7 +144,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(arm: Arm, data: Split, seed: int) -> nn.Module:
+def build(arm: Arm, data: ImageDataset, seed: int) -> nn.Module:
     """The untrained network of an arm; the global generator is left as it was.
 
     Raises:
@@ -165,7 +165,7 @@ def build(arm: Arm, data: Split, seed: int) -> nn.Module:
     return model.to(data.train_images.device)
 
 
-def reduced(data: Split, side: int) -> Split:
+def reduced(data: ImageDataset, side: int) -> ImageDataset:
     """The images at another resolution, by averaging over pixels."""
     if data.train_images.shape[-1] == side:
         return data
@@ -188,7 +188,7 @@ def reduced(data: Split, side: int) -> Split:
 
 def train_arm(
     arm: Arm,
-    data: Split,
+    data: ImageDataset,
     seed: int,
     *,
     checkpoint: str | Path | None = None,
@@ -237,7 +237,7 @@ def train_arm(
     return model.eval(), history, data
 
 
-def measure(arm: Arm, model: nn.Module, history, data: Split) -> dict[str, Any]:
+def measure(arm: Arm, model: nn.Module, history, data: ImageDataset) -> dict[str, Any]:
     """What is recorded of a trained network: errors in percent, mean losses an epoch, seconds of training."""
     epochs = arm.training.epochs
     steps = len(history.losses) // epochs
@@ -264,7 +264,7 @@ def measure(arm: Arm, model: nn.Module, history, data: Split) -> dict[str, Any]:
 def run(
     record: Record,
     experiment: Experiment,
-    data: Split,
+    data: ImageDataset,
     seeds: Iterable[int],
     *,
     arms: Iterable[str] | None = None,

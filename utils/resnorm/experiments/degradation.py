@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..data import Split, synthetic
+from ..data import ImageDataset, synthetic
 from ..models import cifar_plain, cifar_resnet
 from ..train import error, fit
 
@@ -54,12 +54,12 @@ class Result:
     model: nn.Module
 
 
-def page_data() -> Split:
+def page_data() -> ImageDataset:
     """Gratings in noise, small enough for seconds a network."""
     return synthetic(train=512, test=512, size=12, noise=1.0)
 
 
-def build(kind: str, depth: int, data: Split, seed: int) -> nn.Module:
+def build(kind: str, depth: int, data: ImageDataset, seed: int) -> nn.Module:
     """An untrained network of 6n + 2 layers; the global generator is left as it was.
 
     Raises:
@@ -81,7 +81,7 @@ def build(kind: str, depth: int, data: Split, seed: int) -> nn.Module:
 def train_one(
     kind: str,
     depth: int,
-    data: Split,
+    data: ImageDataset,
     *,
     seed: int = 0,
     recipe: Recipe = Recipe(),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import ConvBlock
-from ..data import Split, synthetic
+from ..data import ImageDataset, synthetic
 from ..models import SmallResNet
 from ..probes import lesion, permuted, removable, subsets
 from ..train import error, fit
@@ -52,7 +52,7 @@ ARMS = {
 }
 
 
-def page_data() -> Split:
+def page_data() -> ImageDataset:
     """An easy problem, so that a lesion shows what the network loses and not what it never learned."""
     return synthetic(train=2048, test=512, size=12, num_classes=4, noise=0.3)
 
@@ -77,7 +77,7 @@ class Patient:
 
 def train_arm(
     arm: str,
-    data: Split,
+    data: ImageDataset,
     *,
     seed: int = 0,
     widths: tuple[int, ...] = (8, 16),
@@ -127,19 +127,19 @@ def train_arm(
     return Patient(arm, seed, model, error(model, data.test_images, data.test_labels), tuple(names))
 
 
-def delete(patient: Patient, data: Split, names: Sequence[str]) -> float:
+def delete(patient: Patient, data: ImageDataset, names: Sequence[str]) -> float:
     """Test error in percent without the named blocks."""
     with lesion(patient.model, names):
         return error(patient.model, data.test_images, data.test_labels)
 
 
-def delete_each(patient: Patient, data: Split) -> dict[str, float]:
+def delete_each(patient: Patient, data: ImageDataset) -> dict[str, float]:
     """Test error in percent without each removable block in turn."""
     return {name: delete(patient, data, [name]) for name in patient.removable}
 
 
 def delete_many(
-    patient: Patient, data: Split, sizes: Sequence[int], *, samples: int = 10, seed: int = 0
+    patient: Patient, data: ImageDataset, sizes: Sequence[int], *, samples: int = 10, seed: int = 0
 ) -> Tensor:
     """Test error without random sets of blocks.
 
@@ -173,7 +173,7 @@ def kendall_tau(order: Sequence[int]) -> float:
 
 
 def permute(
-    patient: Patient, data: Split, swaps: Sequence[int], *, samples: int = 10, seed: int = 0
+    patient: Patient, data: ImageDataset, swaps: Sequence[int], *, samples: int = 10, seed: int = 0
 ) -> list[tuple[int, float, float]]:
     """Test error after random swaps of two removable blocks of the same shape.
 

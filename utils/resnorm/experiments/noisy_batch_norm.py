@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..data import Split
+from ..data import ImageDataset
 from ..models import ConvNet
 from ..norms import NoisyBatchNorm2d
 from ..train import fit
@@ -72,7 +72,7 @@ class Run:
 
 def train_arm(
     arm: str,
-    data: Split,
+    data: ImageDataset,
     *,
     lr: float,
     seed: int = 0,
@@ -148,7 +148,7 @@ def _stack(moments: list[list[Tensor]], channels: int) -> Tensor:
 
 
 def compare(
-    data: Split,
+    data: ImageDataset,
     settings: dict[str, tuple[str, float]],
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
     **kwargs,

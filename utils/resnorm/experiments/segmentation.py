@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from ..data import Cells, Split, cells
+from ..data import Cells, ImageDataset, cells
 from ..models import UNet
 from ..segmentation import border_weights, dice, iou, vote, weighted_cross_entropy
 from ..train import fit
@@ -98,7 +98,7 @@ def train_on(images: Tensor, target: Tensor, arm: Arm, *, seed: int, recipe: Rec
         model = UNet(1, 2, widths, 0.5, padding="same", norm=nn.BatchNorm2d, skips=arm.skips)
         fit(
             model.to(images.device, memory_format=torch.channels_last),
-            Split(images, target, images[:0], target[:0], ""),
+            ImageDataset(images, target, images[:0], target[:0], ""),
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             lr=recipe.lr,

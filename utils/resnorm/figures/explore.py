@@ -19,7 +19,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from .figures import _check_alt, display_caption, display_mode, image_tag, to_bytes
+from .display import check_alt, display_caption, display_mode, image_tag, to_bytes
 
 #: More frames than this make a page slow to load.
 MAX_FRAMES = 120
@@ -68,7 +68,7 @@ def explore(
                 raise TypeError(
                     f"draw({_describe(grid, values)}) returned {type(fig).__name__}; it must return a matplotlib Figure"
                 )
-            text = _check_alt(alt(**arguments), f"the state {_describe(grid, values)}")
+            text = check_alt(alt(**arguments), f"the state {_describe(grid, values)}")
             drawn[values] = (to_bytes(fig, "webp", _DPI), text)
         return drawn[values]
 

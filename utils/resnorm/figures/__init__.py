@@ -1,0 +1,33 @@
+"""Figures of the course: one look, alternative text for each, and controls that move them.
+
+A notebook calls :func:`use_style` once and ends the cell of a figure with :func:`show`. The functions
+here draw what they are given and compute nothing.
+"""
+
+from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
+from .display import (
+    MODES,
+    display_caption,
+    display_mode,
+    image_tag,
+    show,
+    show_table,
+    to_bytes,
+)
+from .style import PALETTE, use_style
+
+__all__ = [
+    "MODES",
+    "PALETTE",
+    "annotated_heatmap",
+    "display_caption",
+    "display_mode",
+    "draw_graph",
+    "draw_model",
+    "draw_norm_cube",
+    "image_tag",
+    "show",
+    "show_table",
+    "to_bytes",
+    "use_style",
+]

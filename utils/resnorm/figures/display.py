@@ -1,0 +1,129 @@
+"""Show figures and tables with alternative text and captions."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+#: How figures are displayed: ``live`` (a kernel with a reader), ``book`` (the built pages),
+#: ``stored`` (what a notebook keeps in the repository).
+MODES = ("live", "book", "stored")
+
+
+def display_mode() -> str:
+    """The mode named by ``RESNORM_FIGURES``, or ``live``.
+
+    Raises:
+        ValueError: the variable holds something else.
+    """
+    mode = os.environ.get("RESNORM_FIGURES", "live")
+    if mode not in MODES:
+        raise ValueError(
+            f"RESNORM_FIGURES is {mode!r}; it must be one of {', '.join(MODES)}, or unset"
+        )
+    return mode
+
+
+def check_alt(alt: str, what: str) -> str:
+    if not isinstance(alt, str) or len(alt.split()) < 4:
+        raise ValueError(
+            f"{what} needs alternative text: alt={alt!r} must be a sentence that tells a reader who cannot "
+            "see the figure what it shows (four words or more)"
+        )
+    return " ".join(alt.split())
+
+
+def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
+    """Render ``fig`` without a trace of time or place, so that equal figures are equal bytes.
+
+    Args:
+        fig: the figure; it is closed afterwards, so that pyplot does not keep it.
+        format: ``png``, or ``webp`` for frames of which a page holds dozens: lossless, and reduced
+            to 96 colours, which a plot does not notice and which halves the size.
+        dpi: pixels an inch.
+
+    Raises:
+        ValueError: another format.
+    """
+    if format not in ("png", "webp"):
+        raise ValueError(f"format is {format!r}; it must be png or webp")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    plt.close(fig)
+    if format == "png":
+        return buffer.getvalue()
+    with Image.open(buffer) as picture:
+        few_colours = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).convert("RGB")
+    buffer = io.BytesIO()
+    few_colours.save(buffer, "WEBP", lossless=True, method=6)
+    return buffer.getvalue()
+
+
+def show(fig: Figure, *, alt: str, caption: str = "") -> None:
+    """Display ``fig`` with alternative text and a caption.
+
+    Args:
+        fig: a matplotlib figure.
+        alt: what the figure shows, for a reader who cannot see it. Required. Where it begins with
+            ``Images:`` the book's dark theme does not invert the figure.
+        caption: the takeaway, one or two sentences of Markdown; optional.
+
+    Raises:
+        ValueError: no alternative text, or a few words only.
+    """
+    from IPython.display import display
+
+    alt = check_alt(alt, "a figure")
+    width, height = fig.get_size_inches()
+    png = base64.b64encode(to_bytes(fig)).decode()
+    display(
+        {"image/png": png, "text/plain": f"<Figure: {alt}>"},
+        metadata={
+            "image/png": {"alt": alt, "width": round(width * 96), "height": round(height * 96)}
+        },
+        raw=True,
+    )
+    if caption:
+        display_caption(caption)
+
+
+def display_caption(caption: str) -> None:
+    """Display a caption under the figure before it; the book's style sheet numbers it."""
+    from IPython.display import display
+
+    caption = " ".join(caption.split())
+    display({"text/markdown": f"*{caption}*", "text/plain": caption}, raw=True)
+
+
+def show_table(header: Sequence[str], *rows: Sequence) -> None:
+    """Display a small table, as Markdown where it is rendered and as text elsewhere.
+
+    Args:
+        header: titles of the columns, in Markdown.
+        rows: one sequence a row, as long as the header; every cell is turned into text.
+
+    Raises:
+        ValueError: a row of another length.
+    """
+    from IPython.display import display
+
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"the row {list(row)} has {len(row)} cells, the header {len(header)}")
+    lines = [
+        "| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)
+    ]
+    display({"text/markdown": "\n".join(lines), "text/plain": "\n".join(lines)}, raw=True)
+
+
+def image_tag(data: bytes, alt: str, format: str = "webp") -> str:
+    """An ``<img>`` element that carries its picture with it."""
+    encoded = base64.b64encode(data).decode()
+    return f'<img src="data:image/{format};base64,{encoded}" alt="{html.escape(alt, quote=True)}">'

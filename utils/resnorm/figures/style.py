@@ -1,0 +1,29 @@
+"""One look for every figure of the course: palette and matplotlib style."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+#: The palette of pages and figures: distinct in greyscale and to colour-blind readers
+#: (after Okabe & Ito 2008), in the order of use.
+PALETTE = {
+    "blue": "#1f5fa8",
+    "orange": "#d9730d",
+    "green": "#12876f",
+    "purple": "#8b4fa0",
+    "red": "#c03a2b",
+    "grey": "#6b7280",
+    "ink": "#1c2430",
+}
+
+
+def use_style() -> None:
+    """Apply the course's matplotlib style to all figures that follow."""
+    # The inline backend would display figures by itself, without alternative text.
+    if "IPython" in sys.modules and "inline" in mpl.get_backend():
+        plt.switch_backend("agg")
+    plt.style.use(str(files("resnorm") / "assets" / "resnorm.mplstyle"))
