@@ -1,25 +1,24 @@
-"""Build the book: execute what changed, render the pages, fail on any warning.
+"""Build the book: execute what has not been executed, render the pages, fail on any warning.
 
 Usage: ``python tools/build_book.py``. The pages land in ``_build/html``.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
-from traitlets.config import Config
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from notebooks import TIMEOUT, all_notebooks
+import executed
+from notebooks import all_notebooks, longest_first
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -46,80 +45,67 @@ def changed(stamp: str, *names: str) -> bool:
     return True
 
 
-def execute_ahead(paths: list[Path], jobs: int) -> None:
-    """Execute the chapters that the cache lacks, several at a time: Sphinx would take them one by one.
+def execute_missing(paths: list[Path], jobs: int) -> int:
+    """Execute the chapters that nobody has executed yet, several at a time.
 
-    A chapter that fails is left out of the cache. Sphinx meets it again and reports it.
+    A chapter that fails stays without outputs. Sphinx meets it again and reports it.
+
+    Returns:
+        How many were executed.
     """
-    cache = get_cache(BUILD / ".jupyter_cache")
-    todo = []
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        try:
-            cache.match_cache_notebook(notebook)
-        except KeyError:
-            todo.append((path, notebook))
-    todo.sort(
-        key=lambda pair: -sum(cell.cell_type == "code" for cell in pair[1].cells)
-    )  # the longest first
 
-    def execute(pair):
-        path, notebook = pair
-        with tempfile.TemporaryDirectory() as folder:
-            sockets = {
-                "transport": "ipc",
-                "ip": f"{folder}/socket",
-            }  # see the conftest.py of the root: no race for ports
-            config = Config(KernelManager=sockets if sys.platform != "win32" else {})
-            return (
-                path,
-                notebook,
-                single_nb_execution(
-                    notebook,
-                    cwd=str(path.parent),
-                    allow_errors=False,
-                    timeout=TIMEOUT,
-                    config=config,
-                ),
-            )
+    def attempt(path: Path) -> None:
+        with contextlib.suppress(CellExecutionError, DeadKernelError, TimeoutError):
+            executed.execute(path)
 
+    missing = longest_first([path for path in paths if executed.load(path) is None])
     with ThreadPoolExecutor(jobs) as pool:
-        for path, notebook, result in pool.map(execute, todo):
-            if result.err is None:
-                bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
-                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        list(pool.map(attempt, missing))
+    return len(missing)
+
+
+def fill_cache(paths: list[Path]) -> None:
+    """Hand the executed chapters to Sphinx by way of jupyter-cache, and nothing older."""
+    shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+    cache = get_cache(BUILD / ".jupyter_cache")
+    for path in paths:
+        notebook = executed.load(path)
+        if notebook is not None:
+            bundle = CacheBundleIn(notebook, str(path))
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def main() -> None:
-    # jupyter-cache and Sphinx look at the notebooks alone: a change in the package must empty both by hand.
-    package = sorted(
-        f"utils/resnorm/{path.name}"
-        for path in (ROOT / "utils/resnorm").iterdir()
-        if path.name != "course"
-    )  # no chapter grades
-    if changed("fingerprint", *package, "requirements.txt"):
-        for stale in (".jupyter_cache", ".doctrees"):
-            shutil.rmtree(BUILD / stale, ignore_errors=True)
-        print("Executing every chapter: minutes the first time, seconds afterwards.", flush=True)
-    # Sphinx copies the style with a page that changed, and with none stops before that.
-    if changed("look", "book/static", "book/extensions"):
+    """Build the book, or exit with a sentence that says what to do."""
+    # Sphinx looks at the notebooks alone: what else decides their outputs is watched here, as is
+    # the style, which Sphinx copies with a page that changed, and with none stops before that.
+    decisive = [path.relative_to(ROOT).as_posix() for path in executed.files_that_decide()]
+    watched = [
+        changed("fingerprint", *decisive),
+        changed("look", "book/static", "book/extensions", "_config.yml"),
+    ]
+    if any(watched):
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
 
     start = time.perf_counter()
+    chapters = all_notebooks()
+    os.environ |= executed.SETTINGS
+    print("Executing the chapters that are not executed yet: minutes the first time.", flush=True)
+    number = execute_missing(chapters, jobs=min(os.cpu_count() or 1, 4))
+    print(f"Chapters: {number} executed now, {len(chapters) - number} before.", flush=True)
+    fill_cache(chapters)
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
-    os.environ["RESNORM_FIGURES"] = "book"
-    os.environ.setdefault("RESNORM_SCALE", "page")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # kernels inherit it: a chapter a core
-    execute_ahead(all_notebooks(), jobs=min(os.cpu_count() or 1, 4))
     if subprocess.run(command, cwd=ROOT).returncode:
-        # Sphinx would read only changed pages next time, and the warnings of the others would be lost.
+        # Sphinx would read only changed pages next time, and lose the warnings of the others.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
         sys.exit(
-            "\nThe book was not built: mend the warnings and errors above (each names its file), then run make book again."
+            "\nThe book was not built: fix the warnings and errors above "
+            "(each names its file), then run make book again."
         )
     print(
-        f"Built in {time.perf_counter() - start:.0f} s. Open _build/html/index.html in a browser, or run: make serve"
+        f"Built in {time.perf_counter() - start:.0f} s. "
+        "Open _build/html/index.html in a browser, or run: make serve"
     )
 
 

@@ -1,27 +1,26 @@
 """Execute notebooks, store their outputs.
 
 ``python tools/notebooks.py execute [PATH ...]`` runs each notebook from the top and writes it back
-with its outputs; without a path, all of them.
+with its outputs; without a path, all of them, several at a time. ``python tools/notebooks.py tidy
+[PATH ...]`` only rewrites metadata and the identifiers of cells.
 """
-
-from __future__ import annotations
 
 import hashlib
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+import executed
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 #: The only metadata that a notebook keeps: nothing that changes with the machine.
 METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
-#: Seconds after which a cell is taken to hang.
-TIMEOUT = 600
 CELL_METADATA = {"tags", "jupyter", "mystnb", "nbgrader", "cellView", "deletable", "editable"}
 
 
@@ -34,7 +33,7 @@ def all_notebooks() -> list[Path]:
     )
 
 
-def normalise(notebook: nbformat.NotebookNode) -> None:
+def normalize(notebook: nbformat.NotebookNode) -> None:
     """Drop what differs from run to run: times, widget state, random cell ids."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -61,36 +60,51 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     temporary.replace(path)
 
 
+def longest_first(paths: list[Path]) -> list[Path]:
+    """Notebooks in the order in which to execute them, so that no long one is left for the end.
+
+    The size of a file stands for its time: figures, of which a long chapter has many, fill both.
+    """
+    return sorted(paths, key=lambda path: -path.stat().st_size)
+
+
 def execute(path: Path) -> None:
-    """Run ``path`` as its reader would, at page scale, and store what it prints."""
-    notebook = nbformat.read(path, as_version=4)
-    os.environ |= {"RESNORM_FIGURES": "stored", "RESNORM_SCALE": "page"}
+    """Run ``path`` as its reader would, at page scale, and store what it puts out."""
     start = time.perf_counter()
-    client = NotebookClient(
-        notebook,
-        timeout=TIMEOUT,
-        kernel_name="python3",
-        store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
-    )
     try:
-        client.execute()
+        notebook = executed.execute(path)
     except CellExecutionError as error:
-        sys.exit(f"{path}: a cell failed; nothing was stored.\n{error}")
-    normalise(notebook)
+        raise SystemExit(f"{path}: a cell failed; nothing was stored.\n{error}") from None
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = executed.without_frames(cell.outputs)
+    normalize(notebook)
     write(notebook, path)
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     print(f"{shown}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
+def tidy(path: Path) -> None:
+    """Rewrite ``path`` with the metadata that a notebook keeps, and identifiers from its cells."""
+    notebook = nbformat.read(path, as_version=4)
+    normalize(notebook)
+    write(notebook, path)
+
+
 def main(arguments: list[str]) -> None:
-    if not arguments or arguments[0] != "execute":
+    """Execute or tidy the notebooks that are named, or all of them."""
+    if not arguments or arguments[0] not in ("execute", "tidy"):
         sys.exit(__doc__)
     paths = [Path(name).resolve() for name in arguments[1:]] or all_notebooks()
     for path in paths:
         if not path.is_file():
             sys.exit(f"{path} is no file; give the path of a notebook, or none for all of them")
-        execute(path)
+    if arguments[0] == "tidy":
+        for path in paths:
+            tidy(path)
+        return
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+        list(pool.map(execute, longest_first(paths)))
 
 
 if __name__ == "__main__":

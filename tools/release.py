@@ -16,10 +16,8 @@ import nbformat
 from notebooks import write
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, RELEASE = (
-    ROOT / "notebooks" / "assignments" / "source",
-    ROOT / "notebooks" / "assignments" / "release",
-)
+SOURCE = ROOT / "notebooks" / "assignments" / "source"
+RELEASE = ROOT / "notebooks" / "assignments" / "release"
 sys.path.insert(0, str(ROOT / "utils"))
 
 from resnorm.course.folder import Course, make  # noqa: E402
@@ -38,7 +36,10 @@ def released() -> dict[Path, nbformat.NotebookNode]:
 
 
 def secrets(path: Path) -> list[str]:
-    """Every solution and every hidden test of a source notebook, without white space; short ones stand in any chapter."""
+    """Every solution and hidden test of a source notebook, without white space.
+
+    Short ones are left out: they may stand in any chapter.
+    """
     blocks = [
         block
         for cell in nbformat.read(path, as_version=4).cells
@@ -55,7 +56,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-def told(paths: Iterable[Path]) -> list[tuple[str, str]]:
+def leaks(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Files that hold a secret, with the assignment that it is of."""
     wanted = {
         secret: path.parent.name
@@ -87,7 +88,8 @@ def main(arguments: list[str]) -> None:
         stale += [path for path in RELEASE.rglob("*.ipynb") if path not in wanted]
         if stale:
             sys.exit(
-                f"not what the sources say: {', '.join(path.name for path in stale)}; run make release"
+                f"not what the sources say: {', '.join(path.name for path in stale)}; "
+                "run make release"
             )
         return
     for path, notebook in wanted.items():

@@ -1,7 +1,7 @@
 """Rewrite the repository's address everywhere, for a fork.
 
-Usage: ``python tools/repository.py https://github.com/OWNER/NAME``. The address that is replaced is
-the one in ``_config.yml``; with it go the addresses made from it (Colab's and the published pages').
+Usage: ``python tools/repository.py https://github.com/OWNER/NAME``. The address that is replaced
+is the one in ``_config.yml``; with it go those made from it (Colab's and the published pages').
 All files change, or none.
 """
 
@@ -111,6 +111,7 @@ def rewrite(root: Path, url: str) -> list[Path]:
 
 
 def main(arguments: list[str]) -> None:
+    """Rewrite the address, and list the files that changed."""
     url = arguments[0] if arguments else ""
     try:
         old = read_address(ROOT)

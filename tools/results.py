@@ -5,6 +5,7 @@ python tools/results.py check    exit with 1 if the page is not what the records
 """
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,12 +21,17 @@ HEAD = """\
 (recorded-runs)=
 # Recorded runs
 
-What takes longer than a page allows was run once, and recorded: command, data, seeds, hardware, versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over seeds; one seed has no spread. Published figures stand beside ours and are never ours.
+What takes longer than a page allows was run once, and recorded: command, data, seeds, hardware, \
+versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a \
+test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the \
+chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over \
+seeds; one seed has no spread. Published figures stand beside ours and are never ours.
 """
 
 #: Of what is not an experiment on CIFAR-10.
 QUESTIONS = {
-    "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, and what are border weights?"
+    "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, "
+    "and what are border weights?"
 }
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
 CHAPTERS = {
@@ -43,14 +49,15 @@ CHAPTERS = {
 APART = ("training seconds", "parameters")
 
 
-def question(name):
+def question(name: str) -> str:
+    """The question of an experiment, with a link to the chapter that reads its record."""
     asked = cifar.EXPERIMENTS[name].question if name in cifar.EXPERIMENTS else QUESTIONS[name]
     chapter, label = CHAPTERS[name.removesuffix("-short")]
     return f"{asked} [Chapter {chapter}](#{label})"
 
 
-def table(record):
-    """The rows of a record: an arm each, with every scalar result."""
+def table(record: ledger.Record) -> Iterator[str]:
+    """The rows of a record: one per arm, with every scalar result."""
     keys = [
         key
         for key, value in record.runs[0]["results"].items()
@@ -60,7 +67,10 @@ def table(record):
     summaries = {key: {line.arm: line for line in ledger.summary(record, key)} for key in keys}
     order = [arm for arm in record.configuration["arms"] if arm in summaries[keys[0]]]
     order += [arm for arm in summaries[keys[0]] if arm not in order]
-    yield f"| arm | seeds | {' | '.join(f'{key}, %' if key.endswith('error') else key for key in keys)} | minutes a run |{' published |' if published else ''}"
+    header = ["arm", "seeds"]
+    header += [f"{key}, %" if key.endswith("error") else key for key in keys]
+    header += ["minutes per run", *["published"] * bool(published)]
+    yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * (len(keys) + 3 + bool(published))
     for arm in order:
         runs = [run for run in record.runs if run["arm"] == arm]
@@ -73,13 +83,18 @@ def table(record):
         yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
 
 
-def section(path):
+def unique(values: Iterable[str]) -> str:
+    """Each value once, in order."""
+    return "; ".join(sorted(set(values)))
+
+
+def section(path: Path) -> Iterator[str]:
+    """The lines about the record in the file ``path``."""
     record = ledger.read(path)
     title = path.stem.replace(".validation", ", on the validation split")
     yield f"## {title}\n"
     yield f"{question(record.name)}\n"
     yield from table(record)
-    unique = lambda values: "; ".join(sorted(set(values)))
     versions = unique(
         ", ".join(f"{name} {version}" for name, version in run["versions"].items())
         for run in record.runs
@@ -89,10 +104,12 @@ def section(path):
     yield f"- Data: {record.data}"
     yield f"- Hardware: {unique(run['hardware'] for run in record.runs)}"
     yield f"- Versions: {versions}"
-    yield f"- Commit: {unique(run['commit'] for run in record.runs)}; record: `utils/resnorm/results/{path.name}`\n"
+    commits = unique(run["commit"] for run in record.runs)
+    yield f"- Commit: {commits}; record: `utils/resnorm/results/{path.name}`\n"
 
 
-def page():
+def page() -> str:
+    """The whole page."""
     records = sorted(ledger.RESULTS.glob("*.json"))
     there = {path.stem for path in records}
     lines = [HEAD]
@@ -110,7 +127,8 @@ def page():
     return "\n".join(lines).rstrip() + "\n"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
+    """Write the page, or compare it with the records."""
     text = page()
     if arguments == ["check"]:
         if not PAGE.exists() or PAGE.read_text("utf-8") != text:

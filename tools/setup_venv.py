@@ -16,6 +16,7 @@ NEEDED_GB = 8
 
 
 def stop(sentence):
+    """Exit with a sentence that says what to do."""
     sys.exit(f"\nmake: {sentence}\n")
 
 
@@ -29,6 +30,7 @@ def other_python():
 
 
 def run(command, sentence):
+    """Run a command; where it fails, exit with the sentence."""
     try:
         code = subprocess.run([str(part) for part in command], cwd=ROOT).returncode
     except OSError as error:
@@ -38,20 +40,22 @@ def run(command, sentence):
 
 
 def main():
+    """Make the environment, or say what is missing."""
     if sys.version_info < (3, 11):
         found = other_python()
-        mend = (
+        advice = (
             f"Run: make PYTHON={found} book"
             if found
             else "Install Python 3.11 or newer and run make again."
         )
-        stop(f"this is Python {sys.version.split()[0]}, but 3.11 or newer is needed. {mend}")
+        stop(f"this is Python {sys.version.split()[0]}, but 3.11 or newer is needed. {advice}")
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         stop(
-            "this Python cannot make virtual environments. On Debian or Ubuntu: apt install python3-venv"
+            "this Python cannot make virtual environments. "
+            "On Debian or Ubuntu: apt install python3-venv"
         )
 
     python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -59,7 +63,8 @@ def main():
         free = shutil.disk_usage(ROOT).free / 1e9
         if free < NEEDED_GB:
             stop(
-                f"only {free:.1f} GB are free in this folder; PyTorch and the rest need about {NEEDED_GB} GB. "
+                f"only {free:.1f} GB are free in this folder; "
+                f"PyTorch and the rest need about {NEEDED_GB} GB. "
                 "Free some space, or clone to a larger disk."
             )
         print("Creating .venv …", flush=True)
@@ -69,8 +74,9 @@ def main():
         )
 
     network = (
-        "could not install the pinned packages. Check the network connection (a proxy needs HTTPS_PROXY), then run "
-        "the same command again: it goes on where it stopped."
+        "could not install the pinned packages. Check the network connection "
+        "(a proxy needs HTTPS_PROXY), then run the same command again: "
+        "it continues where it stopped."
     )
     requirements = ROOT / "requirements.txt"
     pinned_uv = re.search(r"^uv==\S+", requirements.read_text(), re.MULTILINE).group()

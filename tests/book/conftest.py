@@ -64,7 +64,10 @@ def browser(missing):
         missing("no chromium, chromium-browser or google-chrome on the PATH")
     from playwright.sync_api import sync_playwright
 
-    arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    arguments = (
+        "--no-sandbox --disable-gpu --disable-background-networking "
+        "--disable-component-update --disable-sync --no-first-run"
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=arguments.split())
         yield browser
@@ -95,7 +98,7 @@ class Visit:
         """Open ``address`` and wait until its mathematics is typeset."""
         self.page.goto(address, wait_until="load")
         self.page.evaluate(
-            "window.MathJax && window.MathJax.startup ? window.MathJax.startup.promise.then(() => 1) : 1"
+            "window.MathJax?.startup ? window.MathJax.startup.promise.then(() => 1) : 1"
         )
         return self.page
 
@@ -106,7 +109,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, server):
-    """``with visit(width=…, theme=…) as v``: a visit that ends by checking that nothing went wrong."""
+    """``with visit(width=…, theme=…) as v``: a visit that ends by checking what went wrong."""
 
     @contextlib.contextmanager
     def visit(width=1280, theme="light", check=True):

@@ -235,4 +235,4 @@ def test_no_file_of_the_book_holds_an_answer_to_an_assignment(built):
         if path.suffix in (".html", ".ipynb", ".md", ".txt", ".js")
     ]
     assert {"a1.html", "a1.md", "1-batch-norm-forward.html"} <= {path.name for path in files}
-    assert release.told(files) == []
+    assert release.leaks(files) == []

@@ -1,8 +1,9 @@
-"""An environment with Colab's versions, in which the package is not installed.
+"""An environment with Colab's versions, made once and shared by all tests and processes.
 
-It is kept in ``.venv-colab`` and made again when its list of requirements changes. Each process of a
-parallel run has one of its own, since every test installs the package afresh. Colab's own
-image is the last word (see .github/workflows/colab.yml); this is the nearest thing on any machine.
+It is kept in ``.venv-colab`` and made again when its list of requirements changes. The package is
+not in it: what runs a chapter finds the package, as pip installs it from the repository, in a
+folder beside, and the tests of the first cell find an environment without. Colab's own image is the
+last word (see .github/workflows/colab.yml); this is the nearest thing on any machine.
 """
 
 import glob
@@ -14,10 +15,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-VENV = ROOT / (".venv-colab" if WORKER == "gw0" else f".venv-colab-{WORKER}")
+VENV = ROOT / ".venv-colab"
 PYTHON = VENV / "bin" / "python"
 #: What Colab had when this was written; only what the notebooks use.
 REQUIREMENTS = """\
@@ -56,73 +57,78 @@ def interpreter():
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder that all processes of this run share; whoever writes in it holds a lock."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+
+
+@pytest.fixture(scope="session")
 def colab(missing):
     """Path of the environment's interpreter."""
     stamp, chosen = VENV / "stamp", interpreter()
     wanted = hashlib.sha256(f"{chosen}\n{REQUIREMENTS}".encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return PYTHON
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--clear", "--python", chosen, VENV], check=True)
-    listed = VENV / "requirements.txt"
-    listed.write_text(REQUIREMENTS)
-    installed = subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", PYTHON, "-r", listed],
-        capture_output=True,
-        text=True,
-    )
-    if installed.returncode:
-        missing(
-            f"Colab's versions could not be installed (is the network down?): {installed.stderr.strip()[-600:]}"
-        )
-    stamp.write_text(wanted)
+    with FileLock(Path(sys.prefix) / "colab.lock"):
+        if stamp.exists() and stamp.read_text() == wanted:
+            return PYTHON
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "-q", "--clear", "--python", chosen, VENV], check=True)
+        listed = VENV / "requirements.txt"
+        listed.write_text(REQUIREMENTS)
+        install = [*uv, "pip", "install", "-q", "--python", PYTHON, "-r", listed]
+        installed = subprocess.run(install, capture_output=True, text=True)
+        if installed.returncode:
+            problem = installed.stderr.strip()[-600:]
+            missing(f"Colab's versions could not be installed (is the network down?): {problem}")
+        stamp.write_text(wanted)
     return PYTHON
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory):
-    """A clone of the repository as it is on disk, what is not committed included; as a pip source."""
-    path = tmp_path_factory.mktemp("clone") / "course"
+def clone(shared):
+    """A clone of the repository as it is on disk, also what is not committed; as a pip source."""
+    path = shared / "clone" / "course"
 
     def git(*arguments, cwd=path):
-        identity = [
-            "-c",
-            "user.name=test",
-            "-c",
-            "user.email=test@localhost",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        return subprocess.run(
-            ["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True
-        ).stdout
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        command = ["git", *identity, "-c", "commit.gpgsign=false", *arguments]
+        return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
-    git("clone", "-q", "--no-hardlinks", str(ROOT), str(path), cwd=ROOT)
-    if git("status", "--porcelain", cwd=ROOT):
-        listed = git(
-            "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT
-        ).split("\0")
-        for name in filter(None, listed):
-            source, target = ROOT / name, path / name
-            if source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)
-            else:
-                target.unlink(missing_ok=True)
-        git("add", "--all")
-        git("commit", "-q", "--no-verify", "--allow-empty", "-m", "as it is on disk")
+    with FileLock(shared / "clone.lock"):
+        if not path.exists():
+            git("clone", "-q", "--no-hardlinks", str(ROOT), str(path), cwd=ROOT)
+            if git("status", "--porcelain", cwd=ROOT):
+                listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+                for name in filter(None, git(*listing, cwd=ROOT).split("\0")):
+                    source, target = ROOT / name, path / name
+                    if source.is_file():
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copy2(source, target)
+                    else:
+                        target.unlink(missing_ok=True)
+                git("add", "--all")
+                git("commit", "-q", "--no-verify", "--allow-empty", "-m", "as it is on disk")
     return f"git+file://localhost{path}"
+
+
+@pytest.fixture(scope="session")
+def package(shared, colab, clone):
+    """The folder into which pip installed the package from the clone, once."""
+    folder = shared / "package"
+    with FileLock(shared / "package.lock"):
+        if not folder.exists():
+            install = [colab, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
+            subprocess.run([*install, f"resnorm @ {clone}"], check=True)
+    return folder
 
 
 @pytest.fixture
 def uninstalled(colab):
-    """Take the package out of the environment, before and after."""
+    """An environment without the package, before and after."""
 
     def uninstall():
-        subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", colab, "resnorm"],
-            capture_output=True,
-        )
+        command = [sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", colab]
+        subprocess.run([*command, "resnorm"], capture_output=True)
 
     uninstall()
     yield
@@ -132,14 +138,9 @@ def uninstalled(colab):
 @pytest.fixture
 def environment(tmp_path, clone):
     """Variables of a process in Colab: no trace of this checkout or of the tests' settings."""
-    kept = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("RESNORM_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL"))
-    }
-    settings = (
-        tmp_path / "settings"
-    )  # a home for kernels and configuration, outside the notebook's folder
+    ours = ("RESNORM_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL", "ATEN_", "ONEDNN_", "MKL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    settings = tmp_path / "settings"  # for kernels and configuration, outside the notebook's folder
     return kept | {
         "RESNORM_SOURCE": clone,
         "RESNORM_SCALE": "page",

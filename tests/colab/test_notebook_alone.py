@@ -1,12 +1,16 @@
-"""A notebook opened in Colab: alone in an empty folder, with Colab's versions, and nothing installed."""
+"""A notebook opened in Colab: alone in an empty folder, with Colab's versions."""
 
 import json
 import shutil
 import subprocess
 
+import nbformat
 import pytest
 
 import notebooks as tool
+
+#: Tests that install the package into the environment, or need it without: one after the other.
+in_the_bare_environment = pytest.mark.xdist_group("bare environment")
 
 #: Run by the environment's interpreter: executes the notebook in the working directory and reports.
 RUN = """
@@ -16,21 +20,16 @@ from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], as_version=4)
 probe = nbformat.v4.new_code_cell(
     "import importlib.metadata, json, resnorm, torch\\n"
-    "print(json.dumps({'resnorm': resnorm.__file__, 'imported': torch.__version__, 'installed': importlib.metadata.version('torch')}))"
+    "installed = importlib.metadata.version('torch')\\n"
+    "print(json.dumps([resnorm.__file__, torch.__version__, installed]))"
 )
 notebook.cells.append(probe)
 with tempfile.TemporaryDirectory() as folder:
-    files = {"transport": "ipc", "ip": folder + "/socket"}  # see the conftest.py of the root: no race for ports
-    NotebookClient(notebook, timeout=600, kernel_name="python3", config=Config(KernelManager=files)).execute()
+    # see tools/nbval_shared.py: no race for ports
+    config = Config(KernelManager={"transport": "ipc", "ip": folder + "/socket"})
+    NotebookClient(notebook, timeout=600, kernel_name="python3", config=config).execute()
 print(probe.outputs[0]["text"])
 """
-
-
-def torch_version(python):
-    code = "import importlib.metadata as m; print(m.version('torch'))"
-    return subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def run(python, script, *arguments, cwd, env):
@@ -44,40 +43,40 @@ def run(python, script, *arguments, cwd, env):
     )
 
 
-@pytest.mark.parametrize("path", tool.all_notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_runs_alone_and_leaves_torch_alone(
-    path, colab, uninstalled, environment, tmp_path
-):
-    before = torch_version(colab)
+def torch_version(python):
+    """The version of torch that is installed in an environment."""
+    code = "import importlib.metadata as m; print(m.version('torch'))"
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return result.stdout.strip()
+
+
+def run_alone(path, python, environment, tmp_path):
+    """Run a notebook in a folder of its own; returns the files of the package and of torch."""
     folder = tmp_path / "content"
     folder.mkdir()
     shutil.copy(path, folder)
-    result = run(colab, RUN, path.name, cwd=folder, env=environment)
+    result = run(python, RUN, path.name, cwd=folder, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
-    report = json.loads(result.stdout.strip().splitlines()[-1])
-    site_packages = next((colab.parent.parent / "lib").glob("python*/site-packages"))
-    assert report["resnorm"].startswith(str(site_packages))
-    assert (
-        report["imported"].split("+")[0]
-        == report["installed"].split("+")[0]
-        == before.split("+")[0]
-    )
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+@in_the_bare_environment
+def test_the_first_cell_installs_the_package_and_leaves_torch_alone(
+    colab, uninstalled, environment, tmp_path
+):
+    before = torch_version(colab)
+    first = (tool.ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8")
+    path = tmp_path / "first.ipynb"
+    cells = [nbformat.v4.new_code_cell(first)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=tool.METADATA), path)
+    resnorm, imported, installed = run_alone(path, colab, environment, tmp_path)
+    (site_packages,) = (colab.parent.parent / "lib").glob("python*/site-packages")
+    assert resnorm.startswith(str(site_packages))
+    assert imported.split("+")[0] == installed.split("+")[0] == before.split("+")[0]
     assert torch_version(colab) == before
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted((tool.ROOT / "notebooks" / "assignments" / "source").glob("*/*.ipynb")),
-    ids=lambda path: path.stem,
-)
-def test_an_assignment_can_be_solved_alone(path, colab, uninstalled, environment, tmp_path):
-    folder = tmp_path / "content"
-    folder.mkdir()
-    shutil.copy(path, folder)
-    result = run(colab, RUN, path.name, cwd=folder, env=environment)
-    assert result.returncode == 0, result.stderr[-3000:]
-
-
+@in_the_bare_environment
 def test_without_the_network_the_first_cell_says_what_to_do(
     colab, uninstalled, environment, tmp_path
 ):
@@ -85,10 +84,21 @@ def test_without_the_network_the_first_cell_says_what_to_do(
     nowhere = f"git+file://localhost{tmp_path}/nowhere"
     result = run(colab, first, cwd=tmp_path, env=environment | {"RESNORM_SOURCE": nowhere})
     assert result.returncode != 0
-    assert (
-        f"Could not install resnorm from {nowhere}: check the network, then run this cell again."
-        in result.stderr
-    )
+    advice = "check the network, then run this cell again."
+    assert f"Could not install resnorm from {nowhere}: {advice}" in result.stderr
+
+
+SOURCES = tool.ROOT / "notebooks" / "assignments" / "source"
+ALL = [*tool.all_notebooks(), *sorted(SOURCES.glob("*/*.ipynb"))]  # assignments with their answers
+
+
+@pytest.mark.parametrize("path", tool.longest_first(ALL), ids=lambda path: path.stem)
+def test_a_notebook_runs_alone_and_leaves_torch_alone(path, colab, package, environment, tmp_path):
+    before = torch_version(colab)
+    with_package = environment | {"PYTHONPATH": str(package)}
+    resnorm, imported, _ = run_alone(path, colab, with_package, tmp_path)
+    assert resnorm.startswith(str(package))
+    assert imported.split("+")[0] == torch_version(colab).split("+")[0] == before.split("+")[0]
 
 
 LIVE = """
@@ -131,14 +141,9 @@ print("moved")
 
 
 def test_an_interactive_figure_moves_with_the_widgets_that_colab_has(
-    colab, uninstalled, environment, tmp_path
+    colab, package, environment, tmp_path
 ):
-    source = environment["RESNORM_SOURCE"]
-    install = [colab, "-m", "pip", "install", "-q", "--no-deps", f"resnorm @ {source}"]
-    installed = subprocess.run(
-        install, cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert installed.returncode == 0, installed.stderr[-2000:]
-    result = run(colab, LIVE, cwd=tmp_path, env=environment)
+    with_package = environment | {"PYTHONPATH": str(package)}
+    result = run(colab, LIVE, cwd=tmp_path, env=with_package)
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.strip().endswith("moved")

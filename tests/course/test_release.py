@@ -26,7 +26,7 @@ def test_the_release_is_that_of_the_sources():
 def test_a_released_notebook_holds_no_answer_and_every_test(path):
     notebook = nbformat.read(path, as_version=4)
     source = next((release.SOURCE / path.parent.name).glob("*.ipynb"))
-    assert release.told([path]) == []
+    assert release.leaks([path]) == []
     assert not re.search(r"BEGIN|Rubric", "\n".join(cell.source for cell in notebook.cells))
     assert all(not cell.get("outputs") for cell in notebook.cells)
     graded = [
@@ -46,7 +46,7 @@ def test_no_page_source_holds_an_answer():
     chapters = [
         path for path in (ROOT / "notebooks").rglob("*.ipynb") if release.SOURCE not in path.parents
     ]
-    assert release.told([*(ROOT / "book").rglob("*.md"), *ROOT.glob("*.md"), *chapters]) == []
+    assert release.leaks([*(ROOT / "book").rglob("*.md"), *ROOT.glob("*.md"), *chapters]) == []
 
 
 def test_an_answer_would_be_found(tmp_path):
@@ -65,4 +65,4 @@ def test_an_answer_would_be_found(tmp_path):
     )
     (tmp_path / "a.html").write_text(f"<p>Look:</p><pre>{marked}</pre>")
     (tmp_path / "b.html").write_text("<p>nothing</p>")
-    assert release.told(sorted(tmp_path.iterdir())) == [("a.html", "A1"), ("a.ipynb", "A1")]
+    assert release.leaks(sorted(tmp_path.iterdir())) == [("a.html", "A1"), ("a.ipynb", "A1")]

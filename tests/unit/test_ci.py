@@ -71,7 +71,11 @@ def test_a_stage_that_fails_fails_the_run_and_stops_it(course):
     assert "second" not in result.stdout
 
 
-def test_the_stages_are_those_of_make_test():
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    stages = re.search(r"^test: ([a-z -]*)", makefile, re.MULTILINE)[1].split()
-    assert {"test-unit", "test-notebooks", "test-course", "test-book", "test-colab"} <= set(stages)
+def test_make_test_lints_first_and_reaches_every_folder_of_tests():
+    dry = subprocess.run(
+        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert dry.index("ruff format --check") < dry.index("pytest")
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
+    assert {"unit", "notebooks", "course", "book", "colab"} <= folders
+    assert [name for name in folders if not re.search(rf"pytest.*tests/{name}\b", dry)] == []

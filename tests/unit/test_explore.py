@@ -18,7 +18,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
-from resnorm.figures import explore as explore_module
+from resnorm.figures import frames
 
 matplotlib.use("agg")
 
@@ -58,7 +58,7 @@ def page():
     calls = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("IPython.display.display", lambda data, **_: calls.append(data))
-        resnorm.explore(draw, GRID, alt=alt, start={"eps": 1.0, "kind of data": "c"}, mode="book")
+        resnorm.explore(draw, GRID, alt=alt, start={"eps": 1.0, "kind of data": "c"}, mode="page")
     return calls[0]["text/html"]
 
 
@@ -138,7 +138,7 @@ def test_the_page_opens_on_the_start_state(page):
 
 def test_two_figures_of_a_page_have_ids_of_their_own(displayed):
     for _ in range(2):
-        resnorm.explore(draw, {"eps": [1, 2]}, alt=alt, mode="book")
+        resnorm.explore(draw, {"eps": [1, 2]}, alt=alt, mode="page")
     ids = [
         attributes["id"]
         for data, _ in displayed
@@ -154,7 +154,7 @@ def test_nothing_in_a_name_or_value_or_text_becomes_markup(displayed):
         lambda word: draw(),
         {"word": evil},
         alt=lambda word: f"Now it shows {word} & more of it",
-        mode="book",
+        mode="page",
     )
     text = displayed[0][0]["text/html"]
     elements = Elements(text)
@@ -167,12 +167,12 @@ def test_the_book_needs_no_other_file_and_no_host(page):
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
 
 
-# --- as stored ----------------------------------------------------------------------------------
+# --- in a notebook ----------------------------------------------------------------------------------
 
 
-def test_a_stored_figure_is_the_start_state_as_png_with_its_text(displayed):
+def test_beside_the_frames_stands_the_start_state_as_png_with_its_text(displayed):
     resnorm.explore(
-        draw, GRID, alt=alt, start={"eps": 10.0}, mode="stored", caption="The takeaway."
+        draw, GRID, alt=alt, start={"eps": 10.0}, mode="page", caption="The takeaway."
     )
     (data, metadata), (caption, _) = displayed
     assert metadata["image/png"]["alt"] == alt(eps=10.0, norm="batch", kind_of_data="a")
@@ -183,22 +183,21 @@ def test_a_stored_figure_is_the_start_state_as_png_with_its_text(displayed):
     assert caption["text/markdown"] == "*The takeaway.*"
 
 
-def test_stored_and_live_figures_draw_only_what_is_looked_at(displayed):
+def test_a_page_draws_each_state_once(displayed):
     drawn = []
 
     def count(**values):
-        drawn.append(values)
+        drawn.append(tuple(values.values()))
         return draw(**values)
 
-    resnorm.explore(count, GRID, alt=alt, mode="stored")
-    assert drawn == [{"eps": 0.1, "norm": "batch", "kind_of_data": "a"}]
+    resnorm.explore(count, GRID, alt=alt, mode="page")
+    assert sorted(drawn) == sorted(itertools.product(*GRID.values()))
 
 
-@pytest.mark.parametrize("mode", ["book", "stored"])
-def test_the_environment_chooses_the_mode(displayed, monkeypatch, mode):
-    monkeypatch.setenv("RESNORM_FIGURES", mode)
+def test_the_environment_chooses_the_mode(displayed, monkeypatch):
+    monkeypatch.setenv("RESNORM_FIGURES", "page")
     resnorm.explore(draw, {"eps": [1, 2]}, alt=alt)
-    assert ("text/html" in displayed[0][0]) == (mode == "book")
+    assert {"text/html", "image/png", "text/plain"} == displayed[0][0].keys()
 
 
 # --- in a live kernel ---------------------------------------------------------------------------
@@ -288,7 +287,7 @@ def test_without_ipywidgets_asking_for_a_live_figure_says_what_to_install(monkey
 )
 def test_a_grid_that_cannot_work_is_refused_with_the_reason(displayed, grid, error, words):
     with pytest.raises(error, match=words):
-        resnorm.explore(draw, grid, alt=alt, mode="book")
+        resnorm.explore(draw, grid, alt=alt, mode="page")
     assert not displayed
 
 
@@ -297,10 +296,10 @@ def test_a_grid_that_cannot_work_is_refused_with_the_reason(displayed, grid, err
 )
 def test_an_unknown_start_is_refused(start, words):
     with pytest.raises(ValueError, match=words):
-        resnorm.explore(draw, {"eps": [1, 2]}, alt=alt, start=start, mode="book")
+        resnorm.explore(draw, {"eps": [1, 2]}, alt=alt, start=start, mode="page")
 
 
-@pytest.mark.parametrize("mode", ["live", "book", "stored"])
+@pytest.mark.parametrize("mode", ["live", "page"])
 def test_a_state_without_alternative_text_is_refused_and_named(displayed, mode):
     with pytest.raises(ValueError, match="the state eps = 1 needs alternative text"):
         resnorm.explore(draw, {"eps": [1, 2]}, alt=lambda eps: "a plot", mode=mode)
@@ -309,7 +308,7 @@ def test_a_state_without_alternative_text_is_refused_and_named(displayed, mode):
 def test_the_book_refuses_a_text_that_is_missing_in_one_state_only(displayed):
     with pytest.raises(ValueError, match="the state eps = 2 needs alternative text"):
         resnorm.explore(
-            draw, {"eps": [1, 2]}, alt=lambda eps: alt(eps=1) if eps == 1 else "", mode="book"
+            draw, {"eps": [1, 2]}, alt=lambda eps: alt(eps=1) if eps == 1 else "", mode="page"
         )
 
 
@@ -317,7 +316,7 @@ def test_a_drawing_function_that_returns_no_figure_is_told_so(displayed):
     with pytest.raises(
         TypeError, match=r"draw\(eps = 1\) returned NoneType; it must return a matplotlib Figure"
     ):
-        resnorm.explore(lambda eps: None, {"eps": [1, 2]}, alt=alt, mode="book")
+        resnorm.explore(lambda eps: None, {"eps": [1, 2]}, alt=alt, mode="page")
 
 
 @pytest.mark.parametrize(
@@ -325,10 +324,10 @@ def test_a_drawing_function_that_returns_no_figure_is_told_so(displayed):
 )
 def test_arrays_and_tensors_give_plain_numbers(displayed, values):
     given = []
-    resnorm.explore(lambda eps: given.append(eps) or draw(), {"eps": values}, alt=alt, mode="book")
+    resnorm.explore(lambda eps: given.append(eps) or draw(), {"eps": values}, alt=alt, mode="page")
     assert given == [1.5, 2.5] and all(type(value) is float for value in given)
     assert 'type="range"' in displayed[0][0]["text/html"]
 
 
 def test_truth_values_are_words_not_numbers():
-    assert explore_module._kind((False, True)) == "buttons"
+    assert frames.kind_of_control((False, True)) == "buttons"

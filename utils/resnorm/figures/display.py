@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-#: How figures are displayed: ``live`` (a kernel with a reader), ``book`` (the built pages),
-#: ``stored`` (what a notebook keeps in the repository).
-MODES = ("live", "book", "stored")
+#: How figures are displayed: ``live`` for somebody at a running kernel, ``page`` where a chapter is
+#: executed for the repository and the built book.
+MODES = ("live", "page")
 
 
 def display_mode() -> str:
