@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+
 import resnorm
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
@@ -26,7 +27,7 @@ def the_pages_with(marker, what):
     return pages_with(marker) or [pytest.param("", id=f"no page has {what}")]
 
 
-# --- every page, visited once per setting ----------------------------------------------------------------
+# --- every page, visited once per setting ---------------------------------------------------
 
 
 def unreadable_pictures(page):
@@ -128,20 +129,25 @@ def test_the_page_fits_a_telephone(visit, server, page_name):
     with visit(width=375) as v:
         page = v.go(f"{server}/{page_name}")
         wide = page.evaluate(
-            """() => document.scrollingElement.scrollWidth <= 375 ? [] : [...document.querySelectorAll('article *')]
-                .filter(e => e.getBoundingClientRect().right > 376).slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
+            """() => document.scrollingElement.scrollWidth <= 375 ? []
+                : [...document.querySelectorAll('article *')]
+                .filter(e => e.getBoundingClientRect().right > 376)
+                .slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
         )
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 375, wide
         begins_out_of_sight = page.evaluate(
-            """() => [...document.querySelectorAll('div.math:has(mjx-math)')].filter(box => box.offsetParent &&
-                box.querySelector('mjx-math').getBoundingClientRect().left < box.getBoundingClientRect().left - 1).map(box => box.id || box.innerText)"""
+            """() => [...document.querySelectorAll('div.math:has(mjx-math)')]
+                .filter(box => box.offsetParent
+                    && box.querySelector('mjx-math').getBoundingClientRect().left
+                       < box.getBoundingClientRect().left - 1)
+                .map(box => box.id || box.innerText)"""
         )
         assert begins_out_of_sight == [], (
             "a wide equation must begin at its beginning, and scroll to its end"
         )
 
 
-#: Code has thousands of coloured words to a page, in the same few colours on all of them: one page stands for all.
+#: Code has thousands of colored words per page, in the same few colors: one page stands for all.
 CODE = "div.highlight"
 
 
@@ -151,7 +157,7 @@ def violations(page, exclude=(), rules=()):
 
     page.wait_for_function(
         "document.getAnimations().every(animation => animation.playState !== 'running')"
-    )  # colours fade in
+    )  # colors fade in
     # preload would fetch style sheets again by addresses of its own, some of them wrong
     options = {"resultTypes": ["violations"], "preload": False}
     if rules:
@@ -191,7 +197,8 @@ def test_axe_finds_no_serious_fault_in_code(visit, server, name):
 def test_axe_would_find_a_fault(visit):
     with visit() as v:
         v.page.set_content(
-            "<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'><p style='color:#ccc'>pale</p></main>"
+            "<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'>"
+            "<p style='color:#ccc'>pale</p></main>"
         )
         found = " ".join(violations(v.page))
         assert "image-alt" in found and "color-contrast" in found
@@ -214,7 +221,7 @@ def test_the_address_of_the_book_leads_to_its_first_page(visit, addresses, schem
         v.page.wait_for_url("**/book/index.html", timeout=5_000)
 
 
-# --- figures that move ---------------------------------------------------------------------------------
+# --- figures that move ----------------------------------------------------------------------
 
 
 def state(figure):
@@ -256,7 +263,8 @@ def standalone(tmp_path_factory):
         )
     path = tmp_path_factory.mktemp("figure") / "figure.html"
     path.write_text(
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>x</title><main><h1>x</h1>{html[0]}</main></html>"
+        "<!doctype html><html lang=en><meta charset=utf-8><title>x</title>"
+        f"<main><h1>x</h1>{html[0]}</main></html>"
     )
     return path.as_uri()
 
@@ -319,7 +327,7 @@ def test_without_scripts_the_first_state_is_shown_and_the_reader_told(browser, s
     context.close()
 
 
-# --- the theme, the search, the buttons ------------------------------------------------------------------
+# --- the theme, the search, the buttons -----------------------------------------------------
 
 
 @pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture")[:1])
@@ -327,7 +335,9 @@ def test_pictures_keep_their_brightness_in_the_dark(visit, server, name):
     assert name, "no built page has a picture"
     with visit(theme="dark") as v:
         page = v.go(f"{server}/{name}")
-        filters = "name => [...document.querySelectorAll('.cell_output img')].filter(i => i.alt.startsWith('Images:') == name).map(i => getComputedStyle(i).filter)"
+        filters = """name => [...document.querySelectorAll('.cell_output img')]
+            .filter(i => i.alt.startsWith('Images:') == name)
+            .map(i => getComputedStyle(i).filter)"""
         assert set(page.evaluate(filters, True)) == {"none"}
         assert "none" not in page.evaluate(filters, False)
 
@@ -336,7 +346,8 @@ def test_pictures_keep_their_brightness_in_the_dark(visit, server, name):
 def test_the_dark_theme_turns_page_and_figures(visit, server, name):
     assert name, "no built page has a figure"
     look = """() => { const image = document.querySelector('.cell_output img'); return {
-        theme: document.documentElement.dataset.theme, page: getComputedStyle(document.body).backgroundColor,
+        theme: document.documentElement.dataset.theme,
+        page: getComputedStyle(document.body).backgroundColor,
         figure: [image, image.parentElement].map(e => getComputedStyle(e).filter).join(' ')}; }"""
     with visit(theme="light") as v:
         page = v.go(f"{server}/{name}")
@@ -351,8 +362,8 @@ def test_the_dark_theme_turns_page_and_figures(visit, server, name):
         assert light["figure"] == "none none" and dark["figure"] != "none none"
 
 
-def brightness(colour):
-    red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
+def brightness(color):
+    red, green, blue = map(float, re.findall(r"[\d.]+", color)[:3])
     return (red + green + blue) / 3
 
 
@@ -363,7 +374,7 @@ def test_searching_for_bessel_finds_the_chapter(visit, addresses, scheme):
         page.locator("#search-results a", has_text="Batch normalization, forward").first.wait_for(
             timeout=10_000
         )
-        # opened as a file, a browser refuses Sphinx the excerpt beside each result; the results are there
+        # opened as a file, a browser refuses Sphinx the excerpt beside each result; they are there
         excerpt = re.compile(
             r"Access to fetch at 'file:|Failed to load resource: net::ERR_FAILED|^Failed to fetch$"
         )

@@ -1,4 +1,4 @@
-"""A page that readers could not use does not get built, and the message says which and what to do."""
+"""A page that readers could not use is not built; the message says which, and what to do."""
 
 import re
 import shutil
@@ -44,7 +44,12 @@ def tiny_book(tmp_path):
     return build
 
 
-SHOW = "import matplotlib.pyplot as plt\nfrom resnorm import figures\nfigures.use_style()\nfig, ax = plt.subplots()\n"
+SHOW = """\
+import matplotlib.pyplot as plt
+from resnorm import figures
+figures.use_style()
+fig, ax = plt.subplots()
+"""
 
 
 def test_a_good_page_is_built(tiny_book, tmp_path):
@@ -59,7 +64,8 @@ def test_a_good_page_is_built(tiny_book, tmp_path):
 
 def test_a_figure_without_alternative_text_is_refused(tiny_book):
     code, said = tiny_book(
-        "from IPython.display import display\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nplt.close(fig)\ndisplay(fig)"
+        "from IPython.display import display\nimport matplotlib.pyplot as plt\n"
+        "fig, ax = plt.subplots()\nplt.close(fig)\ndisplay(fig)"
     )
     assert code != 0
     (line,) = [line for line in said.splitlines() if "alternative text" in line]
@@ -67,9 +73,10 @@ def test_a_figure_without_alternative_text_is_refused(tiny_book):
 
 
 def test_a_citation_that_does_not_resolve_is_refused(tiny_book):
-    # tests/unit/test_sources.py names the mend; the builder must not let it pass
+    # tests/unit/test_sources.py names the fix; the builder must not let it pass
     code, said = tiny_book(
-        text="# A page\n\n{cite:t}`he2016deep` and {cite:t}`nobody1999nothing`.\n\n```{bibliography}\n```"
+        text="# A page\n\n{cite:t}`he2016deep` and {cite:t}`nobody1999nothing`."
+        "\n\n```{bibliography}\n```"
     )
     assert code != 0
     (line,) = [

@@ -1,4 +1,4 @@
-"""The built pages as files: links, anchors, alternative text, hosts, weight. Each check is shown to find a fault."""
+"""The built pages as files: links, alternative text, hosts, weight. Each check finds a fault."""
 
 import functools
 import json
@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import release
-import repository
 import yaml
 from bs4 import BeautifulSoup
+
+import release
+import repository
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -54,7 +55,8 @@ def pictures_without_text(path):
     for image in soup_of(path).find_all("img"):
         alt = (image.get("alt") or "").strip()
         if not alt or re.fullmatch(r"\S*/\S*|\S+\.(png|svg|jpe?g|gif|webp)", alt):
-            yield f"{path.name}: {(image.get('src') or '')[:60]} has alt={alt!r}: end its cell with figures.show(fig, alt='…')"
+            source = (image.get("src") or "")[:60]
+            yield f"{path.name}: {source} has alt={alt!r}: use figures.show(fig, alt='…')"
 
 
 def foreign_parts(path):
@@ -111,10 +113,12 @@ def test_the_page_is_light(built, page_name):
     )
 
 
-BAD = """<html><head><link rel="stylesheet" href="a.css"><link rel="canonical" href="https://fine.example/">
-<script src="https://cdn.example/x.js"></script><style>@import "//fonts.example/f.css";</style></head><body id="top">
-<a href="#top">fine</a><a href="bad.html#top">fine</a><a href="https://other.example">fine</a><a href="#nowhere">x</a>
-<a href="missing.html">x</a><a href="../outside.html">x</a><img src="a.png"><img src="a.png" alt="a.png">
+BAD = """<html><head><link rel="stylesheet" href="a.css">
+<link rel="canonical" href="https://fine.example/"><script src="https://cdn.example/x.js"></script>
+<style>@import "//fonts.example/f.css";</style></head><body id="top">
+<a href="#top">fine</a><a href="bad.html#top">fine</a><a href="https://other.example">fine</a>
+<a href="#nowhere">x</a><a href="missing.html">x</a><a href="../outside.html">x</a>
+<img src="a.png"><img src="a.png" alt="a.png">
 <img src="a.png" alt="../_images/a"><img src="a.png" alt="A line that rises"></body></html>"""
 
 
@@ -149,7 +153,7 @@ def test_other_hosts_are_found(bad_page):
     ]
 
 
-# --- the book as a whole ----------------------------------------------------------------------------
+# --- the book as a whole ---------------------------------------------------------------------
 
 
 def chapters():

@@ -32,7 +32,7 @@ def test_pull_requests_run_what_any_machine_can_run():
 
 @pytest.fixture
 def course(tmp_path):
-    """A copy of .ci/run beside a Makefile of two stages, with a browser, bubblewrap and `make` on the PATH."""
+    """A copy of .ci/run beside a Makefile of two stages, with all tools on the PATH."""
     (tmp_path / ".ci").mkdir()
     script = tmp_path / ".ci" / "run"
     script.write_bytes((ROOT / ".ci" / "run").read_bytes())

@@ -167,13 +167,11 @@ def test_the_book_needs_no_other_file_and_no_host(page):
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
 
 
-# --- in a notebook ----------------------------------------------------------------------------------
+# --- in a notebook --------------------------------------------------------------------------
 
 
 def test_beside_the_frames_stands_the_start_state_as_png_with_its_text(displayed):
-    resnorm.explore(
-        draw, GRID, alt=alt, start={"eps": 10.0}, mode="page", caption="The takeaway."
-    )
+    resnorm.explore(draw, GRID, alt=alt, start={"eps": 10.0}, mode="page", caption="The takeaway.")
     (data, metadata), (caption, _) = displayed
     assert metadata["image/png"]["alt"] == alt(eps=10.0, norm="batch", kind_of_data="a")
     assert metadata["image/png"]["width"] > 0
