@@ -100,8 +100,8 @@ WRONG = {
         ),
         "projection always": ("if stride != 1 or in_channels != out_channels:", "if True:"),
         "projection without norm": (
-            "nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))",
-            "nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False))",
+            "1, stride, bias=False),\n                nn.BatchNorm2d(out_channels),",
+            "1, stride, bias=False),",
         ),
         "with bias": (
             "self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)",
@@ -183,11 +183,11 @@ WRONG = {
             "module.bn1 if isinstance(module, BasicBlock)",
         ),
         "bottlenecks forgotten": (
-            "isinstance(module, (BasicBlock, Bottleneck)):\n            nn.init.zeros_(",
-            "isinstance(module, BasicBlock):\n            nn.init.zeros_(",
+            "isinstance(module, (BasicBlock, Bottleneck)):\n            last",
+            "isinstance(module, BasicBlock):\n            last",
         ),
         "all norms to zero": ("nn.init.ones_(module.weight)", "nn.init.zeros_(module.weight)"),
-        "shift for scale": ("else module.bn3).weight)", "else module.bn3).bias)"),
+        "shift for scale": ("nn.init.zeros_(last.weight)", "nn.init.zeros_(last.bias)"),
         "shifts left": ("nn.init.zeros_(module.bias)", "pass"),
         "no count": ("return count", "return len(list(model.modules()))"),
         "zeroed, then set to one": (

@@ -89,8 +89,8 @@ WRONG = {
             "y = layer(x)\n            x = torch.cat([x, y + x[:, : y.shape[1]]], 1)",
         ),
         "norm last": (
-            "nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, growth, 3, padding=1, bias=False))",
-            "nn.Sequential(nn.Conv2d(channels, growth, 3, padding=1, bias=False), nn.BatchNorm2d(growth), nn.ReLU())",
+            "nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), conv)",
+            "nn.Sequential(conv, nn.BatchNorm2d(growth), nn.ReLU())",
         ),
         "no relu": ("nn.ReLU()", "nn.Identity()"),
         "with bias": (", bias=False", ""),
