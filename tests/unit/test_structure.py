@@ -19,42 +19,32 @@ MODULES = [
 ]
 
 
-#: Imports that go the wrong way: the module, what it imports, and as which module that is found.
-AGAINST_THE_FLOW = [
-    ("norms.batch_norm", "from resnorm.models import resnet", "models.resnet"),
-    ("blocks", "from resnorm.train import fit", "train"),
-    ("models.resnet", "import resnorm.probes", "probes"),
-    ("data", "from resnorm import augment", "augment"),
-    ("probes", "from resnorm.train import fit", "train"),
-    ("figures.style", "from resnorm.norms import fold", "norms"),
-    ("checking", "from resnorm import norms", "norms"),
-    ("train", "from resnorm import course", "course"),
-    ("course", "from resnorm.models import resnet", "models.resnet"),
-]
-
-
-@pytest.fixture(scope="module")
-def broken_imports(tmp_path_factory):
-    """What `lint-imports` reports of a copy of the package with all of these imports."""
-    folder = tmp_path_factory.mktemp("against_the_flow")
-    copy = folder / "resnorm"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)  # holds the contracts
-    for module, statement, _ in AGAINST_THE_FLOW:
-        path = copy.joinpath(*module.split("."))
-        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        file.write_text(f"{file.read_text('utf-8')}\n{statement}\n", "utf-8")
+@pytest.mark.parametrize(
+    "module, statement, imported",
+    [
+        ("norms.batch_norm", "from resnorm.models import resnet", "models.resnet"),
+        ("blocks", "from resnorm.train import fit", "train"),
+        ("models.resnet", "import resnorm.probes", "probes"),
+        ("data", "from resnorm import augment", "augment"),
+        ("probes", "from resnorm.train import fit", "train"),
+        ("figures.style", "from resnorm.norms import fold", "norms"),
+        ("checking", "from resnorm import norms", "norms"),
+        ("train", "from resnorm import course", "course"),
+        ("course", "from resnorm.models import resnet", "models.resnet"),
+    ],
+)
+def test_make_lint_finds_an_import_against_the_flow(tmp_path, module, statement, imported):
+    package = tmp_path / "resnorm"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # holds the contracts
+    path = package.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    file.write_text(f"{file.read_text('utf-8')}\n{statement}\n", "utf-8")
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 1, result.stdout + result.stderr
-    return result.stdout
-
-
-@pytest.mark.parametrize("module, statement, imported", AGAINST_THE_FLOW)
-def test_make_lint_finds_an_import_against_the_flow(broken_imports, module, statement, imported):
-    found = re.search(rf"\bresnorm\.{module} -> resnorm\.{imported} ", broken_imports)
-    assert found, f"{statement} in resnorm.{module} was not found:\n{broken_imports}"
+    assert re.search(rf"\bresnorm\.{module} -> resnorm\.{imported} ", result.stdout), result.stdout
 
 
 def in_a_new_process(code):
