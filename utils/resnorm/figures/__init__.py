@@ -1,7 +1,7 @@
 """Figures of the course: one look, alternative text for each, and controls that move them.
 
-A notebook calls :func:`use_style` once and ends the cell of a figure with :func:`show`. The functions
-here draw what they are given and compute nothing.
+A notebook calls :func:`use_style` once and ends the cell of a figure with :func:`show`. The
+functions here draw what they are given and compute nothing.
 """
 
 from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
