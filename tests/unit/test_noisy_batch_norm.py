@@ -31,7 +31,8 @@ def test_noise_is_new_at_every_step_shared_by_positions_and_drawn_per_example():
     first, second = layer(x), layer(x)
     assert not torch.allclose(first, second)
     clean = norms.BatchNorm2d(5)(x)
-    # one scale and one shift for each example and channel: two positions determine them, the others agree
+    # Each example and channel has one scale and one shift. Two positions determine them, and the
+    # other positions must agree.
     a, b, c = (t.flatten(2)[..., :3].unbind(-1) for t in (first, clean, clean))
     scale = (a[0] - a[1]) / (b[0] - b[1])
     shift = a[0] - scale * b[0]
@@ -42,9 +43,12 @@ def test_noise_is_new_at_every_step_shared_by_positions_and_drawn_per_example():
 
 def test_evaluation_has_the_mean_of_the_noise():
     torch.manual_seed(0)
-    layer = noisy(scale_range=1.5).eval()
+    layer = noisy(scale_range=1.5)
     x = torch.randn(4, 5, 2, 2)
-    torch.testing.assert_close(layer(x), 1.25 * norms.BatchNorm2d(5).eval()(x))
+    mean = torch.stack([layer(x) for _ in range(2000)]).mean(0)
+    torch.testing.assert_close(mean, 1.25 * norms.BatchNorm2d(5)(x), rtol=0, atol=0.05)
+    new = noisy(scale_range=1.5).eval()
+    torch.testing.assert_close(new(x), 1.25 * norms.BatchNorm2d(5).eval()(x))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Layer, RMS, group, instance and ghost batch norm, batch renorm, weight standardization, SyncBN."""
+"""The relatives of batch norm: equal to torch's where torch has one, and to one another."""
 
 import pytest
 import torch
@@ -114,7 +114,7 @@ def test_the_family_meets_at_its_ends():
     )
 
 
-def test_ghost_batches_are_normalized_apart_and_each_moves_the_record():
+def test_ghost_batches_are_normalized_apart_and_each_moves_the_running_statistics():
     x = images()
     ghost, batch = norms.GhostBatchNorm2d(4, 2, **DOUBLE), norms.BatchNorm2d(4, **DOUBLE)
     parts = torch.cat([batch(part) for part in x.split(2)])

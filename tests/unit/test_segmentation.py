@@ -21,7 +21,7 @@ def test_scores_by_hand():
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_dice_is_a_function_of_iou(pairs):
-    a, b = (torch.tensor(values) for values in zip(*pairs))
+    a, b = (torch.tensor(values) for values in zip(*pairs, strict=True))
     iou = segmentation.iou(a, b)
     assert segmentation.dice(a, b) == pytest.approx(2 * iou / (1 + iou))
     assert segmentation.iou(b, a) == iou
@@ -71,7 +71,7 @@ def test_border_weights_against_distances_by_brute_force():
     share = foreground.float().mean()
     axis = torch.arange(24.0)
     where = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).view(-1, 2)
-    for labels, weight in zip(instances, weights):
+    for labels, weight in zip(instances, weights, strict=True):
         numbers = [k for k in labels.unique() if k]
         distances = torch.stack(
             [torch.cdist(where, where[labels.view(-1) == k]).amin(1) for k in numbers]

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from .batch_norm import BatchNorm2d
-from .functional import at_least_float32, per_channel, reduced_axes, scale_and_shift
+from .channels import at_least_float32, per_channel, reduced_axes, scale_and_shift
 
 
 class SyncStandardizeFunction(torch.autograd.Function):
     r"""Standardize each channel over all processes.
 
-    Forward, the processes exchange a count, a mean and a centred sum of squares per channel, and
-    merge them by the law of total variance. Backward, they exchange the two sums of the closed form,
-    :math:`\sum dy` and :math:`\sum dy\,\hat x` (chapter 2.2): four numbers a channel in all.
+    In the forward pass the processes exchange a count, a mean and a centered sum of squares per
+    channel, and merge them by the law of total variance. In the backward pass they exchange the two
+    sums of the closed form, :math:`\sum dy` and :math:`\sum dy\,\hat x` (chapter 2.2). That makes
+    four numbers per channel in all.
+
+    Shape:
+        - x: (N, C, *positions), with this process's N.
+        - Output: ``(x_hat, mean, var, m)`` of shapes (N, C, *positions), (C,), (C,) and (); m is
+          the number of values per channel in all processes together.
+
+    Source:
+        Chan, Golub & LeVeque (1979) for the merging of variances; Ioffe & Szegedy (2015), section
+        3, for the gradient.
     """
 
     @staticmethod
-    def forward(ctx, x, eps, group):
+    def forward(
+        ctx: Any, x: Tensor, eps: float, group: dist.ProcessGroup | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Standardize ``x`` by the statistics of all processes."""
         axes = reduced_axes(x)
         n = torch.tensor([x.numel() // x.shape[1]], dtype=x.dtype, device=x.device)
         var, mean = torch.var_mean(x, axes, correction=0)
@@ -31,7 +46,7 @@ class SyncStandardizeFunction(torch.autograd.Function):
         means, squares = rest.chunk(2, dim=1)
         m = counts.sum()
         mean = (counts * means).sum(0) / m
-        # law of total variance: within the processes, and between them
+        # The law of total variance: the variance within the processes, and between them.
         var = (squares + counts * (means - mean).square()).sum(0) / m
         rstd = torch.rsqrt(var + eps)
         x_hat = (x - per_channel(mean, x)) * per_channel(rstd, x)
@@ -43,7 +58,9 @@ class SyncStandardizeFunction(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy, *_):
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of ``x``, and None for ``eps`` and ``group``."""
+        dy = grads[0]  # mean, var and m are not differentiable
         x_hat, rstd = ctx.saved_tensors
         axes = reduced_axes(x_hat)
         sums = torch.cat([dy.sum(axes), (dy * x_hat).sum(axes)])
@@ -57,25 +74,36 @@ class SyncBatchNorm2d(BatchNorm2d):
     """Batch norm whose training statistics cover the batches of all processes.
 
     Outputs, input gradients and running statistics are those of one process with the joined batch.
-    Gradients of scale and shift are of this process's examples: the data-parallel wrapper adds them
-    up, as it does for every other parameter. Outside a process group it is plain batch norm.
+    Gradients of scale and shift come from this process's examples only: the data-parallel wrapper
+    combines them across processes, as it does for every other parameter. Outside a process group
+    it is plain batch norm.
 
     Args:
+        *args: arguments of :class:`resnorm.norms.BatchNorm2d`, in its order.
         process_group: of ``torch.distributed``; None takes the default group.
-        others: as in :class:`resnorm.norms.BatchNorm2d`.
+        **kwargs: keyword arguments of :class:`resnorm.norms.BatchNorm2d`.
+
+    Raises:
+        ValueError: as for :class:`resnorm.norms.BatchNorm2d`.
+
+    Shape:
+        - Input: (N, C, H, W); N may differ between the processes.
+        - Output: as the input.
+
+    Source:
+        Ioffe & Szegedy (2015), algorithm 1, over the joined batch.
     """
 
-    def __init__(self, *args, process_group=None, **kwargs):
+    def __init__(
+        self, *args: Any, process_group: dist.ProcessGroup | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.process_group = process_group
 
     def forward(self, x: Tensor) -> Tensor:
-        together = (
-            dist.is_available()
-            and dist.is_initialized()
-            and dist.get_world_size(self.process_group) > 1
-        )
-        if not together or not (self.training or self.running_mean is None):
+        """Normalize ``x`` by the statistics of all processes' batches in training."""
+        by_batch = self.training or self.running_mean is None
+        if not by_batch or not self._has_other_processes():
             return super().forward(x)
         self._check_shape(x)
         x_hat, mean, var, m = SyncStandardizeFunction.apply(
@@ -84,3 +112,10 @@ class SyncBatchNorm2d(BatchNorm2d):
         if self.training and self.track_running_stats:
             self._update_running_stats(mean, var, int(m))
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
+
+    def _has_other_processes(self) -> bool:
+        return (
+            dist.is_available()
+            and dist.is_initialized()
+            and dist.get_world_size(self.process_group) > 1
+        )
