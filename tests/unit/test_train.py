@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
             model[1].weight.data[:] = float("nan")
 
     with pytest.raises(
-        train.Diverged,
+        train.DivergedError,
         match=r"loss is nan at step 7 \(epoch 2 of 3, step 3 of 4\), after .*the checkpoint c.pt of epoch 1 is kept",
     ) as caught:
         small(path, epochs=3, after_step=poison)
