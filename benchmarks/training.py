@@ -138,7 +138,7 @@ def compare_families(best: str, rounds: int) -> None:
         print(f"{name:<22}{ratio:>6.2f} +- {spread:.2f}")
 
 
-# --- the arms ---------------------------------------------------------------------------------------
+# --- the arms -------------------------------------------------------------------------------------
 
 
 def bare_loop(model: nn.Module, dataset: ImageDataset, precision: str) -> None:
@@ -235,7 +235,7 @@ def training_seconds() -> float:
     return sum(history.seconds)
 
 
-# --- measuring ----------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 
 def timed(arms: dict, reference, rounds: int) -> dict:
