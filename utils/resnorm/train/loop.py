@@ -105,7 +105,7 @@ def fit(
     optimizer = torch.optim.SGD(groups, lr, momentum, nesterov=nesterov)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     generator = torch.Generator(device).manual_seed(seed)
-    history, steps = History(), n // batch_size
+    history, steps = History(), n // batch_size  # steps per epoch
 
     # A checkpoint is resumed only if all of this is the same.
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
@@ -121,7 +121,7 @@ def fit(
 
     for epoch in progress_bar(range(first_epoch, epochs), history, visible=progress):
         model.train()
-        order = torch.randperm(n, generator=generator, device=device)
+        order = torch.randperm(n, generator=generator, device=device)  # a new one each epoch
         start = time.perf_counter()
         for step in range(steps):
             done = (epoch * steps + step) / (epochs * steps)  # progress, in [0, 1)
@@ -149,7 +149,7 @@ def fit(
                     return history
                 raise
             except torch.OutOfMemoryError as problem:
-                value = None  # lets go of the activations, so that smaller batches can be tried
+                value = None  # frees the activations, so that smaller batches can be tried
                 raise smaller_batch_error(problem, model, images, labels, autocast, loss) from None
             scaler.step(optimizer)
             scaler.update()
