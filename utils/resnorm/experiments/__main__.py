@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from .. import data, ledger
-from ..train import Diverged, keep_freed_memory
+from ..train import DivergedError, keep_freed_memory
 from . import cifar, segmentation
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (FileNotFoundError, ValueError, ConnectionError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
-    except (Diverged, torch.OutOfMemoryError) as problem:
+    except (DivergedError, torch.OutOfMemoryError) as problem:
         print(
             f"{parser.prog}: {problem}\nThe runs before are recorded in {out}; the same command goes on after them.",
             file=sys.stderr,
