@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from resnorm import data, ledger, models, segmentation
+from resnorm.experiments import microscopy
 from resnorm.experiments import segmentation as experiment
 
 # --- scores --------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def test_skeletons_have_their_joints_inside_and_heat_maps_peak_there():
 
 # --- the experiment ------------------------------------------------------------------------------
 
-SMALL = experiment.FullScale(
+SMALL = microscopy.FullScale(
     experiment.Recipe(widths=(4, 8), epochs=1, batch_size=8, lr=0.1), crop=16, crops=4, test=2
 )
 
@@ -231,10 +232,10 @@ def test_border_weights_find_more_objects_over_seeds():
 
 def test_crops_keep_image_and_target_together():
     made = data.cells(3, 32, per_image=4, seed=0)
-    images, targets = experiment.crops(
+    images, targets = microscopy.crops(
         made, made.instances.unsqueeze(1).float().repeat(1, 2, 1, 1), 16, 5, seed=0
     )
-    again, _ = experiment.crops(
+    again, _ = microscopy.crops(
         data.Cells(made.instances.unsqueeze(1).float(), made.instances, ""),
         targets.new_zeros(3, 2, 32, 32),
         16,
@@ -252,15 +253,15 @@ def test_a_run_is_recorded_and_resumed(tmp_path, monkeypatch):
 
     def record():
         return ledger.open_record(
-            path, "segmentation", "command", made.source, experiment.configuration(SMALL)
+            path, "segmentation", "command", made.source, microscopy.configuration(SMALL)
         )
 
-    experiment.run(record(), made, [0, 1, 2], SMALL, arms)
+    microscopy.run(record(), made, [0, 1, 2], SMALL, arms)
     first = ledger.read(path)
     assert [run["arm"] for run in first.runs] == ["with skips"] * 3 + ["with skips, vote of 3"]
     assert {"iou", "dice", "pixel error"} <= first.runs[0]["results"].keys()
-    monkeypatch.setattr(experiment, "train_on", lambda *_, **__: pytest.fail("trained again"))
-    experiment.run(record(), made, [0, 1, 2], SMALL, arms)
+    monkeypatch.setattr(microscopy, "train_on", lambda *_, **__: pytest.fail("trained again"))
+    microscopy.run(record(), made, [0, 1, 2], SMALL, arms)
     assert ledger.read(path).runs == first.runs
 
 
