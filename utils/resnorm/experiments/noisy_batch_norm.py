@@ -170,7 +170,8 @@ def train_arm(
 ) -> Run:
     """Train one arm by SGD with momentum 0.9, and measure the moments of what each ReLU receives.
 
-    All arms of a seed start from the same convolutions.
+    The two arms with batch norm start from the same convolutions. Those of the arm without norm
+    differ, because its convolutions have a bias and draw for it.
 
     Args:
         arm: a key of ``ARMS``.
