@@ -33,7 +33,8 @@ def test_noise_is_new_at_every_step_shared_by_positions_and_drawn_per_example():
     first, second = layer(x), layer(x)
     assert not torch.allclose(first, second)
     clean = norms.BatchNorm2d(5)(x)
-    # one scale and one shift for each example and channel: two positions determine them, the others agree
+    # There is one scale and one shift for each example and channel. Two positions determine them,
+    # and the others agree.
     a, b, c = (t.flatten(2)[..., :3].unbind(-1) for t in (first, clean, clean))
     scale = (a[0] - a[1]) / (b[0] - b[1])
     shift = a[0] - scale * b[0]

@@ -77,13 +77,10 @@ def test_a_block_that_changes_shape_cannot_be_removed_and_nothing_stays_behind()
     net = models.SmallResNet(2, widths=(4, 8)).eval()
     assert probes.removable(net, images(), ConvBlock) == ["blocks.0", "blocks.1", "blocks.3"]
     before = net(images())
-    with (
-        pytest.raises(
-            ValueError,
-            match=r"block 'blocks.2' turns \(2, 4, 8, 8\) into \(2, 8, 4, 4\).*cannot be removed",
-        ),
-        probes.lesion(net, ["blocks.2"]),
-    ):
+    with pytest.raises(
+        ValueError,
+        match=r"block 'blocks.2' turns \(2, 4, 8, 8\) into \(2, 8, 4, 4\).*cannot be removed",
+    ), probes.lesion(net, ["blocks.2"]):
         net(images())
     torch.testing.assert_close(net(images()), before)
     with pytest.raises(ValueError, match="no block named 'blocks.9'"):
