@@ -108,13 +108,13 @@ def _plain18(**options) -> nn.Module:
 
 def _wide(depth: int, widths: Iterable[int]) -> nn.Module:
     """WRN of 6n + 4 layers and any widths."""
-    blocks = models.resnet.blocks_of_depth(depth, per_block=2, extra=4)
-    return models.PreActResNet(models.resnet.PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
+    blocks = models.layers.blocks_of_depth(depth, per_block=2, extra=4)
+    return models.PreActResNet(models.preact.PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
 
 
 def _resnext(depth: int, cardinality: int, width: int) -> nn.Module:
     """ResNeXt of 9n + 2 layers, a quarter as wide as :func:`resnorm.models.cifar_resnext`."""
-    blocks = models.resnet.blocks_of_depth(depth, per_block=3, extra=2)
+    blocks = models.layers.blocks_of_depth(depth, per_block=3, extra=2)
     bottleneck = models.resnet.Bottleneck
     return models.ResNet(
         bottleneck,

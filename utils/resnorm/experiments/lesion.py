@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..blocks import ConvBlock
+from ..blocks import PreActBasicBlock
 from ..data import ImageDataset, synthetic
 from ..models import SmallResNet
 from ..probes import lesion, permuted, removable, subsets
@@ -123,7 +123,7 @@ def train_arm(
             evaluate=False,
         )
     model.eval()
-    names = removable(model, data.test_images[:2], ConvBlock)
+    names = removable(model, data.test_images[:2], PreActBasicBlock)
     return Patient(arm, seed, model, error(model, data.test_images, data.test_labels), tuple(names))
 
 
