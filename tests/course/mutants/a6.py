@@ -67,7 +67,7 @@ WRONG = {
 RIGHT = {
     "network": {
         "wide": network(
-            "models.PreActResNet(models.resnet.PreActBasicBlock, (1, 1, 1), (30, 60, 120), 16)"
+            "models.PreActResNet(blocks.PreActBasicBlock, (1, 1, 1), (30, 60, 120), 16)"
         ),
         "small": network("models.cifar_resnet(8)"),
         "own": network(

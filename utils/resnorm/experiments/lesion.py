@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..blocks import ConvBlock
+from ..blocks import PreActBasicBlock
 from ..data import ImageDataset, synthetic
 from ..models import SmallResNet
 from ..probes import lesion, permuted, removable, subsets
@@ -128,7 +128,7 @@ def train_arm(
         schedule=lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     )
     model.eval()
-    names = tuple(removable(model, data.test_images[:2], ConvBlock))
+    names = tuple(removable(model, data.test_images[:2], PreActBasicBlock))
     return TrainedNetwork(arm, seed, model, error(model, data.test_images, data.test_labels), names)
 
 
