@@ -1,4 +1,8 @@
-"""``resnorm-course``: one command per step, from an empty folder to the marks."""
+"""``resnorm-course``: one command per step, from an empty folder to the marks.
+
+The commands are private functions, because they are called through ``app`` alone. Their arguments
+are documented by help texts, which ``resnorm-course COMMAND --help`` shows.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ from typing import Annotated
 import typer
 
 from .collecting import collector
-from .export import export as export_marks
+from .export import export
 from .folder import Course, CourseError, make
 from .gradebook import Gradebook
 from .grading.reports import Report
-from .hidden_labels import hide as hide_labels
+from .hidden_labels import hide
 from .runs import grade_class
 from .sandbox.bubblewrap import unavailable
 from .sandbox.limits import DEFAULT_LIMITS, GiB, Limits
@@ -39,8 +43,8 @@ def _sources() -> Path:
     return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
 
 
-@app.command()
-def init(
+@app.command("init")
+def _init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     source: Annotated[
         Path | None,
@@ -61,17 +65,20 @@ def init(
         typer.echo(f"Before grading: {reason}", err=True)
 
 
-@app.command()
-def release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+@app.command("release")
+def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write the students' notebook, without solutions and hidden tests."""
     path = Gradebook(Course(course)).release(assignment)
     typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
 
 
-@app.command()
-def collect(
+@app.command("collect")
+def _collect(
     assignment: AssignmentArgument,
-    export: Annotated[Path, typer.Argument(help="The LMS's bulk download, a zip or a folder.")],
+    download: Annotated[
+        Path,
+        typer.Argument(metavar="export", help="The LMS's bulk download, a zip or a folder."),
+    ],
     course: CourseOption = Path("."),
     due: Annotated[
         datetime | None, typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")
@@ -87,14 +94,14 @@ def collect(
     """
     here = Course(course)
     notebook = here.assignment(assignment).notebook.name
-    if not export.exists():
+    if not download.exists():
         raise CourseError(
-            f"there is no {export}; give the zip or the folder that the LMS lets you download"
+            f"there is no {download}; give the zip or the folder that the LMS lets you download"
         )
     students = here.students()
     try:
         result = collector.collect(
-            export,
+            download,
             assignment,
             notebook,
             students,
@@ -116,8 +123,8 @@ def collect(
         raise typer.Exit(1)
 
 
-@app.command()
-def grade(
+@app.command("grade")
+def _grade(
     assignment: AssignmentArgument,
     students: Annotated[list[str] | None, typer.Argument(help="Only these students.")] = None,
     course: CourseOption = Path("."),
@@ -199,8 +206,8 @@ def _show(report: Report) -> bool:
     )
 
 
-@app.command()
-def hide(
+@app.command("hide")
+def _hide(
     assignment: AssignmentArgument,
     data: Annotated[
         Path,
@@ -226,26 +233,26 @@ def hide(
             f"{data} holds {images.source}: students predict in the order of the official archive, "
             "so put cifar-10-python.tar.gz there"
         )
-    path = hide_labels(Course(course), assignment, images.test_labels.numpy(), count, seed)
+    path = hide(Course(course), assignment, images.test_labels.numpy(), count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
 
-@app.command()
-def feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+@app.command("feedback")
+def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write one page per student, with the verdicts and your comments."""
     pages = Gradebook(Course(course)).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
 
 
-@app.command()
-def export(
+@app.command("export")
+def _export(
     assignment: AssignmentArgument,
     system: Annotated[str, typer.Argument(help="canvas or moodle")],
     course: CourseOption = Path("."),
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     here = Course(course)
-    path = export_marks(here, assignment, system)
+    path = export(here, assignment, system)
     typer.echo(f"Wrote {path}.")
     open_marks = [mark for mark in Gradebook(here).marks(assignment) if mark.reason]
     for mark in open_marks:
@@ -254,8 +261,8 @@ def export(
         raise typer.Exit(1)
 
 
-@app.command()
-def status(course: CourseOption = Path(".")) -> None:
+@app.command("status")
+def _status(course: CourseOption = Path(".")) -> None:
     """Show what is released, handed in and graded, and what waits for a person."""
     here = Course(course)
     size = len(here.students())
