@@ -1,4 +1,4 @@
-"""The committed release is that of the sources, and nothing that students can reach holds an answer."""
+"""The committed release is that of the sources, and nothing that students reach holds an answer."""
 
 import re
 from pathlib import Path

@@ -1,10 +1,11 @@
-"""Moving the course to another address."""
+"""`make repository` moves the course to another address."""
 
 import json
 import stat
 from pathlib import Path
 
 import pytest
+
 import repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,7 +15,7 @@ NEW = "https://github.com/a-university/deep-nets"
 
 @pytest.fixture
 def course(tmp_path):
-    """A small copy: the real configuration, a notebook, a README, a script, what must stay."""
+    """A small course: the real configuration, a notebook, a README, a script, and other files."""
     _, colab, pages = repository.forms(OLD)
     for name in ("_config.yml", "pyproject.toml", "tools/bootstrap_cell.py.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -32,7 +33,8 @@ def course(tmp_path):
         json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
     )
     (tmp_path / "README.md").write_text(
-        f"[Colab](https://{colab}/blob/main/a.ipynb) [pages]({pages}/index.html) {OLD}.git {OLD}-extra {OLD}/issues"
+        f"[Colab](https://{colab}/blob/main/a.ipynb) [pages]({pages}/index.html) "
+        f"{OLD}.git {OLD}-extra {OLD}/issues"
     )
     (tmp_path / "run").write_text(f"#!/bin/sh\necho {OLD}\n")
     (tmp_path / "run").chmod(0o755)
@@ -54,8 +56,10 @@ def test_every_address_is_rewritten_and_nothing_else(course):
     }
     assert repository.read_address(course) == NEW
     assert (course / "README.md").read_text() == (
-        "[Colab](https://colab.research.google.com/github/a-university/deep-nets/blob/main/a.ipynb) "
-        f"[pages](https://a-university.github.io/deep-nets/index.html) {NEW}.git {OLD}-extra {NEW}/issues"
+        "[Colab](https://colab.research.google.com/github/"
+        "a-university/deep-nets/blob/main/a.ipynb) "
+        "[pages](https://a-university.github.io/deep-nets/index.html) "
+        f"{NEW}.git {OLD}-extra {NEW}/issues"
     )
     (cell,) = json.loads((course / "a.ipynb").read_text())["cells"]
     assert f"git+{NEW}@main" in "".join(cell["source"]) and cell["outputs"][0]["text"] == ["ok\n"]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (answers are code in strings, with lines of their own)
 """Answers to A6; see a1.py."""
 
 NETWORK = "class MyNetwork(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = {net}\n\n    def forward(self, x):\n        {forward}\n"
