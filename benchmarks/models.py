@@ -7,9 +7,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 import torchvision
+from torch import nn
+
 from resnorm import models
 from resnorm.probes import peak_bytes
-from torch import nn
 
 from .measure import interleaved
 

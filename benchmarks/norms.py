@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+
 from resnorm.norms import functional
 from resnorm.probes import saved_bytes
 

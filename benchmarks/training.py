@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from resnorm import augment, data, models, train
-from resnorm.data import ImageDataset
 from torch import Tensor, nn
 from torchvision.transforms import v2
+
+from resnorm import augment, data, models, train
+from resnorm.data import ImageDataset
 
 from .measure import interleaved
 from .models import judge

@@ -10,6 +10,7 @@ from unittest import mock
 
 import nbformat
 import torch
+
 from resnorm.course.grading.cells import graded_cells, meta
 from resnorm.course.grading.execution import GRADED
 from resnorm.course.grading.verdicts import emitted, verdict

@@ -5,6 +5,7 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
+
 from resnorm.course.collecting import archives, collector
 from resnorm.course.collecting.class_list import Student, read_class
 

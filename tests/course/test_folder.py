@@ -8,6 +8,7 @@ import shutil
 
 import nbformat
 import pytest
+
 from resnorm.course import runs
 from resnorm.course.folder import Course, CourseError, make
 from resnorm.course.gradebook import Gradebook

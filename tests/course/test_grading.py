@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+
 from resnorm import checking
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import PROBE, forbidden, patched

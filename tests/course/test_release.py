@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 import release
 
 ROOT = Path(__file__).resolve().parents[2]

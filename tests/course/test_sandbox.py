@@ -12,6 +12,7 @@ from textwrap import dedent
 
 import nbformat
 import pytest
+
 from resnorm.course.sandbox import boxed_kernel, bubblewrap
 from resnorm.course.sandbox.limits import GiB, Limits, MiB
 from resnorm.course.sandbox.runner import run

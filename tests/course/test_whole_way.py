@@ -19,6 +19,7 @@ import harness
 import nbformat
 import pytest
 from mutants import a1
+
 from resnorm.course import cli
 from resnorm.course.grading.cells import meta
 from resnorm.course.sandbox import bubblewrap

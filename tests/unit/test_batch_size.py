@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data
 from resnorm.experiments import batch_size as small_batches
 from resnorm.experiments import seeded
-from torch import nn
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import IPython.display
 import numpy as np
 import pytest
 import torch
+
 from resnorm.checking import close, compare, decode, emit
 
 

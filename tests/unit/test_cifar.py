@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from resnorm import data
 from resnorm.data import cifar, cifar_archive
 from resnorm.data.download import download

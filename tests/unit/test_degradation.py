@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from resnorm import data, train
 from resnorm.experiments import degradation
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data, ledger
 from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
 from resnorm.probes import multiply_adds
-from torch import nn
 
 SMALL = data.synthetic(train=48, test=20, size=32)
 ARMS = {

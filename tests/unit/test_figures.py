@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+
 from resnorm import figures
 
 matplotlib.use("agg")

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from resnorm import blocks, data, models, norms, train
 
 SMALL = data.synthetic(train=256, test=128, size=8, num_classes=4)

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 import results
 from resnorm import ledger
 from resnorm.experiments import cifar, microscopy

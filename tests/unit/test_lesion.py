@@ -7,6 +7,7 @@ import statistics
 
 import pytest
 import torch
+
 from resnorm import data, train
 from resnorm.experiments import lesion
 from resnorm.probes import lesion as without

@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torchvision
+from torch import nn
+
 from resnorm import blocks, models, norms
 from resnorm.models.unet import center_crop
 from resnorm.probes import multiply_adds
-from torch import nn
 
 
 def parameters(make):

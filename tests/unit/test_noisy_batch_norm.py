@@ -5,9 +5,10 @@ Chapter 2.4 asserts the finding over five seeds.
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data, norms
 from resnorm.experiments import noisy_batch_norm
-from torch import nn
 
 
 def noisy(channels=5, **kwargs):

@@ -6,9 +6,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from hypothesis import given
 from hypothesis import strategies as st
-from resnorm import norms
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
+
+from resnorm import norms
 
 DOUBLE = {"dtype": torch.float64}
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import models
 from resnorm.probes import multiply_adds, outline
-from torch import nn
 
 
 def test_shapes_parameters_and_multiply_adds_of_a_small_net():

@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from resnorm import models, norms, probes
 from torch import nn
+
+from resnorm import models, norms, probes
 
 
 def net(seed=0):

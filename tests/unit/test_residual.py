@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from resnorm import blocks, models, probes
 from resnorm.blocks import PreActBasicBlock, ResidualBlock
-from torch import nn
 
 
 def network(order, depth, width, seed, **options):

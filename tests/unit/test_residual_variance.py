@@ -5,6 +5,7 @@ Chapter 3.1 asserts the growth over 50 blocks.
 
 import pytest
 import torch
+
 from resnorm.experiments import residual_variance as variance
 
 

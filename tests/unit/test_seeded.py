@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data
 from resnorm.experiments import choice, seeded
-from torch import nn
 
 
 @pytest.fixture(scope="module")

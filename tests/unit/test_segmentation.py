@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from resnorm import data, ledger, models, segmentation
 from resnorm.experiments import microscopy
 from resnorm.experiments import segmentation as experiment

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from resnorm.experiments import shattered_gradients as shattered
 from resnorm.models import MLP
 from resnorm.probes import autocorrelation, input_gradients

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import augment, data, models, train
 from resnorm.train.history import LossMonitor
-from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -61,8 +61,8 @@ def wide_resnet(depth: int, widths: Sequence[int]) -> nn.Module:
     Returns:
         The network.
     """
-    blocks = models.resnet.blocks_of_depth(depth, per_block=2, extra=4)
-    return models.PreActResNet(models.resnet.PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
+    blocks = models.layers.blocks_of_depth(depth, per_block=2, extra=4)
+    return models.PreActResNet(models.preact.PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
 
 
 def resnext(depth: int, cardinality: int, width: int) -> nn.Module:
@@ -76,7 +76,7 @@ def resnext(depth: int, cardinality: int, width: int) -> nn.Module:
     Returns:
         The network.
     """
-    blocks = models.resnet.blocks_of_depth(depth, per_block=3, extra=2)
+    blocks = models.layers.blocks_of_depth(depth, per_block=3, extra=2)
     return models.ResNet(
         models.resnet.Bottleneck,
         (blocks,) * 3,
