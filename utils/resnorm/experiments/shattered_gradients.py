@@ -143,7 +143,7 @@ def _firing_patterns(model: MLP, x: Tensor) -> Tensor:
         assert isinstance(layer, nn.Linear)
         before_relu = model.norm(h) if model.residual else model.norm(layer(h))
         patterns.append(before_relu > 0)
-        h = model.layer(layer, h)
+        h = model.hidden_layer(layer, h)
     return torch.stack(patterns)
 
 
