@@ -1,4 +1,7 @@
-"""``python -m benchmarks [ROUNDS]``: tables of ratios, and 1 as exit status if a target is missed."""
+"""Tables of ratios: ``python -m benchmarks [ROUNDS]``.
+
+The exit status is 1 if a target is missed.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,22 @@ from . import models, norms, training
 
 
 def main(rounds: int = 11) -> int:
+    """Run all benchmarks and print their tables.
+
+    Args:
+        rounds: how often each arm is timed; at least 2, because a spread needs two values.
+
+    Returns:
+        The exit status: 1 if a target was missed, 0 otherwise.
+    """
     torch.set_num_threads(1)  # two threads on a busy machine measure the machine
     print(f"torch {torch.__version__}, {rounds} rounds")
     missed = norms.run(rounds) + models.run(rounds) + training.run(rounds)
     if missed:
         print("Missed: " + "; ".join(missed))
         print(
-            "If a noise figure is far from 1 or a spread is large, the machine was busy: run it again."
+            "If a noise figure is far from 1 or a spread is large, the machine was busy. "
+            "Run the benchmarks again."
         )
     return 1 if missed else 0
 

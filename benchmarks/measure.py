@@ -1,32 +1,36 @@
-"""Side-by-side timing."""
+"""Timing of several arms side by side."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+Arm = TypeVar("Arm", bound=Hashable)
 
 
 def interleaved(
-    arms: Mapping[str, Callable[[], object]], reference: str, rounds: int
-) -> dict[str, tuple[float, float]]:
-    """Time every arm once a round, in turn, and compare within the round.
+    arms: Mapping[Arm, Callable[[], object]], reference: Arm, rounds: int
+) -> dict[Arm, tuple[float, float]]:
+    """Time every arm once per round and compare it with the reference of the same round.
 
-    Whatever else the machine does slows all arms of a round alike, so the median over rounds of
-    the ratio is steady where seconds are not. The order turns from round to round.
+    Whatever else the machine does slows all arms of a round alike. The median ratio over the
+    rounds is therefore steady where the seconds are not. Each round starts with another arm.
 
     Args:
-        arms: name -> what to time; each has run before, so that nothing is compiled in a round.
-        reference: name of the arm that the others are divided by.
-        rounds: how many; odd numbers have a round in the middle.
+        arms: From name to the function to time. Call each function once beforehand, so that no
+            round includes its compilation.
+        reference: Name of the arm by whose time the others are divided.
+        rounds: Number of rounds, at least 2. With an odd number the median is a measured ratio.
 
     Returns:
-        name -> (median ratio, half the range between the quartiles of the ratio).
+        From name to (median ratio, half the interquartile range of the ratio).
     """
-    ratios: dict[str, list[float]] = {name: [] for name in arms}
+    ratios: dict[Arm, list[float]] = {name: [] for name in arms}
     names = list(arms)
     for i in range(rounds):
-        seconds = {}
+        seconds: dict[Arm, float] = {}
         for name in names[i % len(names) :] + names[: i % len(names)]:
             start = time.perf_counter()
             arms[name]()
@@ -34,7 +38,7 @@ def interleaved(
         for name in names:
             ratios[name].append(seconds[name] / seconds[reference])
 
-    def summary(values):
+    def summary(values: Sequence[float]) -> tuple[float, float]:
         low, middle, high = statistics.quantiles(values, n=4)
         return middle, (high - low) / 2
 

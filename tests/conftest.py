@@ -1,4 +1,4 @@
-"""What all tests share: reproducible examples, one thread, and a rule for missing tools."""
+"""Every test gets the same random examples, one thread, and a rule for missing tools."""
 
 import os
 import sys
@@ -19,9 +19,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def missing():
-    """Call with a reason where a tool is missing: a skip on a laptop, a failure in CI."""
+    """Call this with a reason where a tool is missing: it skips on a laptop and fails in CI."""
 
-    def missing(reason: str):
+    def missing(reason):
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(f"{reason}; in CI this test must run", pytrace=False)
         pytest.skip(reason)

@@ -1,25 +1,34 @@
-"""A few lines of Sphinx that the book needs and no published extension provides.
+"""The few lines of Sphinx that the book needs and no published extension provides.
 
-- Alternative text: myst-nb passes on the size of an output image but not its ``alt``; pictures
-  shown through ``resnorm.figures.show`` carry one in their metadata. A picture without is refused.
-- sphinx-thebe emits its inline script twice, and a browser reports the second ``const`` as a
-  SyntaxError. The book has no thebe button, so both go.
-- Accessibility, found by axe-core: displayed equations scroll on a phone, so the keyboard must reach
-  them; the bibliography calls itself a list without having list items.
+- Alternative text: myst-nb passes on the size of an output image, but not its ``alt``. Pictures
+  shown through ``resnorm.figures.show`` carry one in their metadata. A picture without alternative
+  text is a warning, which stops the build.
+- Thebe: sphinx-thebe emits its inline script twice, and a browser reports the second ``const`` as
+  a SyntaxError. The book has no thebe button, so both scripts are removed.
+- Accessibility, found by axe-core: displayed equations scroll on a phone, so the keyboard must
+  reach them. The bibliography has the role of a list, but no list items, so the role is removed.
 """
 
 from __future__ import annotations
 
-from myst_nb.core.render import NbElementRenderer
+from collections.abc import Callable
+from typing import Any
+
+from docutils import nodes
+from myst_nb.core.render import MimeData, NbElementRenderer
+from sphinx.application import Sphinx
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
 
-def _with_alternative_text(render_image):
+RenderImage = Callable[[NbElementRenderer, MimeData], list[nodes.Element]]
+
+
+def with_alternative_text(render_image: RenderImage) -> RenderImage:
     """Wrap myst-nb's ``render_image`` so that ``alt`` in the output's metadata reaches the page."""
 
-    def render(self, data):
+    def render(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
         rendered = render_image(self, data)
         alt = data.output_metadata.get(data.mime_type, {}).get("alt", "")
         for node in rendered:
@@ -27,7 +36,7 @@ def _with_alternative_text(render_image):
                 node["alt"] = alt
             elif not node.get("alt"):
                 logger.warning(
-                    "a figure without alternative text: end the cell with "
+                    "this figure has no alternative text: end the cell with "
                     "resnorm.figures.show(fig, alt='what the figure shows')",
                     location=(self.renderer.document["source"], data.line),
                     type="resnorm",
@@ -38,7 +47,10 @@ def _with_alternative_text(render_image):
     return render
 
 
-def _without_thebe(app, pagename, templatename, context, doctree):
+def without_thebe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document
+) -> None:
+    """Remove the scripts of sphinx-thebe from a page."""
     context["script_files"] = [
         script
         for script in context.get("script_files", [])
@@ -47,7 +59,10 @@ def _without_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
-def _accessible(app, pagename, templatename, context, doctree):
+def accessible(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document
+) -> None:
+    """Let the keyboard reach equations, and take the role of a list from the bibliography."""
     if "body" in context:
         context["body"] = (
             context["body"]
@@ -56,8 +71,9 @@ def _accessible(app, pagename, templatename, context, doctree):
         )
 
 
-def setup(app):
-    NbElementRenderer.render_image = _with_alternative_text(NbElementRenderer.render_image)
-    app.connect("html-page-context", _without_thebe, priority=900)
-    app.connect("html-page-context", _accessible, priority=900)
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the changes with Sphinx."""
+    NbElementRenderer.render_image = with_alternative_text(NbElementRenderer.render_image)
+    app.connect("html-page-context", without_thebe, priority=900)
+    app.connect("html-page-context", accessible, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""The built pages, and a browser that is told nothing of the world outside this machine."""
+"""The built pages, and a browser that reaches nothing outside this machine."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ def pages():
 
 def pytest_generate_tests(metafunc):
     if "page_name" in metafunc.fixturenames:
-        # index.html of the root only leads on to the first page
+        # index.html of the root only forwards to the first page
         metafunc.parametrize(
             "page_name", [name for name in pages() if name != "index.html"] or ["index.html"]
         )
@@ -75,7 +75,7 @@ def browser(missing):
 
 
 class Visit:
-    """One page in a fresh profile; what goes wrong is written down."""
+    """One page in a fresh profile, with the errors and the requests that it caused."""
 
     def __init__(self, context, local):
         self.errors, self.outside = [], []
@@ -109,7 +109,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, server):
-    """``with visit(width=…, theme=…) as v``: a visit that ends by checking what went wrong."""
+    """``with visit(width=…, theme=…) as v`` ends by checking that nothing went wrong."""
 
     @contextlib.contextmanager
     def visit(width=1280, theme="light", check=True):

@@ -1,4 +1,4 @@
-"""A page that readers could not use is not built; the message says which, and what to do."""
+"""A page that readers could not use is refused, with its name and what to do about it."""
 
 import re
 import shutil
@@ -73,7 +73,7 @@ def test_a_figure_without_alternative_text_is_refused(tiny_book):
 
 
 def test_a_citation_that_does_not_resolve_is_refused(tiny_book):
-    # tests/unit/test_sources.py names the fix; the builder must not let it pass
+    # tests/unit/test_references.py names the remedy; the builder must refuse it, too
     code, said = tiny_book(
         text="# A page\n\n{cite:t}`he2016deep` and {cite:t}`nobody1999nothing`."
         "\n\n```{bibliography}\n```"

@@ -1,0 +1,82 @@
+"""The theme, the search and the buttons of the pages, in a headless browser."""
+
+import re
+
+import pytest
+
+from browsing import the_pages_with
+
+
+@pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture")[:1])
+def test_pictures_keep_their_brightness_in_the_dark(visit, server, name):
+    assert name, "no built page has a picture"
+    with visit(theme="dark") as v:
+        page = v.go(f"{server}/{name}")
+        filters = """name => [...document.querySelectorAll('.cell_output img')]
+            .filter(i => i.alt.startsWith('Images:') == name)
+            .map(i => getComputedStyle(i).filter)"""
+        assert set(page.evaluate(filters, True)) == {"none"}
+        assert "none" not in page.evaluate(filters, False)
+
+
+@pytest.mark.parametrize("name", the_pages_with('class="rn-explore"', "a figure")[:1])
+def test_the_dark_theme_turns_page_and_figures(visit, server, name):
+    assert name, "no built page has a figure"
+    look = """() => { const image = document.querySelector('.cell_output img'); return {
+        theme: document.documentElement.dataset.theme,
+        page: getComputedStyle(document.body).backgroundColor,
+        figure: [image, image.parentElement].map(e => getComputedStyle(e).filter).join(' ')}; }"""
+    with visit(theme="light") as v:
+        page = v.go(f"{server}/{name}")
+        light = page.evaluate(look)
+        for _ in range(3):  # the button goes round: light, dark, automatic
+            page.locator("button.theme-switch-button:visible").first.click()
+            dark = page.evaluate(look)
+            if dark["theme"] == "dark":
+                break
+        assert (light["theme"], dark["theme"]) == ("light", "dark")
+        assert brightness(light["page"]) > 200 and brightness(dark["page"]) < 60
+        assert light["figure"] == "none none" and dark["figure"] != "none none"
+
+
+def brightness(color):
+    red, green, blue = map(float, re.findall(r"[\d.]+", color)[:3])
+    return (red + green + blue) / 3
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_searching_for_bessel_finds_the_chapter(visit, addresses, scheme):
+    with visit(check=scheme == "http") as v:
+        page = v.go(f"{addresses[scheme]}/search.html?q=bessel")
+        page.locator("#search-results a", has_text="Batch normalization, forward").first.wait_for(
+            timeout=10_000
+        )
+        # opened as a file, a browser refuses Sphinx the excerpt beside each result; they are there
+        excerpt = re.compile(
+            r"Access to fetch at 'file:|Failed to load resource: net::ERR_FAILED|^Failed to fetch$"
+        )
+        assert v.outside == [] and [error for error in v.errors if not excerpt.search(error)] == []
+
+
+@pytest.mark.parametrize("name", the_pages_with('class="highlight-ipython3', "code")[:1])
+def test_the_copy_button_copies_the_code(visit, server, name):
+    assert name, "no built page has code"
+    with visit() as v:
+        page = v.go(f"{server}/{name}")
+        button = page.locator("div.highlight:visible button.copybtn").first
+        code = button.locator("xpath=..").locator("pre").inner_text()
+        button.locator("xpath=..").hover()
+        button.click()
+        page.wait_for_function("async () => (await navigator.clipboard.readText()).length > 0")
+        assert page.evaluate("navigator.clipboard.readText()").strip() == code.strip()
+
+
+@pytest.mark.parametrize("name", the_pages_with("admonition hide above-input", "hidden code")[:1])
+def test_hidden_code_opens(visit, server, name):
+    assert name, "no built page hides code"
+    with visit() as v:
+        page = v.go(f"{server}/{name}")
+        details = page.locator("details.hide").first
+        assert not details.locator("pre").first.is_visible()
+        details.locator("summary").click()
+        assert details.locator("pre").first.is_visible()
