@@ -312,7 +312,8 @@ def test_the_report_names_what_was_tried(course, graded):
 
 
 def test_feedback_and_export(course, people, graded):
-    assert "Wrote 27 pages" in command("feedback", "A1", "-c", course, check=0).stdout
+    pages = sum(mark is not None for _, mark, _ in people.values())
+    assert f"Wrote {pages} pages" in command("feedback", "A1", "-c", course, check=0).stdout
     page = (course / "feedback" / "s08" / "A1" / NOTEBOOK.replace(".ipynb", ".html")).read_text()
     assert "comparisons agree" in page and "HIDDEN" not in page and "manual_seed(12)" not in page
     exported = command("export", "A1", "canvas", "-c", course, check=1)  # written answers wait
