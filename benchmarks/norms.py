@@ -1,9 +1,12 @@
-"""The forms of batch norm beside ``F.batch_norm``: time of a step, and what it keeps."""
+"""The forms of batch norm beside ``F.batch_norm``: the time of a step, and the memory it keeps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
+
 from resnorm.norms import functional
 from resnorm.probes import saved_bytes
 
@@ -21,37 +24,55 @@ TIME_TARGETS = {(*SHAPES[0], "closed"): 2.5, (*SHAPES[0], "compiled"): 1.3}
 SAVED_TARGETS = {"closed": 1.05}
 
 
-def arms(shape: tuple[int, ...], memory: torch.memory_format) -> dict:
-    """One forward function an arm, on the same tensors; the reference twice, for the noise."""
+def arms(
+    shape: tuple[int, ...], memory: torch.memory_format
+) -> dict[str, tuple[Callable[[], torch.Tensor], Callable[[], object]]]:
+    """Return forward and step of each arm, on the same tensors; the reference twice, for noise.
+
+    Args:
+        shape: (N, C, H, W) of the input.
+        memory: its memory format.
+
+    Returns:
+        From name to a pair of functions: the forward pass alone, and with the backward pass.
+    """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape, generator=generator).contiguous(memory_format=memory).requires_grad_()
     gamma = torch.ones(shape[1], requires_grad=True)
     beta = torch.zeros(shape[1], requires_grad=True)
     dy = torch.randn(shape, generator=generator).contiguous(memory_format=memory)
 
-    def library():
+    def library() -> torch.Tensor:
         return F.batch_norm(x, None, None, gamma, beta, training=True)
 
     forward = {"F.batch_norm": library, "again (noise)": library}
     for form in FORMS:
         forward[form] = lambda form=form: functional.FORMS[form](x, gamma, beta)[0]
 
-    def step(function):
+    def step(function: Callable[[], torch.Tensor]) -> Callable[[], object]:
         return lambda: torch.autograd.grad(function(), (x, gamma, beta), dy)
 
     return {name: (function, step(function)) for name, function in forward.items()}
 
 
 def run(rounds: int) -> list[str]:
-    """Print the table; returns the targets that were missed."""
+    """Print the table.
+
+    Args:
+        rounds: of the interleaved timing.
+
+    Returns:
+        The targets that were missed, in words.
+    """
     missed = []
     print(
-        f"Forward and backward, float32, one thread, torch {torch.__version__}: median ratio of {rounds} rounds"
+        f"Forward and backward, float32, one thread, torch {torch.__version__}: "
+        f"median ratio of {rounds} rounds"
     )
     print(f"{'shape':<20}{'memory':<15}{'form':<15}{'time':>8}{'+-':>7}{'kept':>7}  target")
     for shape, memory in SHAPES:
         torch._dynamo.reset()  # else the next shape is compiled for any shape, or not at all
-        functional._compiled.cache_clear()
+        functional.compiled_var_mean.cache_clear()
         functions = arms(shape, memory)
         kept = {name: saved_bytes(forward) for name, (forward, _) in functions.items()}
         for _ in range(2):  # compile, and let the allocator settle
@@ -75,7 +96,9 @@ def run(rounds: int) -> list[str]:
                     if value > target:
                         missed.append(f"{name} at {shape}: {what} {value:.2f} > {target}")
             layout = "channels last" if memory is LAST else "contiguous"
+            size = "x".join(map(str, shape))
             print(
-                f"{'x'.join(map(str, shape)):<20}{layout:<15}{name:<15}{ratio:>8.2f}{spread:>7.2f}{saved:>7.2f}  {'; '.join(targets)}"
+                f"{size:<20}{layout:<15}{name:<15}{ratio:>8.2f}{spread:>7.2f}{saved:>7.2f}"
+                f"  {'; '.join(targets)}"
             )
     return missed

@@ -21,6 +21,7 @@ RELEASE = ROOT / "notebooks" / "assignments" / "release"
 sys.path.insert(0, str(ROOT / "utils"))
 
 from resnorm.course.folder import Course, make  # noqa: E402
+from resnorm.course.gradebook import Gradebook  # noqa: E402
 
 
 def released() -> dict[Path, nbformat.NotebookNode]:
@@ -29,7 +30,7 @@ def released() -> dict[Path, nbformat.NotebookNode]:
         root = Path(folder, "course")
         make(root, SOURCE)
         course = Course(root)
-        paths = [(name, course.release(name)) for name in course.assignments()]
+        paths = [(name, Gradebook(course).release(name)) for name in course.assignments()]
         return {
             RELEASE / name / path.name: nbformat.read(path, as_version=4) for name, path in paths
         }

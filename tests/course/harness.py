@@ -1,4 +1,7 @@
-"""Grade in this process: the same records and verdicts as in the sandbox, without its seconds. For answers that we wrote."""
+"""Grade in this process: the values and verdicts are those of the sandbox, without its seconds.
+
+Only for answers that we wrote.
+"""
 
 import contextlib
 import copy
@@ -7,7 +10,10 @@ from unittest import mock
 
 import nbformat
 import torch
-from resnorm.course import grading
+
+from resnorm.course.grading.cells import graded_cells, meta
+from resnorm.course.grading.execution import GRADED
+from resnorm.course.grading.verdicts import emitted, verdict
 
 
 def run(notebook):
@@ -24,7 +30,7 @@ def run(notebook):
 
         with (
             mock.patch("IPython.display.publish_display_data", publish),
-            mock.patch.dict("os.environ", grading.GRADED),
+            mock.patch.dict("os.environ", GRADED),
             contextlib.redirect_stdout(io.StringIO()),
         ):
             try:
@@ -39,7 +45,7 @@ def run(notebook):
 
 
 def reference(source):
-    """What the solution tells, which must not fail."""
+    """What the solution emits; it must not fail."""
     notebook = run(copy.deepcopy(source))
     errors = [
         output
@@ -48,29 +54,21 @@ def reference(source):
         if output.output_type == "error"
     ]
     assert not errors, errors
-    return {
-        grading.meta(cell)["grade_id"]: grading.records(cell)
-        for cell in grading.graded_cells(notebook)
-    }
+    return {meta(cell)["grade_id"]: emitted(cell) for cell in graded_cells(notebook)}
 
 
-def verdicts(source, told, answers):
+def verdicts(source, expected, answers):
     """Graded cell -> verdict, for the source with some answers replaced."""
     notebook = copy.deepcopy(source)
     for cell in notebook.cells:
-        name = grading.meta(cell).get("grade_id")
+        name = meta(cell).get("grade_id")
         if name in answers:
             cell.source = answers[name]
     run(notebook)
-    # what is graded by predictions is no answer's doing
-    cells = [
-        cell
-        for cell in grading.graded_cells(notebook)
-        if not cell.metadata.get("resnorm", {}).get("levels")
-    ]
     return {
-        grading.meta(cell)["grade_id"]: grading.verdict(cell, told[grading.meta(cell)["grade_id"]])
-        for cell in cells
+        meta(cell)["grade_id"]: verdict(cell, expected[meta(cell)["grade_id"]])
+        for cell in graded_cells(notebook)
+        if not _of_predictions(cell)  # which no answer decides
     }
 
 
@@ -78,21 +76,21 @@ def tests_of(source):
     """Answer -> the graded cells that follow it, up to the next answer."""
     found, current = {}, None
     for cell in source.cells:
-        about = grading.meta(cell)
+        about = meta(cell)
         if about.get("solution") and not about.get("grade"):
             current = found.setdefault(about["grade_id"], [])
-        elif (
-            about.get("grade")
-            and not about.get("solution")
-            and not cell.metadata.get("resnorm", {}).get("levels")
-        ):
+        elif about.get("grade") and not about.get("solution") and not _of_predictions(cell):
             current.append(about["grade_id"])
     return found
 
 
+def _of_predictions(cell):
+    return bool(cell.metadata.get("resnorm", {}).get("levels"))
+
+
 def solution(source, name):
     """The answer cell of the instructor, without its marks."""
-    cell = next(cell for cell in source.cells if grading.meta(cell).get("grade_id") == name)
+    cell = next(cell for cell in source.cells if meta(cell).get("grade_id") == name)
     return "\n".join(line for line in cell.source.splitlines() if "### " not in line)
 
 

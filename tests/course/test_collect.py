@@ -5,8 +5,9 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
-from resnorm.course import collect as collecting
-from resnorm.course.collect import Student
+
+from resnorm.course.collecting import archives, collector
+from resnorm.course.collecting.class_list import Student, read_class
 
 NOTEBOOK = "A1-batch-norm.ipynb"
 CLASS = [
@@ -25,7 +26,7 @@ def packed(path, files):
 
 
 def collect(source, submitted, **options):
-    return collecting.collect(source, "A1", NOTEBOOK, CLASS, submitted, **options)
+    return collector.collect(source, "A1", NOTEBOOK, CLASS, submitted, **options)
 
 
 def handed_in(submitted):
@@ -65,8 +66,11 @@ def test_moodle_and_gradescope(tmp_path):
     collect(packed(tmp_path / "moodle.zip", moodle), tmp_path / "m")
     assert handed_in(tmp_path / "m") == {"ann": "ann", "bo": "bo"}
     gradescope = {
-        "assignment_1_export/submission_metadata.yml": "submission_77:\n  :submitters:\n  - :name: Cy Young\n    :sid: '103'\n    :email: cy@school.example\n"
-        "  :created_at: 2026-11-20 10:00:00 Z\n",
+        "assignment_1_export/submission_metadata.yml": (
+            "submission_77:\n  :submitters:\n"
+            "  - :name: Cy Young\n    :sid: '103'\n    :email: cy@school.example\n"
+            "  :created_at: 2026-11-20 10:00:00 Z\n"
+        ),
         f"assignment_1_export/submission_77/{NOTEBOOK}": "cy",
     }
     result = collect(
@@ -134,7 +138,7 @@ def test_what_would_leave_its_folder_is_named_and_the_rest_goes_on(tmp_path, nam
 def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeypatch):
     link = zipfile.ZipInfo(f"cy/{NOTEBOOK}")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    monkeypatch.setattr(collecting, "MAX_ONE", 3 * 2**20)
+    monkeypatch.setattr(archives, "MAX_ONE", 3 * 2**20)
     path = packed(
         tmp_path / "all.zip",
         {
@@ -160,13 +164,13 @@ def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeyp
 
 
 def test_an_archive_that_is_too_much_or_none_is_refused_as_a_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(collecting, "MAX_BYTES", 3 * 2**20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 3 * 2**20)
     with pytest.raises(ValueError, match="unpacks to more than 3 MB. Nothing"):
         collect(
             packed(tmp_path / "bomb.zip", {f"ann/{i}": b"\0" * 2**20 for i in range(9)}),
             tmp_path / "submitted",
         )
-    monkeypatch.setattr(collecting, "MAX_FILES", 5)
+    monkeypatch.setattr(archives, "MAX_FILES", 5)
     with pytest.raises(ValueError, match="holds 6 files; at most 5"):
         collect(
             packed(tmp_path / "many.zip", {f"ann/{i}": "" for i in range(6)}),
@@ -222,4 +226,4 @@ def test_a_class_list_with_a_fault_is_refused(tmp_path, text, message):
     path = tmp_path / "students.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        collecting.read_class(path)
+        read_class(path)

@@ -10,8 +10,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+
 from resnorm import checking
-from resnorm.course import grading
+from resnorm.course.grading.cells import meta
+from resnorm.course.grading.inspection import PROBE, forbidden, patched
+from resnorm.course.grading.leaks import withhold
+from resnorm.course.grading.submission import NotGradableError, read_submission, restore
+from resnorm.course.grading.verdicts import verdict
 
 SOURCE = next(
     (Path(__file__).parents[2] / "notebooks" / "assignments" / "source" / "A1").glob("*.ipynb")
@@ -29,12 +34,12 @@ def released():
 
 
 def payload(value, name="x", rtol=1e-6, atol=1e-9):
-    told = []
+    published = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESNORM_GRADED", "1")
-        patch.setattr("IPython.display.publish_display_data", told.append)
+        patch.setattr("IPython.display.publish_display_data", published.append)
         checking.emit(name, value, rtol=rtol, atol=atol)
-    return json.loads(json.dumps(told[0][checking.MIME]))
+    return json.loads(json.dumps(published[0][checking.MIME]))
 
 
 def cell(*payloads, points=2.0, error=None, **metadata):
@@ -89,40 +94,35 @@ def test_what_is_no_record_is_refused(made_up):
 
 def test_points_are_the_share_of_comparisons_that_agree():
     expected = [payload(float(i), f"value {i}") for i in range(4)]
-    assert grading.verdict(cell(*expected), expected).points == 2
+    assert verdict(cell(*expected), expected).points == 2
     three = [*expected[:3], payload(9.0, "value 3")]
-    found = grading.verdict(cell(*three), expected)
+    found = verdict(cell(*three), expected)
     assert (found.points, found.agree, found.total) == (
         1.5,
         3,
         4,
     ) and "value 3 differs" in found.message
-    stopped = grading.verdict(cell(*expected[:2], error="boom"), expected)
+    stopped = verdict(cell(*expected[:2], error="boom"), expected)
     assert stopped.points == 1 and "ValueError: boom" in stopped.message
-    silent = grading.verdict(cell(), expected)
+    silent = verdict(cell(), expected)
     assert silent.points == 0 and "4 of 4 comparisons did not run" in silent.message
     assert (
-        grading.verdict(cell(*expected, payload(1.0, "extra")), expected).points < 2
+        verdict(cell(*expected, payload(1.0, "extra")), expected).points < 2
     )  # never more than the test tells
-    swapped = grading.verdict(cell(*expected[::-1]), expected)
+    swapped = verdict(cell(*expected[::-1]), expected)
     assert swapped.points == 0 and "has been changed" in swapped.message
-    assert (
-        grading.verdict(cell(*expected[:3], points=1.0), expected).points == 0.5
-    )  # half points, downwards
-    assert (
-        grading.verdict(
-            cell({"name": "value 0", "values": "nonsense"}, *expected[1:]), expected
-        ).points
-        == 1.5
-    )
+    half_points_downwards = verdict(cell(*expected[:3], points=1.0), expected)
+    assert half_points_downwards.points == 0.5
+    made_up = {"name": "value 0", "values": "nonsense"}
+    assert verdict(cell(made_up, *expected[1:]), expected).points == 1.5
 
 
 def test_predictions_are_marked_by_levels():
     labels = np.array([0, 1, 2, 3, -1, -1])
     levels = [[50.0, 1.0], [75.0, 1.5], [100.0, 2.0]]
 
-    def points(values, **told):
-        return grading.verdict(
+    def points(values):
+        return verdict(
             cell(payload(torch.tensor(values), "predictions"), resnorm={"levels": levels}),
             [],
             labels,
@@ -133,7 +133,8 @@ def test_predictions_are_marked_by_levels():
         points([0, 1, 2, 9, 0, 0]).points,
         points([0, 9, 9, 9, 0, 0]).points,
     ] == [2.0, 1.5, 0.0]
-    assert "75.0 of 100 are right; the next points are at 100" in points([0, 1, 2, 9, 0, 0]).message
+    message = points([0, 1, 2, 9, 0, 0]).message
+    assert message == "75.0 % are correct; the next points are at 100 %"
     assert points([0, 1]).points == 0 and "no predictions of 6 images" in points([0, 1]).message
     assert points([0.0, 1.0, 2.0, 3.0, 0.0, 0.0]).points == 0
 
@@ -142,19 +143,17 @@ def test_a_restored_notebook_is_the_source_with_the_answers():
     answers = {task: harness.solution(source(), task) for task in harness.tests_of(source())}
     submitted = copy.deepcopy(released())
     for c in submitted.cells:
-        if grading.meta(c).get("grade_id") in answers:
-            c.source = answers[grading.meta(c)["grade_id"]]
-    whole, incidents = grading.restore(submitted, source())
+        if meta(c).get("grade_id") in answers:
+            c.source = answers[meta(c)["grade_id"]]
+    whole, incidents = restore(submitted, source())
     assert incidents == []
-    ids = [grading.meta(c)["grade_id"] for c in source().cells if grading.meta(c)]
-    assert [grading.meta(c)["grade_id"] for c in whole.cells if grading.meta(c)] == ids
-    hidden = next(
-        c for c in whole.cells if grading.meta(c).get("grade_id") == "test_forward_small_values"
-    )
+    ids = [meta(c)["grade_id"] for c in source().cells if meta(c)]
+    assert [meta(c)["grade_id"] for c in whole.cells if meta(c)] == ids
+    hidden = next(c for c in whole.cells if meta(c).get("grade_id") == "test_forward_small_values")
     assert "BEGIN HIDDEN TESTS" in hidden.source
 
     tampered = copy.deepcopy(submitted)
-    cells = {grading.meta(c).get("grade_id"): c for c in tampered.cells}
+    cells = {meta(c).get("grade_id"): c for c in tampered.cells}
     cells["test_fold"].source = "print('passed')"
     cells["test_fold"].metadata.nbgrader.points = 300
     tampered.cells.remove(cells["backward"])
@@ -167,7 +166,7 @@ def test_a_restored_notebook_is_the_source_with_the_answers():
         },
     )
     tampered.cells.insert(tampered.cells.index(cells["forward"]) + 1, helper)
-    whole, incidents = grading.restore(tampered, source())
+    whole, incidents = restore(tampered, source())
     text = "\n".join(incident.message for incident in incidents)
     for wanted in (
         "test_fold had been changed",
@@ -176,7 +175,7 @@ def test_a_restored_notebook_is_the_source_with_the_answers():
         "merge had become a markdown cell",
     ):
         assert wanted in text
-    assert sum(float(grading.meta(c).get("points", 0)) for c in whole.cells) == 30
+    assert sum(float(meta(c).get("points", 0)) for c in whole.cells) == 30
     sources = [c.source for c in whole.cells]
     assert sources.index("def helper(): pass") == sources.index(answers["forward"]) + 1
 
@@ -196,8 +195,8 @@ def test_a_restored_notebook_is_the_source_with_the_answers():
 def test_what_is_no_notebook_is_refused_with_its_name(tmp_path, content):
     path = tmp_path / "a.ipynb"
     path.write_bytes(content)
-    with pytest.raises(grading.NotGradable, match="a.ipynb"):
-        grading.read_submission(path)
+    with pytest.raises(NotGradableError, match="a.ipynb"):
+        read_submission(path)
 
 
 def test_an_old_notebook_is_read(tmp_path):
@@ -221,18 +220,20 @@ def test_an_old_notebook_is_read(tmp_path):
         ],
     }
     path.write_text(json.dumps(old))
-    assert grading.read_submission(path).cells[0].source == "x = 1"
+    assert read_submission(path).cells[0].source == "x = 1"
 
 
 def test_what_the_assignment_forbids_is_reported():
     notebook = copy.deepcopy(source())
-    next(
-        c for c in notebook.cells if grading.meta(c).get("grade_id") == "forward"
-    ).source = "def batch_norm_forward(x, g, b, eps=1e-5):\n    return F.batch_norm(x, None, None, g, b, True), ()"
-    assert [incident.message for incident in grading.forbidden(notebook)] == [
+    forward = next(c for c in notebook.cells if meta(c).get("grade_id") == "forward")
+    forward.source = (
+        "def batch_norm_forward(x, g, b, eps=1e-5):\n"
+        "    return F.batch_norm(x, None, None, g, b, True), ()"
+    )
+    assert [incident.message for incident in forbidden(notebook)] == [
         "uses batch_norm, which the assignment asks to write by hand"
     ]
-    assert grading.forbidden(source()) == []
+    assert forbidden(source()) == []
 
 
 def test_hidden_tests_that_a_submission_prints_are_withheld():
@@ -256,7 +257,7 @@ def test_hidden_tests_that_a_submission_prints_are_withheld():
         "", outputs=[nbformat.v4.new_output("stream", text="double(1)\n")]
     )
     notebook = nbformat.v4.new_notebook(cells=[test, printed, shown, harmless])
-    found = grading.withhold(notebook)
+    found = withhold(notebook)
     assert [(incident.cell, incident.kind) for incident in found] == [
         (0, "leak"),
         (1, "leak"),
@@ -270,26 +271,22 @@ def test_hidden_tests_that_a_submission_prints_are_withheld():
     assert harmless.outputs[0].text == "double(1)\n"
 
 
-def test_what_was_replaced_in_the_libraries_is_named():
-    def told(*cells):
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(source) for source in (*cells, grading.PROBE)]
-        )
-        return [incident.message for incident in grading.patched(harness.run(notebook).cells[-1])]
+def replaced(*cells):
+    """What the probe in the last of these cells finds."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    return [incident.message for incident in patched(harness.run(notebook).cells[-1])]
 
-    assert told("import torch\nfrom resnorm import checking\ndef mine(): pass") == []
-    undo = "torch.isfinite, torch.Tensor.abs, checking.close = before"
-    patch = "before = torch.isfinite, torch.Tensor.abs, checking.close\ntorch.isfinite = torch.Tensor.abs = checking.close = lambda *a: True"
-    cells = ["import torch\nfrom resnorm import checking", patch, undo]
-    assert told(*cells) == []
-    harness_cells = [*cells[:2], grading.PROBE + undo]
-    notebook = harness.run(
-        nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(source) for source in harness_cells]
-        )
+
+def test_what_was_replaced_in_the_libraries_is_named():
+    start = "import torch\nfrom resnorm import checking\ndef mine(): pass"
+    patch = (
+        "before = torch.isfinite, torch.Tensor.abs, checking.close\n"
+        "torch.isfinite = torch.Tensor.abs = checking.close = lambda *a: True"
     )
-    found = [incident.message for incident in grading.patched(notebook.cells[-1])]
-    assert found == [
+    undo = "torch.isfinite, torch.Tensor.abs, checking.close = before"
+    assert replaced(start, PROBE) == []
+    assert replaced(start, patch, undo, PROBE) == []
+    assert replaced(start, patch, PROBE + undo) == [
         f"{name} was replaced by the submission's own"
         for name in ("torch.isfinite", "resnorm.checking.close", "torch.Tensor.abs")
     ]

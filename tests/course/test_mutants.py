@@ -1,4 +1,7 @@
-"""The graders are graded: wrong answers lose marks on their task, right ones written differently lose none."""
+"""The graders are graded.
+
+Wrong answers lose marks on their task, and right ones that are written differently lose none.
+"""
 
 import functools
 import importlib
@@ -23,7 +26,7 @@ def source(assignment):
 
 
 @functools.cache
-def told(assignment):
+def expected(assignment):
     return harness.reference(source(assignment))
 
 
@@ -48,12 +51,12 @@ def test_every_task_has_its_mutants(assignment):
 
 @pytest.mark.parametrize("assignment", SOURCES)
 def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
-    full = harness.verdicts(source(assignment), told(assignment), {})
+    full = harness.verdicts(source(assignment), expected(assignment), {})
     assert all(v.points == v.possible for v in full.values()), full
     stub = "# YOUR CODE HERE\nraise NotImplementedError"
     none = harness.verdicts(
         source(assignment),
-        told(assignment),
+        expected(assignment),
         dict.fromkeys(harness.tests_of(source(assignment)), stub),
     )
     assert all(v.points == 0 for v in none.values()), none
@@ -62,18 +65,18 @@ def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
 @pytest.mark.parametrize("assignment, task, edit", cases("WRONG"))
 def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    found = harness.verdicts(source(assignment), told(assignment), {task: answer})
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer})
     lost = [
         found[name]
         for name in harness.tests_of(source(assignment))[task]
         if found[name].points < found[name].possible
     ]
     assert lost
-    assert all(verdict.message for verdict in lost)  # and is told why
+    assert all(verdict.message for verdict in lost)  # and says why
 
 
 @pytest.mark.parametrize("assignment, task, edit", cases("RIGHT"))
 def test_a_right_answer_loses_none(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    found = harness.verdicts(source(assignment), told(assignment), {task: answer})
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer})
     assert [v for v in found.values() if v.points < v.possible] == []

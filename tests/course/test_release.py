@@ -1,10 +1,11 @@
-"""The committed release is that of the sources, and nothing that students can reach holds an answer."""
+"""The committed release is that of the sources, and nothing that students reach holds an answer."""
 
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+
 import release
 
 ROOT = Path(__file__).resolve().parents[2]

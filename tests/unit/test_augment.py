@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from resnorm import augment
 
 
@@ -29,7 +30,7 @@ def test_a_crop_is_a_window_of_the_padded_image():
     out = augment.random_crop(images, padding, generator())
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
     offsets = set()
-    for image, source in zip(out, padded):
+    for image, source in zip(out, padded, strict=True):
         found = [
             (i, j)
             for i in range(5)
@@ -58,15 +59,20 @@ def test_mixup_mixes_images_and_labels_alike():
     torch.testing.assert_close(soft.sum(1), torch.ones(6))
 
 
-def test_mixups_share_is_beta():
-    shares = [augment._share(0.2, generator(seed)) for seed in range(800)]
+def test_the_lambda_of_mixup_is_beta():
+    images, labels = torch.eye(9).view(9, 1, 1, 9), torch.arange(9)
+
+    def drawn(seed):  # the diagonal holds lambda, or 1 where an image is its own partner
+        return augment.mixup(images, labels, 9, generator(seed))[0].view(9, 9).diag().min().item()
+
+    lams = np.array([drawn(seed) for seed in range(800)])
     expected = np.random.default_rng(0).beta(0.2, 0.2, 100_000)
-    assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
-    assert np.mean(np.minimum(shares, 1 - np.array(shares)) < 0.01) == pytest.approx(
-        np.mean(np.minimum(expected, 1 - expected) < 0.01), abs=0.06
-    )
-    with pytest.raises(ValueError, match="positive"):
-        augment._share(0, generator())
+    assert lams.mean() == pytest.approx(0.5, abs=0.05)
+    extreme, expected_extreme = (np.mean(np.minimum(v, 1 - v) < 0.01) for v in (lams, expected))
+    assert extreme == pytest.approx(expected_extreme, abs=0.06)
+    for mix in (augment.mixup, augment.cutmix):
+        with pytest.raises(ValueError, match="alpha is 0; it must be positive"):
+            mix(images, labels, 9, generator(), alpha=0)
 
 
 def test_cutmix_counts_the_area_that_is_pasted():
@@ -75,7 +81,7 @@ def test_cutmix_counts_the_area_that_is_pasted():
     shares = []
     for seed in range(200):
         mixed, soft = augment.cutmix(images, labels, 5, generator(seed))
-        for image, target in zip(mixed, soft):
+        for image, target in zip(mixed, soft, strict=True):
             counted = torch.bincount(image.flatten().long(), minlength=5) / 144
             torch.testing.assert_close(counted, target)
         shares.append(soft.max().item())

@@ -1,36 +1,66 @@
-"""Error against batch size: the finding of chapter 2.3, over seeds, and bad input."""
-
-import statistics
+"""The experiment on batch size: what it trains and measures. Chapter 2.3 asserts the finding."""
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data
 from resnorm.experiments import batch_size as small_batches
+from resnorm.experiments import seeded
 
 
-def test_batch_norm_pays_for_a_batch_of_two_and_group_norm_does_not():
-    results = small_batches.error_against_batch_size(
-        small_batches.page_data(), batch_sizes=(8, 2), seeds=(10, 11, 12)
-    )
-
-    def mean(arm, size, field="error"):
-        return statistics.mean(
-            getattr(r, field) for r in results if (r.arm, r.batch_size) == (arm, size)
-        )
-
-    rise = {arm: mean(arm, 2) - mean(arm, 8) for arm in small_batches.ARMS}
-    assert rise["batch norm"] > 5 and rise["batch norm"] > rise["group norm"] + 5
-    assert mean("batch norm", 2, "error_with_batch") > mean("batch norm", 2) + 5
-    assert all(r.error == r.error_with_batch for r in results if r.arm == "group norm")
+@pytest.fixture(scope="module")
+def tiny():
+    return data.synthetic(train=64, test=66, size=8, num_classes=3)
 
 
-def test_it_leaves_the_global_generator_alone_and_repeats_itself():
-    tiny = data.synthetic(train=64, test=64, size=8, num_classes=3)
+def test_it_leaves_the_global_generator_alone_and_repeats_itself(tiny):
     state = torch.get_rng_state()
     first, second = (
         small_batches.train_arm("batch norm", tiny, 16, seed=1, epochs=1) for _ in range(2)
     )
     assert first == second and torch.equal(state, torch.get_rng_state())
+
+
+def test_the_error_with_the_batch_differs_only_for_a_norm_that_looks_at_the_batch(tiny):
+    by_batch, by_group = (
+        small_batches.train_arm(arm, tiny, 2, seed=0, epochs=1) for arm in small_batches.ARMS
+    )
+    assert by_batch.error != by_batch.error_with_batch
+    assert by_group.error == by_group.error_with_batch
+
+
+def test_the_error_with_the_batch_is_measured_on_whole_batches_in_training_mode(tiny):
+    class FirstOfItsBatch(nn.Module):
+        """Right about every image in training, and only about the first of a batch otherwise."""
+
+        def forward(self, x):
+            seen.append((len(x), self.training))
+            right = tiny.test_labels[4 * (len(seen) - 1) :][: len(x)].clone()
+            right[1:] = (right[1:] + 1) % 3
+            return nn.functional.one_hot(right, 3).float()
+
+    seen = []
+    wrong = small_batches._error_with_batch(FirstOfItsBatch().eval(), tiny, 4)
+    assert seen == [(4, True)] * 16  # 66 images: the last two are no batch
+    assert wrong == 75.0
+
+
+def test_all_see_as_many_examples_and_the_learning_rate_is_proportional(tiny, monkeypatch):
+    seen = []
+
+    def no_fit(model, data, **how):
+        norms = {type(m).__name__ for m in model.modules() if "Norm" in type(m).__name__}
+        seen.append((norms.pop(), how["seed"], how["batch_size"], how["epochs"], how["lr"]))
+
+    monkeypatch.setattr(seeded, "fit", no_fit)
+    small_batches.error_against_batch_size(tiny, (32, 4), (7, 8), lr=0.4, epochs=3)
+    assert seen == [
+        (norm, seed, size, 3, pytest.approx(0.4 * size / 32))
+        for norm in ("BatchNorm2d", "GroupNorm")
+        for size in (32, 4)
+        for seed in (7, 8)
+    ]
 
 
 def test_an_unknown_arm_is_refused():

@@ -1,9 +1,11 @@
 """Comparisons: what may pass, what may not, and what the messages say."""
 
+import IPython.display
 import numpy as np
 import pytest
 import torch
-from resnorm.checking import close, compare
+
+from resnorm.checking import close, compare, decode, emit
 
 
 @pytest.mark.parametrize(
@@ -116,10 +118,33 @@ def test_the_name_is_in_the_message():
         close(torch.ones(2), torch.tensor([1.0, 3.0]), name="dgamma")
 
 
-def test_a_value_that_changes_afterwards_was_copied():
-    x = torch.ones(2)
-    close(x, x.clone())
-    assert torch.equal(x, torch.ones(2))
+def test_a_value_that_changes_afterwards_is_emitted_as_it_was(monkeypatch):
+    published = []
+    monkeypatch.setenv("RESNORM_GRADED", "1")
+    monkeypatch.setattr(IPython.display, "publish_display_data", published.append)
+    for x in (torch.arange(6.0).view(2, 3), np.arange(6, dtype=np.float32).reshape(2, 3)):
+        close(x, x.copy() if isinstance(x, np.ndarray) else x.clone(), rtol=0.5)
+        x *= 0
+        (payload,) = published.pop().values()
+        assert torch.equal(decode(payload), torch.arange(6.0).view(2, 3))
+        assert payload["rtol"] == 0.5
+
+
+def test_nothing_is_emitted_outside_of_a_graded_run(monkeypatch):
+    monkeypatch.delenv("RESNORM_GRADED", raising=False)
+    monkeypatch.setattr(
+        IPython.display, "publish_display_data", lambda _: pytest.fail("a value was emitted")
+    )
+    close(1.0, 1.0)
+    emit("x", 1.0)
+    with pytest.raises(AssertionError, match="x must be a tensor, an array or a number"):
+        emit("x", "1.0")
+
+
+def test_a_value_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setenv("RESNORM_GRADED", "1")
+    with pytest.raises(ValueError, match="20001 values; at most 20000 can be emitted"):
+        emit("x", torch.zeros(20_001))
 
 
 def test_compare_shows_a_line_for_each_and_tells_whether_all_agree():

@@ -1,17 +1,20 @@
-"""CIFAR-10 from an archive, a folder, a download; damaged, cut short, and on a full disk."""
+"""CIFAR-10 from an archive, a folder, a download: damaged, cut short, and on a full disk."""
 
 import hashlib
 import http.server
 import pickle
 import tarfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from resnorm import data
-from resnorm.data import cifar
+from resnorm.data import cifar, cifar_archive
+from resnorm.data.download import download
 
 
 def make_folder(root, per_class=3, suffix="png", skip=None):
@@ -45,7 +48,7 @@ def test_the_cache_is_read_and_a_broken_one_made_again(tmp_path, monkeypatch):
     assert first.source == "CIFAR-10 (JPEG copy)"
     kept = tmp_path / "resnorm-cifar10-folder.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(cifar, "_from_folder", lambda root: pytest.fail("read again"))
+        patch.setattr(cifar, "read_image_folder", lambda *_, **__: pytest.fail("read again"))
         again = data.cifar10(tmp_path)
     assert torch.equal(again.train_images, first.train_images) and again.source == first.source
     kept.write_bytes(kept.read_bytes()[:1000])
@@ -100,9 +103,9 @@ def make_tensors(per_class=600):
 
 def test_the_validation_split_is_fixed_balanced_and_disjoint():
     made = make_tensors()
-    rows = made.validation_rows()
-    assert torch.equal(rows, made.validation_rows()) and len(rows) == 5000
-    assert torch.bincount(made.train_labels[rows]).tolist() == [500] * 10
+    indices = made.validation_indices()
+    assert torch.equal(indices, made.validation_indices()) and len(indices) == 5000
+    assert torch.bincount(made.train_labels[indices]).tolist() == [500] * 10
     split = made.split()
     assert (
         len(split.train_labels) == 1000
@@ -114,10 +117,10 @@ def test_the_validation_split_is_fixed_balanced_and_disjoint():
     with pytest.raises(ValueError, match="'validation' or 'test'"):
         made.split("train")
     with pytest.raises(ValueError, match="airplane has 400"):
-        make_tensors(400).validation_rows()
+        make_tensors(400).validation_indices()
 
 
-def test_standardize_maps_mean_colour_to_zero():
+def test_standardize_maps_the_mean_color_to_zero():
     mean = (torch.tensor(cifar.MEAN) * 255).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     assert cifar.standardize(mean.round().to(torch.uint8)).abs().max() < 0.01
 
@@ -126,9 +129,9 @@ def test_standardize_maps_mean_colour_to_zero():
 
 
 def make_archive(path):
-    """The official layout with two images a file; returns the archive's checksum and the files' checksums."""
+    """Make the official layout, two images per file; return the checksums of archive and files."""
     rng = np.random.default_rng(1)
-    folder = path.parent / "made" / cifar.FOLDER
+    folder = path.parent / "made" / cifar_archive.FOLDER
     folder.mkdir(parents=True)
     sums = {}
     names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
@@ -139,7 +142,7 @@ def make_archive(path):
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list(cifar.CLASSES)}))
     sums["batches.meta"] = hashlib.md5((folder / "batches.meta").read_bytes()).hexdigest()
     with tarfile.open(path, "w:gz") as archive:
-        archive.add(folder, cifar.FOLDER)
+        archive.add(folder, cifar_archive.FOLDER)
     return hashlib.md5(path.read_bytes()).hexdigest(), sums
 
 
@@ -147,10 +150,10 @@ def make_archive(path):
 def archive(tmp_path, monkeypatch):
     from torchvision.datasets import CIFAR10
 
-    source = tmp_path / "served" / cifar.ARCHIVE
+    source = tmp_path / "served" / cifar_archive.ARCHIVE
     source.parent.mkdir()
     md5, sums = make_archive(source)
-    monkeypatch.setattr(cifar, "MD5", md5)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5)
     monkeypatch.setattr(
         CIFAR10, "train_list", [[name, sums[name]] for name in sums if name.startswith("data")]
     )
@@ -162,7 +165,7 @@ def archive(tmp_path, monkeypatch):
 def test_the_official_archive_is_unpacked_and_read(tmp_path, archive):
     root = tmp_path / "root"
     root.mkdir()
-    (root / cifar.ARCHIVE).write_bytes(archive.read_bytes())
+    (root / cifar_archive.ARCHIVE).write_bytes(archive.read_bytes())
     found = data.cifar10(root)
     assert (
         found.train_images.shape == (10, 3, 32, 32)
@@ -170,7 +173,7 @@ def test_the_official_archive_is_unpacked_and_read(tmp_path, archive):
         and found.source == "CIFAR-10"
     )
     (root / "resnorm-cifar10-official.pt").unlink()
-    (root / cifar.FOLDER / "data_batch_2").write_bytes(b"damaged")
+    (root / cifar_archive.FOLDER / "data_batch_2").write_bytes(b"damaged")
     with pytest.raises(ConnectionError, match="damaged"):
         data.cifar10(root)
 
@@ -178,31 +181,46 @@ def test_the_official_archive_is_unpacked_and_read(tmp_path, archive):
 def test_half_an_archive_is_not_unpacked(tmp_path, archive):
     root = tmp_path / "root"
     root.mkdir()
-    (root / cifar.ARCHIVE).write_bytes(archive.read_bytes()[:-100])
+    (root / cifar_archive.ARCHIVE).write_bytes(archive.read_bytes()[:-100])
     with pytest.raises(ConnectionError, match="wrong checksum"):
         data.cifar10(root)
-    assert not (root / cifar.FOLDER).exists()
+    assert not (root / cifar_archive.FOLDER).exists()
 
 
 # --- download ------------------------------------------------------------------------------------
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    content, ranges, breaks, requests = b"", True, [], []
+    """Serves ``content``; a request ends after as many bytes as ``breaks`` says, while it lasts."""
+
+    content, breaks, status, chunked = b"", [], 200, False
+    requests, folder, seen = 0, None, []
 
     def do_GET(self):
-        start = 0
-        if self.ranges and (wanted := self.headers.get("Range")):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-        type(self).requests.append(start)
-        if start >= len(self.content):
-            self.send_error(416)
+        if self.headers.get("Method") == "HEAD":  # how torchvision asks whether it is redirected
+            self.send_response(200)
+            self.end_headers()
             return
-        rest = self.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
+        type(self).requests += 1
+        if self.status != 200:
+            self.send_error(self.status)
+            return
+        self.send_response(200)
+        if self.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
-        self.wfile.write(rest[: self.breaks.pop(0)] if self.breaks else rest)
+        sent = self.content[: self.breaks.pop(0)] if self.breaks else self.content
+        if self.chunked:
+            self.wfile.write(b"%x\r\n" % len(self.content) + sent)
+            if sent == self.content:
+                self.wfile.write(b"\r\n0\r\n\r\n")
+        else:
+            self.wfile.write(sent)
+        self.wfile.flush()
+        if self.folder is not None:
+            self.seen.append([path.name for path in self.folder.iterdir()])
 
     def log_message(self, *_):
         pass
@@ -210,68 +228,89 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    def start(content, *, ranges=True, breaks=()):
-        Server.content, Server.ranges, Server.breaks, Server.requests = (
-            content,
-            ranges,
-            list(breaks),
-            [],
-        )
+    def start(content, *, breaks=(), status=200, chunked=False, folder=None):
+        Server.content, Server.breaks, Server.status = content, list(breaks), status
+        Server.chunked, Server.folder, Server.requests, Server.seen = chunked, folder, 0, []
+        Server.protocol_version = "HTTP/1.1" if chunked else "HTTP/1.0"
         return f"http://127.0.0.1:{server.server_port}/file"
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield start
     server.shutdown()
+    server.server_close()
 
 
 CONTENT = bytes(range(256)) * 1000
 SUM = hashlib.md5(CONTENT).hexdigest()
 
 
-def test_a_broken_download_goes_on_where_it_stopped(tmp_path, serve):
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_broken_download_is_tried_again(tmp_path, serve):
     url = serve(CONTENT, breaks=[1000, 100_000])
-    cifar.fetch(url, tmp_path / "deep" / "file", SUM, pause=0)
+    download(url, tmp_path / "deep" / "file", SUM, pause=0)
     assert (tmp_path / "deep" / "file").read_bytes() == CONTENT
-    assert Server.requests == [0, 1000, 101_000]
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
+    assert Server.requests == 3
+    assert names(tmp_path / "deep") == ["file"]
 
 
-def test_a_server_without_ranges_starts_again(tmp_path, serve):
-    url = serve(CONTENT, ranges=False, breaks=[5000])
-    cifar.fetch(url, tmp_path / "file", SUM, pause=0)
-    assert (tmp_path / "file").read_bytes() == CONTENT
+def test_a_chunked_download_that_breaks_is_tried_again(tmp_path, serve):
+    download(serve(CONTENT, breaks=[5000], chunked=True), tmp_path / "file", SUM, pause=0)
+    assert (tmp_path / "file").read_bytes() == CONTENT and Server.requests == 2
 
 
-def test_a_complete_part_of_an_earlier_call_is_only_checked(tmp_path, serve):
-    (tmp_path / "file.part").write_bytes(CONTENT)
-    cifar.fetch(serve(CONTENT), tmp_path / "file", SUM, pause=0)
-    assert (tmp_path / "file").read_bytes() == CONTENT
+def test_a_file_that_is_still_coming_does_not_have_its_name(tmp_path, serve):
+    download(serve(CONTENT, folder=tmp_path), tmp_path / "file", SUM, pause=0)
+    (during,) = Server.seen
+    assert during and "file" not in during
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_interrupted_download_leaves_nothing(tmp_path, serve, monkeypatch):
+    def write_half(url, filename, *_):
+        Path(filename).write_bytes(CONTENT[:1000])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", write_half)
+    with pytest.raises(KeyboardInterrupt):
+        download(serve(CONTENT), tmp_path / "file", SUM)
+    assert names(tmp_path) == []
 
 
 def test_a_wrong_checksum_leaves_nothing(tmp_path, serve):
-    with pytest.raises(ConnectionError, match="the checksum is"):
-        cifar.fetch(serve(b"something else"), tmp_path / "file", SUM, pause=0)
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConnectionError, match="incomplete or has another checksum"):
+        download(serve(b"something else"), tmp_path / "file", SUM, pause=0)
+    assert names(tmp_path) == []
 
 
-def test_giving_up_keeps_what_came(tmp_path, serve):
-    url = serve(CONTENT, breaks=[1000] + [0] * 10)
-    with pytest.raises(
-        ConnectionError, match="1,000 bytes are kept and the next call goes on from there"
-    ):
-        cifar.fetch(url, tmp_path / "file", SUM, tries=2, pause=0)
-    assert (tmp_path / "file.part").read_bytes() == CONTENT[:1000] and not (
-        tmp_path / "file"
-    ).exists()
+def test_after_the_last_attempt_the_message_says_what_to_do(tmp_path, serve):
+    url = serve(CONTENT, breaks=[1000] * 10)
+    with pytest.raises(ConnectionError, match=r"/file: what arrived .* put it at file in the same"):
+        download(url, tmp_path / "file", SUM, attempts=2, pause=0)
+    assert Server.requests == 2 and names(tmp_path) == []
 
 
-def test_no_network_is_said(tmp_path):
+@pytest.mark.parametrize("status, requests", [(404, 1), (403, 1), (503, 3)])
+def test_a_file_that_the_server_refuses_is_not_asked_for_again(tmp_path, serve, status, requests):
+    with pytest.raises(ConnectionError, match=f"could not download .*{status}"):
+        download(serve(CONTENT, status=status), tmp_path / "file", SUM, pause=0)
+    assert Server.requests == requests and names(tmp_path) == []
+
+
+def test_without_a_network_the_message_says_so(tmp_path):
     with pytest.raises(ConnectionError, match="could not download"):
-        cifar.fetch("http://127.0.0.1:9/file", tmp_path / "file", SUM, tries=1, pause=0)
+        download("http://127.0.0.1:9/file", tmp_path / "file", SUM, attempts=1)
 
 
 def test_download_and_read_in_one_call(tmp_path, archive, serve, monkeypatch):
-    monkeypatch.setattr(cifar, "URL", serve(archive.read_bytes(), breaks=[300]))
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "url", serve(archive.read_bytes()))
     found = data.cifar10(tmp_path / "new", download=True)
-    assert len(found.train_images) == 10 and (tmp_path / "new" / cifar.ARCHIVE).exists()
+    assert len(found.train_images) == 10
+    assert (tmp_path / "new" / cifar_archive.ARCHIVE).exists()
+    again = data.cifar10(tmp_path / "new", download=True)
+    assert torch.equal(again.train_images, found.train_images) and Server.requests == 1

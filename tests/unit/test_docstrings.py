@@ -51,6 +51,8 @@ def has_shape(cls):
 
 def faults_of_constructor(name, cls):
     """What the docstring of a class leaves out of its constructor's arguments."""
+    if getattr(cls, "_is_protocol", False):
+        return
     if dataclasses.is_dataclass(cls):
         fields = [field.name for field in dataclasses.fields(cls) if field.init]
         if (given := listed(cls.__doc__, "Args", "Attributes")) != fields:

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import data, ledger
 from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
 from resnorm.probes import multiply_adds
-from torch import nn
 
 SMALL = data.synthetic(train=48, test=20, size=32)
 ARMS = {
@@ -21,7 +22,9 @@ ARMS = {
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_is_built_from_its_seed_and_trains_in_its_way(name):
     arm = ARMS[name]
+    state = torch.get_rng_state()
     first, again, other = (cifar.build(arm, SMALL, seed) for seed in (0, 0, 1))
+    assert torch.equal(state, torch.get_rng_state())
     weights = [
         torch.cat([p.flatten() for p in model.parameters() if p.requires_grad])
         for model in (first, again, other)
@@ -101,7 +104,7 @@ def test_small_images_first_and_reduced_images():
         lambda module, inputs: seen.append((inputs[0].shape[-1], module.training))
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cifar, "build", lambda *_: model)
+        patch.setattr(cifar.runner, "build", lambda *_: model)
         cifar.train_arm(experiment.arms["SpeedNet"], SMALL, 0)
     assert [side for side, training in seen if training] == [16, 16, 24, 24]
     assert {side for side, training in seen if not training} == {32}

@@ -13,11 +13,12 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import resnorm
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
+
+import resnorm
 from resnorm.figures import frames
 
 matplotlib.use("agg")

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+
 from resnorm import figures
 
 matplotlib.use("agg")
@@ -78,14 +79,14 @@ def test_the_mode_is_named_by_the_environment(monkeypatch):
         figures.display_mode()
 
 
-def luminance(colour):
-    channels = matplotlib.colors.to_rgb(colour)
+def luminance(color):
+    channels = matplotlib.colors.to_rgb(color)
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("name", figures.PALETTE)
-def test_every_colour_stands_out_from_white(name):
+def test_every_color_stands_out_from_white(name):
     contrast = 1.05 / (luminance(figures.PALETTE[name]) + 0.05)
     assert contrast >= 3  # WCAG 2.1, 1.4.11: graphical objects
 
@@ -94,10 +95,10 @@ def test_the_style_cycles_through_the_palette():
     with plt.rc_context():
         figures.use_style()
         cycle = [
-            "#" + colour.lstrip("#") for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]
+            "#" + color.lstrip("#") for color in plt.rcParams["axes.prop_cycle"].by_key()["color"]
         ]
     assert cycle == [
-        figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "grey")
+        figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "gray")
     ]
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from resnorm import blocks, data, models, norms, train
 
 SMALL = data.synthetic(train=256, test=128, size=8, num_classes=4)
@@ -74,7 +75,7 @@ def test_a_residual_convnet_differs_from_the_plain_one_by_its_shortcuts_only():
 
 def test_stochastic_depth_drops_branches_in_training_and_scales_them_in_evaluation():
     torch.manual_seed(0)
-    block, x = blocks.ConvBlock(4, 4, survival=0.7), torch.randn(8, 4, 6, 6)
+    block, x = blocks.PreActBasicBlock(4, 4, survival=0.7), torch.randn(8, 4, 6, 6)
     outputs = [block(x) for _ in range(400)]
     dropped = sum(torch.equal(y, x) for y in outputs) / len(outputs)
     assert dropped == pytest.approx(0.3, abs=4 * math.sqrt(0.3 * 0.7 / 400))

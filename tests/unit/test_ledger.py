@@ -2,15 +2,18 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+
 import results
 from resnorm import ledger
-from resnorm.experiments import cifar
+from resnorm.experiments import cifar, microscopy
 from resnorm.experiments.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "utils" / "resnorm"
 
 
 def new(path, **changes):
@@ -40,6 +43,23 @@ def test_a_record_is_written_after_each_run_and_read_back(tmp_path):
         '"'
     )
     assert list(path.parent.iterdir()) == [path]  # no temporary file stays
+
+
+def test_a_run_is_stamped_with_the_commit_of_the_package():
+    def git(*arguments):
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True).stdout.strip()
+
+    assert ledger.RESULTS == PACKAGE / "results"
+    if head := git("rev-parse", "HEAD"):
+        changes = "+changes" if git("status", "--porcelain", "--", ".") else ""
+        assert ledger.commit() == head[:12] + changes
+
+
+def test_a_copy_outside_of_a_repository_has_an_unknown_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setattr(ledger.stamp, "PACKAGE", tmp_path)
+    assert ledger.commit() == "unknown"
 
 
 def test_an_error_in_a_run_records_nothing(tmp_path):
@@ -144,15 +164,17 @@ def test_a_page_that_differs_from_the_records_is_found(tmp_path, monkeypatch):
         results.main(["check"])
 
 
-def test_the_records_of_cifar_are_of_the_experiments_as_they_are():
+def test_the_records_are_of_the_experiments_as_they_are():
+    configurations = {name: e.configuration() for name, e in cifar.EXPERIMENTS.items()}
+    configurations["segmentation"] = microscopy.configuration()
     for path in sorted(ledger.RESULTS.glob("*.json")):
         record = ledger.read(path)
-        if record.name in cifar.EXPERIMENTS:
-            wanted = json.loads(json.dumps(cifar.EXPERIMENTS[record.name].configuration()))
-            for arm in {run["arm"] for run in record.runs}:
-                assert record.configuration["arms"][arm] == wanted["arms"][arm], (
-                    f"{path.name}, {arm}: rename the experiment, or run it again"
-                )
+        wanted = json.loads(json.dumps(configurations[record.name]))
+        again = f"{path.name}: rename the experiment, or run it again"
+        for arm in {run["arm"].split(", vote")[0] for run in record.runs}:
+            assert record.configuration["arms"][arm] == wanted["arms"][arm], f"{again} ({arm})"
+        for key in record.configuration.keys() - {"arms"}:
+            assert record.configuration[key] == wanted[key], f"{again} ({key})"
 
 
 def test_a_record_that_is_not_there_is_named():
@@ -174,7 +196,7 @@ def test_a_line_as_text_is_the_mean_and_for_several_seeds_the_spread():
 
 
 def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "RESULTS", tmp_path)
+    monkeypatch.setattr(ledger.files, "RESULTS", tmp_path)
     assert ledger.leaderboard("race") == [("race: not recorded yet", "", "", "")]
     record = new(tmp_path / "race.json")
     for seed, error in enumerate((3.0, 5.0)):

@@ -1,8 +1,9 @@
 """Counting memory: what autograd keeps, and the most that is alive at once."""
 
 import torch
-from resnorm.probes import peak_bytes, saved_bytes
 from torch.utils.checkpoint import checkpoint
+
+from resnorm.probes import peak_bytes, saved_bytes
 
 
 def test_kept_bytes_count_each_piece_of_memory_once():

@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torchvision
-from resnorm import models, norms
+from torch import nn
+
+from resnorm import blocks, models, norms
 from resnorm.models.unet import center_crop
 from resnorm.probes import multiply_adds
-from torch import nn
 
 
 def parameters(make):
@@ -152,7 +153,7 @@ def test_a_model_of_our_own_norms_is_the_same_model(make):
 
 def test_shortcut_a_subsamples_and_pads():
     x = torch.arange(32.0).view(1, 2, 4, 4)
-    y = models.resnet.SubsampleAndPad(2, 5, 2)(x)
+    y = blocks.SubsampleAndPad(2, 5, 2)(x)
     assert y.shape == (1, 5, 2, 2)
     assert torch.equal(y[:, :2], x[:, :, ::2, ::2]) and not y[:, 2:].any()
 
@@ -166,11 +167,43 @@ def test_without_norms_the_skip_reads_the_raw_input():
     assert torch.equal(block(x.clone()), x)
 
 
-def test_zero_init_makes_every_block_its_shortcut():
+@pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])
+def test_a_block_without_downsample_is_torchvisions_and_a_plain_one_has_no_sum(name):
     torch.manual_seed(0)
-    model = models.resnet18(num_classes=4, stem="cifar").zero_init_residual().eval()
-    x = torch.rand(2, 64, 8, 8)  # not negative, as after a ReLU
-    torch.testing.assert_close(model.layer1(x), x)
+    channels = 8 // getattr(blocks, name).expansion
+    ours = getattr(blocks, name)(8, channels).eval()
+    plain = getattr(blocks, name)(8, channels, residual=False).eval()
+    theirs = getattr(torchvision.models.resnet, name)(8, channels).eval()
+    state = rerandomized(theirs, seed=5)
+    for block in (ours, plain, theirs):
+        block.load_state_dict(state)
+    x = torch.randn(2, 8, 6, 6)
+    torch.testing.assert_close(ours(x), theirs(x))
+    theirs.downsample = nn.Conv2d(8, 8, 1)
+    for parameter in theirs.downsample.parameters():
+        nn.init.zeros_(parameter)  # a shortcut of zeros
+    torch.testing.assert_close(plain(x), theirs(x))
+    assert not torch.equal(plain(x), ours(x))
+
+
+@pytest.mark.parametrize("make", [models.resnet18, models.resnet50])
+def test_zero_init_makes_every_block_its_shortcut(make):
+    torch.manual_seed(0)
+    model = make(num_classes=4, stem="cifar").zero_init_residual().eval()
+    checked = 0
+
+    def check(block, inputs, output):
+        nonlocal checked
+        checked += 1
+        (x,) = inputs
+        shortcut = x if block.downsample is None else block.downsample(x)
+        assert torch.equal(output, shortcut.relu())
+
+    for block in model.modules():
+        if isinstance(block, blocks.BasicBlock | blocks.Bottleneck):
+            block.register_forward_hook(check)
+    model(torch.rand(2, 3, 16, 16))
+    assert checked == {models.resnet18: 8, models.resnet50: 16}[make]
 
 
 def test_checkpointing_changes_neither_outputs_nor_gradients_nor_statistics():
@@ -219,6 +252,8 @@ def test_stacked_hourglass_supervises_every_stack():
         (lambda: models.cifar_resnet(20, "C"), "'A', 'B', 'none'"),
         (lambda: models.resnet18(stem="mnist"), "'imagenet', 'cifar'"),
         (lambda: models.resnet18(groups=2), "only bottleneck blocks have groups"),
+        (lambda: models.resnet50(groups=0), "groups is 0; it must be at least 1"),
+        (lambda: blocks.Bottleneck(16, 4, width_per_group=4), "0.25 channels; it must be a whole"),
         (lambda: models.DenseNet(4, (2,), 8, compression=0), "in \\(0, 1\\]"),
         (lambda: models.unet(1, 2, padding="reflect"), "'valid', 'same'"),
         (lambda: models.unet(1, 2, dims=4), "2 or 3"),

@@ -1,4 +1,4 @@
-"""Layer, RMS, group, instance and ghost batch norm, batch renorm, weight standardization, SyncBN."""
+"""The relatives of batch norm: equal to torch's where torch has one, and to one another."""
 
 import pytest
 import torch
@@ -6,9 +6,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from hypothesis import given
 from hypothesis import strategies as st
-from resnorm import norms
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
+
+from resnorm import norms
 
 DOUBLE = {"dtype": torch.float64}
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
@@ -114,7 +115,7 @@ def test_the_family_meets_at_its_ends():
     )
 
 
-def test_ghost_batches_are_normalized_apart_and_each_moves_the_record():
+def test_ghost_batches_are_normalized_apart_and_each_moves_the_running_statistics():
     x = images()
     ghost, batch = norms.GhostBatchNorm2d(4, 2, **DOUBLE), norms.BatchNorm2d(4, **DOUBLE)
     parts = torch.cat([batch(part) for part in x.split(2)])

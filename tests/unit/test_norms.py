@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+
 from resnorm import norms
 from resnorm.norms import functional, in_numpy
 from resnorm.probes import saved_bytes
-from torch import nn
 
 OURS = {2: norms.BatchNorm1d, 3: norms.BatchNorm1d, 4: norms.BatchNorm2d}
 TORCHS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}
@@ -74,7 +75,7 @@ def two_orders(layer, x, dy, v):
 def situations(draw):
     ndim = draw(st.sampled_from([2, 3, 4]))
     positions = [draw(st.integers(1, 4)) for _ in range(ndim - 2)]
-    smallest = 1 if np.prod(positions, dtype=int) > 1 else 2  # more than one value a channel
+    smallest = 1 if np.prod(positions, dtype=int) > 1 else 2  # more than one value per channel
     shape = (draw(st.integers(smallest, 6)), draw(st.integers(1, 5)), *positions)
     options = {
         "momentum": draw(st.sampled_from([None, 0.1, 0.0, 1.0, 0.37])),
@@ -192,7 +193,7 @@ def test_state_dicts_pass_both_ways(shape, options):
     [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
     ids=["deepcopy", "pickle"],
 )
-def test_a_copied_layer_goes_on_independently(copied):
+def test_a_copied_layer_is_independent_of_the_original(copied):
     layer, _, generator = pair((4, 3), momentum=None)
     x = torch.randn(4, 3, generator=generator, dtype=torch.float64)
     layer(x)
@@ -296,20 +297,16 @@ def test_float16_sums_neither_overflow_nor_drown(form):
 
 
 @pytest.mark.parametrize("memory", ["contiguous", "channels last"])
-def test_the_default_form_keeps_three_digits_at_a_mean_of_ten_thousand(memory):
+def test_the_default_form_keeps_three_digits_where_a_difference_of_squares_loses_them(memory):
     x = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(4)) + 1e4
     x = channels_last(x) if memory == "channels last" else x
-    y = norms.BatchNorm2d(16)(x)
     exact = F.batch_norm(x.double(), None, None, training=True)
+    y = norms.BatchNorm2d(16)(x)
     assert (y - exact).abs().max().item() <= 1e-3
-
-
-def test_the_difference_of_squares_would_not_pass_the_test_above():
-    x = torch.randn(64, 16, 16, 16, generator=torch.Generator().manual_seed(4)) + 1e4
+    # The control: E[x^2] - E[x]^2 fails on the same data, so the bound above is not idle.
     mean = x.mean((0, 2, 3), keepdim=True)
     var = (x * x).mean((0, 2, 3), keepdim=True) - mean**2
     bad = (x - mean) / torch.sqrt(var.clamp(min=0) + 1e-5)
-    exact = F.batch_norm(x.double(), None, None, training=True)
     assert (bad - exact).abs().max().item() > 1e-3
 
 
@@ -549,7 +546,9 @@ def test_a_folded_layer_equals_the_two_that_it_replaces(name, kind, affine):
     folded = norms.fold(layer, norm)
     assert type(folded) is type(layer)
     assert_close(folded(x).detach(), norm(layer(x)).detach(), tolerance=1e-12)
-    for module, state in zip((layer, norm), before):  # the arguments are left as they are
+    for module, state in zip(
+        (layer, norm), before, strict=True
+    ):  # the arguments are left as they are
         for key, value in module.state_dict().items():
             assert torch.equal(value, state[key])
 

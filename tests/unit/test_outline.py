@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from resnorm import models
 from resnorm.probes import multiply_adds, outline
-from torch import nn
 
 
 def test_shapes_parameters_and_multiply_adds_of_a_small_net():
@@ -33,9 +34,9 @@ def test_multiply_adds_of_a_model_are_those_of_one_example_and_of_its_parts():
         part.multiply_adds
         for part in outline(net, torch.randn(1, 3, 32, 32), [nn.Conv2d, nn.Linear])
     )
-    square = (
-        32 * 32 * 9 * 16 * 16
-    )  # a convolution that keeps the channels costs the same in every stage, one that doubles them half
+    # A convolution that keeps the channels costs the same in every stage; one that doubles them
+    # costs half.
+    square = 32 * 32 * 9 * 16 * 16
     assert total == 32 * 32 * 9 * 3 * 16 + (2 + 1.5 + 1.5) * square + 64 * 10
     assert net.training and all(
         torch.equal(net.state_dict()[key], value) for key, value in state.items()

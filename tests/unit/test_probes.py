@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from resnorm import models, norms, probes
 from torch import nn
+
+from resnorm import models, norms, probes
 
 
 def net(seed=0):
@@ -22,6 +23,8 @@ def squared(model):
 
 
 def everything(model):
+    """State, gradients, and the hooks that a probe could have left behind."""
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     return [t.clone() for t in model.state_dict().values()] + [
         None if p.grad is None else p.grad.clone() for p in model.parameters()
     ]
@@ -137,11 +140,23 @@ def test_a_quadratic_has_the_smoothness_of_its_hessian():
 def test_a_direction_is_as_long_as_each_filter_and_leaves_norms_alone():
     model = models.ConvNet(norms.BatchNorm2d, widths=(4,), depth=1)
     direction = probes.filter_normalized_direction(model, torch.Generator().manual_seed(0))
-    for d, p in zip(direction, model.parameters()):
+    for d, p in zip(direction, model.parameters(), strict=True):
         if p.ndim > 1:
             torch.testing.assert_close(d.flatten(1).norm(dim=1), p.detach().flatten(1).norm(dim=1))
         else:
             assert not d.any()
+
+
+def test_a_block_whose_shortcut_is_none_has_the_identity_as_its_shortcut():
+    torch.manual_seed(0)
+    block, x = nn.Linear(3, 3).double(), batch(1, 3)[0]
+    block.shortcut = None
+    paths = probes.path_jacobians([block], x)
+    identity = torch.eye(3, dtype=torch.float64)
+    torch.testing.assert_close(paths[()], identity)
+    torch.testing.assert_close(paths[0,], block.weight.detach() - identity)
+    block.shortcut = lambda z: 2 * z
+    torch.testing.assert_close(probes.path_jacobians([block], x)[()], 2 * identity)
 
 
 def test_a_surface_has_the_model_in_its_middle():
@@ -151,7 +166,7 @@ def test_a_surface_has_the_model_in_its_middle():
     coordinates, losses = probes.loss_surface(model, squared, directions, extent=0.5, points=5)
     assert losses[2, 2].item() == pytest.approx(squared(model).item(), rel=1e-5)
     with torch.no_grad():
-        for p, u in zip(model.parameters(), directions[0]):
+        for p, u in zip(model.parameters(), directions[0], strict=True):
             p += coordinates[4].item() * u
     assert losses[4, 2].item() == pytest.approx(squared(model).item(), rel=1e-5)
     with pytest.raises(ValueError, match="take 7"):

@@ -5,10 +5,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
 from resnorm import blocks, models, probes
-from resnorm.blocks import ConvBlock, ResidualBlock
+from resnorm.blocks import PreActBasicBlock, ResidualBlock
 
 
 def network(order, depth, width, seed, **options):
@@ -75,7 +78,7 @@ def test_a_lesion_is_the_identity_and_goes_away():
 
 def test_a_block_that_changes_shape_cannot_be_removed_and_nothing_stays_behind():
     net = models.SmallResNet(2, widths=(4, 8)).eval()
-    assert probes.removable(net, images(), ConvBlock) == ["blocks.0", "blocks.1", "blocks.3"]
+    assert probes.removable(net, images(), PreActBasicBlock) == ["blocks.0", "blocks.1", "blocks.3"]
     before = net(images())
     with (
         pytest.raises(
@@ -86,9 +89,11 @@ def test_a_block_that_changes_shape_cannot_be_removed_and_nothing_stays_behind()
     ):
         net(images())
     torch.testing.assert_close(net(images()), before)
-    with pytest.raises(ValueError, match="no block named 'blocks.9'"):
-        with probes.lesion(net, ["blocks.9"]):
-            pass
+    with (
+        pytest.raises(ValueError, match="no block named 'blocks.9'"),
+        probes.lesion(net, ["blocks.9"]),
+    ):
+        pass
 
 
 def test_blocks_trade_places_and_return():
@@ -134,6 +139,59 @@ def test_the_variance_doubles_or_grows_by_one_with_each_block():
     assert (never_negative[7] / never_negative[0]).item() ** (1 / 7) > 2.5
 
 
+def lively(block):
+    """The block in evaluation mode, its norms with statistics, scales and shifts of their own."""
+    g = torch.Generator().manual_seed(5)
+    for module in block.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
+                tensor.detach().uniform_(0.5, 1.5, generator=g)
+    return block.eval()
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["activated", "raw"])
+@pytest.mark.parametrize("channels, stride", [(4, 1), (6, 1), (4, 2)])
+def test_a_preactivation_block_is_its_shortcut_plus_its_branch(raw, channels, stride):
+    block = lively(PreActBasicBlock(4, channels, stride, raw_projection=raw))
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    activated = F.relu(block.bn1(x))
+    if (channels, stride) == (4, 1):
+        shortcut = x
+    else:
+        shortcut = F.conv2d(x if raw else activated, block.projection.weight, stride=stride)
+    branch = block.conv2(F.relu(block.bn2(block.conv1(activated))))
+    torch.testing.assert_close(block.shortcut(x), shortcut)
+    torch.testing.assert_close(block.branch(x), branch)
+    torch.testing.assert_close(block(x), shortcut + branch)
+
+
+def test_a_plain_preactivation_block_is_its_branch_and_starts_from_the_same_weights():
+    made = []
+    for residual in (True, False):
+        torch.manual_seed(0)
+        made.append(lively(PreActBasicBlock(4, 6, 2, residual=residual, he_init=True)))
+    block, plain = made
+    assert all(map(torch.equal, block.state_dict().values(), plain.state_dict().values()))
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(plain(x), block.branch(x))
+    assert not torch.equal(plain(x), block(x))
+
+
+def test_he_init_sets_the_variance_of_both_convolutions_by_fan_in():
+    torch.manual_seed(0)
+    block = PreActBasicBlock(32, 64, he_init=True)
+    assert block.conv1.weight.var().item() == pytest.approx(2 / (9 * 32), rel=0.05)
+    assert block.conv2.weight.var().item() == pytest.approx(2 / (9 * 64), rel=0.05)
+
+
+def test_a_dropped_branch_leaves_its_running_statistics_alone():
+    torch.manual_seed(0)
+    block, x = PreActBasicBlock(4, 4, survival=0.5), torch.randn(8, 4, 6, 6)
+    used = sum(not torch.equal(block(x), x) for _ in range(20))
+    assert 0 < used < 20
+    assert block.bn1.num_batches_tracked == block.bn2.num_batches_tracked == used
+
+
 def test_skip_init_starts_at_the_identity_and_trains_away_from_it():
     block, x = ResidualBlock(6, "full_preactivation", skip_init=True), torch.randn(8, 6)
     assert torch.equal(block(x), x)
@@ -146,8 +204,15 @@ def test_skip_init_starts_at_the_identity_and_trains_away_from_it():
     [
         (lambda: ResidualBlock(4, "relu"), "order is 'relu'; it must be one of linear_relu"),
         (lambda: ResidualBlock(4, normalize=True, skip_init=True), "contradict"),
-        (lambda: ConvBlock(4, 4, survival=0), "survival=0"),
-        (lambda: ConvBlock(4, 4, survival=0.5, residual=False), "survival=0.5, residual=False"),
+        (
+            lambda: PreActBasicBlock(4, 4, survival=0),
+            r"survival=0 is not a probability in \(0, 1\]",
+        ),
+        (lambda: PreActBasicBlock(4, 4, survival=1.5), "survival=1.5 is not a probability"),
+        (
+            lambda: PreActBasicBlock(4, 4, survival=0.5, residual=False),
+            "survival=0.5 and residual=False contradict",
+        ),
     ],
 )
 def test_a_block_refuses_what_makes_no_sense(make, message):

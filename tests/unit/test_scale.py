@@ -1,8 +1,9 @@
 """The scale of a page's experiments."""
 
 import pytest
-import resnorm
 import torch
+
+import resnorm
 
 
 @pytest.mark.parametrize("chosen", ["page", "full"])

@@ -4,10 +4,10 @@ The package behind the course of the same name. Imports flow one way::
 
     norms -> blocks -> models -> train -> experiments
 
-``data`` and ``augment`` feed ``train``; ``probes`` measure any module and know nothing of training;
-``figures`` draw what they are given; ``ledger`` reads and writes recorded runs; ``checking`` compares
-tensors; ``course`` releases and grades assignments. Importing the package prints, plots, seeds and
-downloads nothing, and each submodule loads when it is first used.
+``data`` and ``augment`` feed ``train``. ``probes`` measure any module and know nothing of training.
+``figures`` draw what they are given, ``ledger`` reads and writes recorded runs, ``checking``
+compares tensors, and ``course`` releases and grades assignments. Importing the package prints,
+plots, seeds and downloads nothing, and each submodule loads when it is first used.
 """
 
 from importlib import import_module

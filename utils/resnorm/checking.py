@@ -1,4 +1,8 @@
-"""Comparisons that say what differs, for exercises, chapters and graded cells."""
+"""Comparisons that say what differs, for exercises, chapters and graded cells.
+
+In a graded run every compared value is also emitted as an output of its cell, from where the grader
+reads it.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +15,39 @@ from typing import Any
 import numpy as np
 import torch
 
-#: How a value travels from a graded notebook to the grader.
-MIME = "application/vnd.resnorm.record+json"
-#: The largest value that travels, in numbers.
+#: The type of the cell output in which a value leaves a graded notebook.
+MIME = "application/vnd.resnorm.value+json"
+#: The largest value that can be emitted, in numbers.
 MAX_VALUES = 20_000
 
 
 def close(
-    actual, expected, *, name: str = "the result", rtol: float = 1e-7, atol: float = 1e-10
+    actual: Any, expected: Any, *, name: str = "the result", rtol: float = 1e-7, atol: float = 1e-10
 ) -> None:
-    """Do nothing if ``actual`` equals ``expected`` within tolerance; explain the difference if not.
+    """Check that a result equals what is expected, and explain the difference if it does not.
 
     Only real tensors, arrays and numbers are compared, by torch's arithmetic on plain copies, so
-    that an object with a comparison of its own cannot pass.
+    that an object that defines its own comparison cannot pass. In a graded run the result is also
+    emitted, see :func:`emit`.
 
     Args:
-        actual: what was computed.
-        expected: what it should be: a tensor, an array or a number.
-        name: what to call it in messages.
-        rtol, atol: passes where ``|actual - expected| <= atol + rtol * |expected|``.
+        actual: the computed tensor, array or number.
+        expected: the tensor, array or number that it should equal.
+        name: what messages call the result.
+        rtol: the relative tolerance. A value passes if
+            ``|actual - expected| <= atol + rtol * |expected|``.
+        atol: the absolute tolerance.
 
     Raises:
-        AssertionError: another type, shape or dtype, a value that is not finite, or a difference;
-            the message says which, and where the largest one is.
+        AssertionError: if the type, the shape or the dtype is wrong, a value is not finite, or a
+            value differs; the message says which, and where the difference is largest.
     """
     emit(name, actual, rtol=rtol, atol=atol)
     got, want = _plain(actual, name), _plain(expected, f"expected {name}")
     if got.shape != want.shape:
         raise AssertionError(
-            f"{name} has shape {tuple(got.shape)}, expected {tuple(want.shape)}.{_shape_hint(got, want)}"
+            f"{name} has shape {tuple(got.shape)}, expected {tuple(want.shape)}."
+            f"{_shape_hint(got, want)}"
         )
     if isinstance(actual, (torch.Tensor, np.ndarray)) and got.dtype != want.dtype:
         raise AssertionError(f"{name} has dtype {got.dtype}, expected {want.dtype}")
@@ -52,34 +60,38 @@ def close(
     if wrong.any():
         worst = np.unravel_index(int(difference.argmax()), difference.shape)
         raise AssertionError(
-            f"{name} differs at {int(wrong.sum())} of {wrong.numel()} places; the largest difference, "
-            f"{difference.max().item():.3g}, is at index {tuple(map(int, worst))}: "
-            f"got {got[worst].item():.6g}, expected {want[worst].item():.6g}.{_value_hint(got, want)}"
+            f"{name} differs at {int(wrong.sum())} of {wrong.numel()} places; the largest "
+            f"difference, {difference.max().item():.3g}, is at index {tuple(map(int, worst))}: "
+            f"got {got[worst].item():.6g}, expected {want[worst].item():.6g}."
+            f"{_value_hint(got, want)}"
         )
 
 
 def emit(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> None:
-    """Tell the grader a value.
+    """Send a value to the grader.
 
-    In a graded run the value leaves the notebook, and the grader compares it with that of the
-    instructor's solution, in a process that the graded code cannot reach; what it *should* be is not
-    in the notebook at all. :func:`close` tells, too. In any other run only the type is checked.
+    In a graded run the value leaves the notebook as an output of the cell. The grader compares it
+    with the value from the instructor's solution, in a process that the graded code cannot reach.
+    The expected value itself is nowhere in the notebook. Outside of a graded run only the type is
+    checked. :func:`close` emits the values that it compares, too.
 
     Args:
-        name: what to call it in messages.
-        value: a tensor, an array or a number.
-        rtol, atol: tolerances of the comparison; the solution's run decides them.
+        name: what messages call the value.
+        value: a tensor, an array or a number, of at most ``MAX_VALUES`` numbers.
+        rtol: the relative tolerance of the grader's comparison; the run of the solution decides it.
+        atol: the absolute tolerance of the grader's comparison, likewise.
 
     Raises:
-        AssertionError: another type.
-        ValueError: more than ``MAX_VALUES`` numbers.
+        AssertionError: if the value is of another type.
+        ValueError: if the value has more than ``MAX_VALUES`` numbers.
     """
     plain = _plain(value, name)
     if os.environ.get("RESNORM_GRADED") != "1":
         return
     if plain.numel() > MAX_VALUES:
         raise ValueError(
-            f"{name} has {plain.numel()} values; at most {MAX_VALUES} can be recorded: record a part or a sum"
+            f"{name} has {plain.numel()} values; at most {MAX_VALUES} can be emitted. "
+            "Emit a part of it, or a sum"
         )
     from IPython.display import publish_display_data
 
@@ -94,10 +106,16 @@ def emit(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> No
 
 
 def decode(payload: Mapping[str, Any]) -> torch.Tensor:
-    """The value of a record, in the grader.
+    """Restore an emitted value, in the grader.
+
+    Args:
+        payload: the output that :func:`emit` published.
+
+    Returns:
+        The value as a tensor of its own dtype and shape.
 
     Raises:
-        ValueError: not what :func:`emit` writes.
+        ValueError: if the payload is not what :func:`emit` publishes.
     """
     try:
         dtype, shape = getattr(torch, payload["dtype"].removeprefix("torch.")), payload["shape"]
@@ -106,17 +124,21 @@ def decode(payload: Mapping[str, Any]) -> torch.Tensor:
             raise ValueError
         return torch.from_numpy(values.copy()).reshape(shape).to(dtype)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
-        raise ValueError("this is no record of a value") from None
+        raise ValueError("this is not an emitted value") from None
 
 
-def compare(pairs: dict, *, rtol: float = 1e-7, atol: float = 1e-10) -> Comparison:
-    """Compare several results at once and show a line for each.
+def compare(
+    pairs: Mapping[str, tuple[Any, Any]], *, rtol: float = 1e-7, atol: float = 1e-10
+) -> Comparison:
+    """Compare several results at once and show one line for each.
 
     Args:
-        pairs: name -> ``(actual, expected)``.
+        pairs: name -> ``(actual, expected)``, as in :func:`close`.
+        rtol: the relative tolerance, as in :func:`close`.
+        atol: the absolute tolerance, as in :func:`close`.
 
     Returns:
-        An object that prints one line a name; ``.passed`` tells whether all agree.
+        An object that prints one line per name; ``.passed`` says whether all agree.
     """
     lines, passed = [], True
     for name, (actual, expected) in pairs.items():
@@ -130,7 +152,12 @@ def compare(pairs: dict, *, rtol: float = 1e-7, atol: float = 1e-10) -> Comparis
 
 
 class Comparison:
-    """What :func:`compare` found: ``passed`` and, as text, a line a name."""
+    """The outcome of :func:`compare`. Printed, it has one line per name.
+
+    Args:
+        passed: whether all results agree.
+        lines: one line per name.
+    """
 
     def __init__(self, passed: bool, lines: tuple[str, ...]):
         self.passed, self.lines = passed, lines
@@ -139,7 +166,7 @@ class Comparison:
         return "\n".join(self.lines)
 
 
-def _plain(value, name: str) -> torch.Tensor:
+def _plain(value: Any, name: str) -> torch.Tensor:
     """A detached copy on the CPU of a value whose type is exactly one of those allowed."""
     if type(value) in (torch.Tensor, torch.nn.Parameter):
         return value.detach().to("cpu", copy=True)
@@ -161,13 +188,15 @@ def _plain(value, name: str) -> torch.Tensor:
 def _shape_hint(got: torch.Tensor, want: torch.Tensor) -> str:
     if got.numel() == want.numel():
         return " The number of elements is right: reshape, or reduce with keepdim=False."
-    if got.ndim == want.ndim and all(g in (1, w) for g, w in zip(got.shape, want.shape)):
+    if got.ndim == want.ndim and all(
+        g in (1, w) for g, w in zip(got.shape, want.shape, strict=True)
+    ):
         return " It would broadcast, but one value stands for several."
     return ""
 
 
 def _value_hint(got: torch.Tensor, want: torch.Tensor) -> str:
-    """Name the usual slips."""
+    """Name a usual mistake that explains the difference, if there is one."""
     if want.abs().max() > 0 and torch.allclose(got, -want, rtol=1e-5):
         return " The sign is reversed."
     nonzero = want.abs() > 1e-12

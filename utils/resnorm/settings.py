@@ -1,4 +1,4 @@
-"""How large the experiments of a page should be."""
+"""How large the experiments of a page are."""
 
 import os
 
@@ -6,17 +6,20 @@ SCALES = ("page", "full")
 
 
 def scale() -> str:
-    """Return ``"page"`` (seconds on a laptop) or ``"full"`` (a GPU's worth of work).
+    """Return ``"page"`` (seconds on a laptop) or ``"full"`` (work for a GPU).
 
-    The environment variable ``RESNORM_SCALE`` decides; without it, ``full`` where CUDA
-    is available and ``page`` elsewhere. Outputs stored in the notebooks are ``page``.
+    The environment variable ``RESNORM_SCALE`` decides. Without it, the scale is ``full`` where CUDA
+    is available and ``page`` elsewhere. The outputs stored in the notebooks are those of ``page``.
+
+    Returns:
+        One of ``SCALES``.
 
     Raises:
         ValueError: ``RESNORM_SCALE`` is set to anything else.
     """
     chosen = os.environ.get("RESNORM_SCALE")
     if chosen is None:
-        import torch  # here, so that asking for the scale is the only thing that pays for it
+        import torch  # here, so that only a call pays for loading it
 
         return "full" if torch.cuda.is_available() else "page"
     if chosen not in SCALES:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (answers are code in strings, with lines of their own)
 """Answers to A1: for each task, wrong ones that must lose marks there, and right ones, differently written, that must not.
 
 A wrong answer is an edit of the solution (what stands there, what takes its place) or whole code.

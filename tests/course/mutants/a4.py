@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (answers are code in strings, with lines of their own)
 """Answers to A4; see a1.py."""
 
 COUNTING = "def path_counts(n):\n    {counts}\n\ndef share_of_paths(n, low, high):\n    {share}\n"

@@ -1,6 +1,11 @@
-"""For instructors: assignments released, collected, graded in a sandbox, and exported. Thin over nbgrader.
+"""Tools for instructors: release, collect, grade and export the assignments of the course.
 
-``resnorm-course --help`` is the way in. ``sandbox`` runs a notebook that nobody has read, ``grading`` turns
-what it showed into marks and a report, ``collect`` reads what a learning management system hands out,
-``folder`` holds a course together.
+The command ``resnorm-course --help`` (``cli``) is the way in. The package is a thin layer over
+nbgrader, which keeps the gradebook and the forms for marking by hand.
+
+``sandbox`` runs a notebook that nobody has read, ``grading`` turns what the notebook emitted into
+marks and a report, and ``collecting`` sorts the downloads of a learning management system by
+student. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
+nbgrader, ``hidden_labels`` chooses the test images that a project is graded on, and ``export``
+writes the marks for the learning management system.
 """

@@ -1,4 +1,8 @@
-"""``resnorm-course``: one command a step, from a folder to the marks."""
+"""``resnorm-course``: one command per step, from an empty folder to the marks.
+
+The commands are private functions, because they are called through ``app`` alone. Their arguments
+are documented by help texts, which ``resnorm-course COMMAND --help`` shows.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,26 @@ from typing import Annotated
 
 import typer
 
-from . import collect as collecting
+from .collecting import collector
+from .export import export
 from .folder import Course, CourseError, make
-from .sandbox import GiB, Limits, unavailable
+from .gradebook import Gradebook
+from .grading.reports import Report
+from .hidden_labels import hide
+from .runs import grade_class
+from .sandbox.bubblewrap import unavailable
+from .sandbox.limits import DEFAULT_LIMITS, GiB, Limits
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Release, collect, grade and export the assignments of the course.\n\n"
-    "The way through: init, release A1, (hand out release/A1), collect A1 EXPORT, grade A1, (mark the written answers: "
-    "jupyter lab, menu Nbgrader), feedback A1, export A1. Every command can be given again; what is done is not done twice.\n\n"
-    "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, the message says why.",
+    "The steps are: init, release A1, (hand out release/A1), collect A1 EXPORT, grade A1, "
+    "(mark the written answers: jupyter lab, menu Nbgrader), feedback A1, export A1. "
+    "Every command can be given again; what is done is not done twice.\n\n"
+    "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, and the "
+    "message says why.",
 )
 CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's folder.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, such as A1.")]
@@ -31,13 +43,14 @@ def _sources() -> Path:
     return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
 
 
-@app.command()
-def init(
+@app.command("init")
+def _init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Folder with an assignment a folder. Default: those of this checkout."
+            "--from",
+            help="Folder that holds one folder per assignment. Default: those of this checkout.",
         ),
     ] = None,
 ) -> None:
@@ -45,23 +58,27 @@ def init(
     make(folder, source or _sources())
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
     typer.echo(
-        "Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has them), then: resnorm-course release A1"
+        "Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has "
+        "them), then: resnorm-course release A1"
     )
     if reason := unavailable():
         typer.echo(f"Before grading: {reason}", err=True)
 
 
-@app.command()
-def release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+@app.command("release")
+def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write the students' notebook, without solutions and hidden tests."""
-    path = Course(course).release(assignment)
+    path = Gradebook(Course(course)).release(assignment)
     typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
 
 
-@app.command()
-def collect(
+@app.command("collect")
+def _collect(
     assignment: AssignmentArgument,
-    export: Annotated[Path, typer.Argument(help="The LMS's bulk download, a zip or a folder.")],
+    download: Annotated[
+        Path,
+        typer.Argument(metavar="export", help="The LMS's bulk download, a zip or a folder."),
+    ],
     course: CourseOption = Path("."),
     due: Annotated[
         datetime | None, typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")
@@ -70,71 +87,81 @@ def collect(
         bool, typer.Option("--replace", help="Take the new file of a student who has one already.")
     ] = False,
 ) -> None:
-    """Sort what students handed in (Canvas, Moodle, Gradescope, or a folder a student) into folders."""
+    """Sort what students handed in into one folder per student.
+
+    Takes the download of Canvas, Moodle or Gradescope, or a folder that holds one folder per
+    student.
+    """
     here = Course(course)
     notebook = here.assignment(assignment).notebook.name
-    if not export.exists():
+    if not download.exists():
         raise CourseError(
-            f"there is no {export}; give the zip or the folder that the LMS lets you download"
+            f"there is no {download}; give the zip or the folder that the LMS lets you download"
         )
+    students = here.students()
     try:
-        due = due.replace(tzinfo=UTC) if due else None
-        result = collecting.collect(
-            export,
+        result = collector.collect(
+            download,
             assignment,
             notebook,
-            here.students(),
+            students,
             here.root / "submitted",
-            due=due,
+            due=due.replace(tzinfo=UTC) if due else None,
             replace=replace,
         )
     except ValueError as problem:
         raise CourseError(str(problem)) from None
-    typer.echo(f"Collected {len(result.students)} of {len(here.students())} students.")
+    typer.echo(f"Collected {len(result.students)} of {len(students)} students.")
     if result.late:
         typer.echo(f"Late: {', '.join(result.late)}")
     if result.again:
-        typer.echo(
-            f"Once more, kept in duplicates (--replace takes the new one): {', '.join(sorted(set(result.again)))}"
-        )
+        again = ", ".join(sorted(set(result.again)))
+        typer.echo(f"Once more, kept in duplicates (--replace takes the new one): {again}")
     for label, reason in result.left:
         typer.echo(f"Not taken: {label}: {reason}", err=True)
     if result.left:
         raise typer.Exit(1)
 
 
-@app.command()
-def grade(
+@app.command("grade")
+def _grade(
     assignment: AssignmentArgument,
     students: Annotated[list[str] | None, typer.Argument(help="Only these students.")] = None,
     course: CourseOption = Path("."),
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", min=1, help="Submissions at the same time; about 1 GB of memory each."
+            "--jobs",
+            "-j",
+            min=1,
+            help="Submissions that run at the same time; each takes about 1 GB of memory.",
         ),
     ] = 1,
     force: Annotated[
         bool, typer.Option("--force", help="Grade again what has not changed.")
     ] = False,
     cell_seconds: Annotated[
-        float, typer.Option(min=1, help="Limit of a cell.")
-    ] = Limits.cell_seconds,
+        float, typer.Option(min=1, help="Seconds that one cell may run.")
+    ] = DEFAULT_LIMITS.cell_seconds,
     notebook_seconds: Annotated[
-        float, typer.Option(min=1, help="Limit of a notebook.")
-    ] = Limits.notebook_seconds,
+        float, typer.Option(min=1, help="Seconds that one notebook may run.")
+    ] = DEFAULT_LIMITS.notebook_seconds,
     memory: Annotated[
-        float, typer.Option(min=0.5, help="Limit of a submission, in GiB.")
-    ] = Limits.memory / GiB,
+        float, typer.Option(min=0.5, help="Memory of one submission, in GiB.")
+    ] = DEFAULT_LIMITS.memory / GiB,
     unsafe: Annotated[
         bool,
         typer.Option(
             "--unsafe",
-            help="Grade without a sandbox: students' code runs with your rights, and can read and change your files, this gradebook included.",
+            help="Grade without a sandbox: students' code runs with your rights, and can read and "
+            "change your files, this gradebook included.",
         ),
     ] = False,
 ) -> None:
-    """Run each submission in a sandbox, mark it, and report what it did. Stop it at any moment; it goes on from there."""
+    """Run each submission in a sandbox, mark it, and report what it did.
+
+    Stop it at any moment; given again, it continues where it stopped.
+    """
     from tqdm import tqdm
 
     here = Course(course)
@@ -143,45 +170,51 @@ def grade(
     )
     total = len(students) if students else len(here.submitted(assignment))
     with tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
-        reports = here.grade(
+
+        def advance(report: Report) -> None:
+            bar.update()
+
+        reports = grade_class(
+            here,
             assignment,
             students or None,
             jobs=jobs,
             force=force,
             limits=limits,
             unsafe=unsafe,
-            told=lambda report: bar.update(),
+            on_report=advance,
         )
-    attention = 0
-    for report in reports:
-        mark = (
-            f"{report.points:g}/{report.possible:g}"
-            if report.status in ("graded", "unfinished")
-            else "no mark"
-        )
-        typer.echo(
-            f"{report.student}: {mark}{'' if report.status == 'graded' else ', ' + report.status}"
-        )
-        for incident in report.incidents:
-            typer.echo(f"    {incident.kind}: {incident.message}")
-        attention += report.status != "graded" or any(
-            i.kind != "forbidden" for i in report.incidents
-        )
+    attention = sum(_show(report) for report in reports)
+    marked = sum(report.has_mark for report in reports)
     typer.echo(
-        f"Graded {sum(r.status in ('graded', 'unfinished') for r in reports)} of {len(reports)}; {attention} need a look. Reports: reports/{assignment}/"
+        f"Graded {marked} of {len(reports)}; {attention} need a look. "
+        f"Reports: reports/{assignment}/"
     )
     if any(report.status != "graded" for report in reports):
         raise typer.Exit(1)
 
 
-@app.command()
-def hide(
+def _show(report: Report) -> bool:
+    """Print a report in short, and say whether somebody needs to look at it."""
+    mark = f"{report.points:g}/{report.possible:g}" if report.has_mark else "no mark"
+    status = "" if report.status == "graded" else f", {report.status}"
+    typer.echo(f"{report.student}: {mark}{status}")
+    for incident in report.incidents:
+        typer.echo(f"    {incident.kind}: {incident.message}")
+    return report.status != "graded" or any(
+        incident.kind != "forbidden" for incident in report.incidents
+    )
+
+
+@app.command("hide")
+def _hide(
     assignment: AssignmentArgument,
     data: Annotated[
         Path,
         typer.Option(
             "--data",
-            help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz, whose order of test images students predict in.",
+            help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz. Students predict in the "
+            "order of its test images.",
         ),
     ],
     seed: Annotated[int, typer.Option(help="Your own number; keep it to yourself.")],
@@ -197,53 +230,56 @@ def hide(
         raise CourseError(str(problem)) from None
     if images.source != "CIFAR-10":
         raise CourseError(
-            f"{data} holds {images.source}: students predict in the order of the official archive, so put cifar-10-python.tar.gz there"
+            f"{data} holds {images.source}: students predict in the order of the official archive, "
+            "so put cifar-10-python.tar.gz there"
         )
-    path = Course(course).hide(assignment, images.test_labels.numpy(), count, seed)
+    path = hide(Course(course), assignment, images.test_labels.numpy(), count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
 
-@app.command()
-def feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
-    """Write a page a student, with the verdicts and your comments."""
-    pages = Course(course).feedback(assignment)
+@app.command("feedback")
+def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+    """Write one page per student, with the verdicts and your comments."""
+    pages = Gradebook(Course(course)).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
 
 
-@app.command()
-def export(
+@app.command("export")
+def _export(
     assignment: AssignmentArgument,
     system: Annotated[str, typer.Argument(help="canvas or moodle")],
     course: CourseOption = Path("."),
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     here = Course(course)
-    path = here.export(assignment, system)
+    path = export(here, assignment, system)
     typer.echo(f"Wrote {path}.")
-    open_ones = [row for row in here.marks(assignment) if row["why"]]
-    for row in open_ones:
-        typer.echo(f"    {row['student'].id}: {row['why']}", err=True)
-    if open_ones:
+    open_marks = [mark for mark in Gradebook(here).marks(assignment) if mark.reason]
+    for mark in open_marks:
+        typer.echo(f"    {mark.student.id}: {mark.reason}", err=True)
+    if open_marks:
         raise typer.Exit(1)
 
 
-@app.command()
-def status(course: CourseOption = Path(".")) -> None:
-    """What is released, handed in, graded, and what waits for a person."""
+@app.command("status")
+def _status(course: CourseOption = Path(".")) -> None:
+    """Show what is released, handed in and graded, and what waits for a person."""
     here = Course(course)
     size = len(here.students())
     for name in here.assignments():
         submitted = here.submitted(name)
         reports = [report for student in submitted if (report := here.report(name, student))]
-        waiting = sum("waits" in row["why"] for row in here.marks(name)) if reports else 0
+        marks = Gradebook(here).marks(name) if reports else []
+        waiting = sum("waits" in mark.reason for mark in marks)
         released = "released" if (here.root / "release" / name).is_dir() else "not released"
         typer.echo(
-            f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; {waiting} wait for a person"
+            f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; "
+            f"{waiting} wait for a person"
         )
 
 
 def main() -> None:
-    """Run the command; what the instructor has to mend is one line and exit code 2."""
+    """Run the command. What the instructor has to fix is one line and exit code 2."""
     try:
         app()
     except (CourseError, OSError) as problem:

@@ -1,16 +1,17 @@
 """Data: real where it is at hand, generated where it is not."""
 
-from .cells import Cells, cells, microscopy
+from .cell_images import Cells, cells
 from .cifar import Cifar10, cifar10
 from .dataset import ImageDataset
+from .electron_microscopy import microscopy
 from .gratings import synthetic
-from .skeletons import Skeletons, skeletons
+from .stick_figures import Skeletons, skeletons
 
 __all__ = [
     "Cells",
     "Cifar10",
-    "Skeletons",
     "ImageDataset",
+    "Skeletons",
     "cells",
     "cifar10",
     "microscopy",

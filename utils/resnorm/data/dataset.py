@@ -27,7 +27,7 @@ class ImageDataset:
     source: str
 
     def to(self, device: torch.device | str) -> ImageDataset:
-        """Copy images and labels to a device, where they stay: no step waits for the disk or the bus.
+        """Copy all images and labels to a device, so that no step waits for the disk or the bus.
 
         Args:
             device: such as ``"cuda"``.
@@ -35,5 +35,10 @@ class ImageDataset:
         Returns:
             A new data set; this one is unchanged.
         """
-        tensors = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        return ImageDataset(*(tensor.to(device) for tensor in tensors), self.source)
+        return ImageDataset(
+            self.train_images.to(device),
+            self.train_labels.to(device),
+            self.test_images.to(device),
+            self.test_labels.to(device),
+            self.source,
+        )

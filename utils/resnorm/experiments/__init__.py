@@ -1,1 +1,7 @@
-"""Experiments of the chapters: each returns plain data, none draws or prints."""
+"""The experiments of the chapters.
+
+Each module states a question, the arms that answer it, and what is measured; it returns plain data
+and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, and ``microscopy``
+the one on electron-microscopy slices, which ``python -m resnorm.experiments`` runs and records. The
+others train on generated data within seconds.
+"""

@@ -11,48 +11,49 @@ from pathlib import Path
 import torch
 
 from .. import data, ledger
-from ..train import Diverged, keep_freed_memory
-from . import cifar, segmentation
+from ..train import DivergedError, keep_freed_memory
+from . import cifar, microscopy
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, say where the record is. 2 for bad input, 1 for a run that failed."""
-    parser = _parser()
+    """Run the command: train what the record lacks, or merge records, and print the results.
+
+    Args:
+        arguments: the words of the command line; None takes those of the process.
+
+    Returns:
+        The exit status: 0, 1 for a run that failed, or 2 for wrong input.
+    """
+    parser = make_parser()
     options = parser.parse_args(arguments)
+    if not options.merge and options.data is None:
+        parser.error("--data DIR is needed to run an experiment (--merge needs none)")
     keep_freed_memory()
     out = Path(options.out or ledger.RESULTS / f"{options.name}.json")
     try:
         if options.merge:
-            record = _merge(options, out)
-        elif options.data is None:
-            parser.error("--data DIR is needed to run an experiment (--merge needs none)")
+            record = merge(options, out)
         elif options.name == "segmentation":
-            slices = data.microscopy(options.data)
-            record = ledger.open_record(
-                out, options.name, _command(options), slices.source, segmentation.configuration()
-            )
-            segmentation.run(record, slices, options.seeds)
+            record = run_segmentation(options, out)
         else:
-            record = _cifar(options, out)
+            record = run_cifar(options, out)
     except (FileNotFoundError, ValueError, ConnectionError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
-    except (Diverged, torch.OutOfMemoryError) as problem:
+    except (DivergedError, torch.OutOfMemoryError) as problem:
+        print(f"{parser.prog}: {problem}", file=sys.stderr)
         print(
-            f"{parser.prog}: {problem}\nThe runs before are recorded in {out}; the same command goes on after them.",
+            f"The finished runs are recorded in {out}. The same command resumes after them.",
             file=sys.stderr,
         )
         return 1
-    for run in record.runs:
-        shown = {
-            key: value for key, value in run["results"].items() if isinstance(value, (int, float))
-        }
-        print(f"{run['arm']}, seed {run['seed']}: {shown}")
+    print_results(record)
     print(f"Recorded in {out}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line, whose help lists the experiments."""
     described = {"segmentation": "U-Net on electron-microscopy slices, with and without skips"}
     described |= {
         name: f"{experiment.question} ({experiment.scale})"
@@ -63,8 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m resnorm.experiments",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run a named experiment and record it as JSON. A run that the record has is not run again,\n"
-        "so that a command that was stopped can be given once more.",
+        description=(
+            "Run a named experiment and record it as JSON. A run that the record has is not\n"
+            "repeated, so a command that was stopped can be given again."
+        ),
         epilog=f"experiments:\n{experiments}",
     )
     parser.add_argument(
@@ -73,10 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="CIFAR-10: the archive, or train/<class>/*.png; segmentation: image/N.png, label/N.png",
+        help=(
+            "CIFAR-10: the archive, or train/<class>/*.png; "
+            "segmentation: image/N.png and label/N.png"
+        ),
     )
     parser.add_argument(
-        "--download", action="store_true", help="fetch CIFAR-10 into DIR if it is not there"
+        "--download", action="store_true", help="download CIFAR-10 into DIR if it is not there"
     )
     parser.add_argument(
         "--seeds",
@@ -86,11 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="default: 0 1 2 3 4",
     )
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these; default: all")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="run only these; default: all")
     parser.add_argument(
         "--validation",
         action="store_true",
-        help="hold 500 images a class out of the training set and measure on them: for choices",
+        help=(
+            "hold 500 images per class out of the training set and measure on them; "
+            "use it to choose settings"
+        ),
     )
     parser.add_argument(
         "--device",
@@ -100,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoints",
         metavar="DIR",
-        help="keep the state of unfinished runs here, and go on from it",
+        help="keep the state of unfinished runs here, and resume from it",
     )
     parser.add_argument(
         "--out", metavar="FILE", help="default: NAME.json among the package's results"
@@ -109,29 +118,31 @@ def _parser() -> argparse.ArgumentParser:
         "--merge",
         nargs="+",
         metavar="FILE",
-        help="join these records, of other seeds or machines, into FILE of --out",
+        help="join these records, of other seeds or machines, into the file of --out",
     )
     return parser
 
 
-def _command(options: argparse.Namespace) -> str:
-    """What was typed, without the paths of one machine and without what the runs say themselves (seeds, arms)."""
-    return f"python -m resnorm.experiments {options.name} --data DIR" + (
-        " --validation" if options.validation else ""
-    )
+def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
+    """Run an experiment on CIFAR-10.
 
+    Args:
+        options: the command line.
+        out: the file of the record.
 
-def _cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
+    Returns:
+        The record with all of its runs.
+    """
     experiment = cifar.EXPERIMENTS[options.name]
     images = data.cifar10(options.data, download=options.download)
-    split = images.split("validation" if options.validation else "test").to(options.device)
+    chosen = images.split("validation" if options.validation else "test").to(options.device)
     record = ledger.open_record(
-        out, options.name, _command(options), split.source, experiment.configuration()
+        out, options.name, command(options), chosen.source, experiment.configuration()
     )
     cifar.run(
         record,
         experiment,
-        split,
+        chosen,
         options.seeds,
         arms=options.arms,
         checkpoints=options.checkpoints,
@@ -140,12 +151,70 @@ def _cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     return record
 
 
-def _merge(options: argparse.Namespace, out: Path) -> ledger.Record:
+def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
+    """Run the experiment on electron-microscopy slices.
+
+    Args:
+        options: the command line.
+        out: the file of the record.
+
+    Returns:
+        The record with all of its runs.
+    """
+    slices = data.microscopy(options.data)
+    record = ledger.open_record(
+        out, options.name, command(options), slices.source, microscopy.configuration()
+    )
+    microscopy.run(record, slices, options.seeds)
+    return record
+
+
+def merge(options: argparse.Namespace, out: Path) -> ledger.Record:
+    """Join records of one experiment into one file.
+
+    Args:
+        options: the command line; ``options.merge`` names the files.
+        out: the file of the joint record.
+
+    Returns:
+        The joint record.
+
+    Raises:
+        ValueError: if the records are of another experiment, or of different ones.
+    """
     merged = ledger.merge([ledger.read(path) for path in options.merge])
     if merged.name != options.name:
         raise ValueError(f"these are records of {merged.name!r}, not of {options.name!r}")
     ledger.write(merged, out)
     return ledger.read(out)
+
+
+def command(options: argparse.Namespace) -> str:
+    """Write the command for the record.
+
+    Paths of one machine are left out, and so are seeds and arms, which each run states itself.
+
+    Args:
+        options: the command line.
+
+    Returns:
+        The command.
+    """
+    validation = " --validation" if options.validation else ""
+    return f"python -m resnorm.experiments {options.name} --data DIR{validation}"
+
+
+def print_results(record: ledger.Record) -> None:
+    """Print one line per run, with every result that is a number.
+
+    Args:
+        record: the record.
+    """
+    for run in record.runs:
+        shown = {
+            key: value for key, value in run["results"].items() if isinstance(value, (int, float))
+        }
+        print(f"{run['arm']}, seed {run['seed']}: {shown}")
 
 
 if __name__ == "__main__":

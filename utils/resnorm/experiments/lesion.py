@@ -1,8 +1,8 @@
-"""What happens to a trained network when blocks are deleted or trade places? (chapter 3.2)
+"""Chapter 3.2: what happens to a trained network when blocks are deleted or trade places?
 
-The lesion study of Veit, Wilber & Belongie (2016), sections 4.1 and 4.2: train a plain net, a
-residual net of the same layers, a deep residual net, and the same with stochastic depth; then
-remove or permute blocks and measure the test error. Plain data out.
+The lesion study of Veit, Wilber & Belongie (2016), sections 4.1 and 4.2: train a plain network, a
+residual network with the same layers, a deep residual network, and the same with stochastic depth.
+Then remove or permute blocks and measure the test error.
 """
 
 from __future__ import annotations
@@ -14,23 +14,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..blocks import ConvBlock
+from ..blocks import PreActBasicBlock
 from ..data import ImageDataset, synthetic
 from ..models import SmallResNet
 from ..probes import lesion, permuted, removable, subsets
-from ..train import error, fit
+from ..train import error
+from .choice import choose
+from .seeded import train_seeded
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One network and how it is trained.
+    """One network and its training.
 
     Attributes:
-        blocks: a stage.
-        residual: with shortcuts.
-        last_survival: of the last block's branch in training; below 1 is stochastic depth.
-        lr: at the start; it falls to 0 along a cosine.
-        epochs, batch_size, weight_decay: of :func:`resnorm.train.fit`.
+        blocks: blocks per stage.
+        residual: whether the blocks have shortcuts.
+        last_survival: the probability that the branch of the last block is used in a training step;
+            below 1 is stochastic depth.
+        lr: the learning rate at the start; it falls to 0 along a cosine.
+        epochs: passes over the training images.
+        batch_size: images per batch.
+        weight_decay: the weight decay of all parameters.
     """
 
     blocks: int
@@ -42,8 +47,8 @@ class Arm:
     weight_decay: float = 6e-3
 
 
-#: At page scale each trains in seconds on :func:`page_data`. ``plain`` and ``residual`` have the same
-#: layers; a plain net as deep as ``deep residual`` does not train in that time.
+#: Each trains in seconds on :func:`page_data`. ``plain`` and ``residual`` have the same layers; a
+#: plain network as deep as ``deep residual`` does not train in that time.
 ARMS = {
     "plain": Arm(3, residual=False, lr=0.05, epochs=5, batch_size=32),
     "residual": Arm(3, epochs=5, batch_size=32),
@@ -53,19 +58,24 @@ ARMS = {
 
 
 def page_data() -> ImageDataset:
-    """An easy problem, so that a lesion shows what the network loses and not what it never learned."""
+    """Generate an easy problem, which shows what a network loses and not what it never learned.
+
+    Returns:
+        2048 training and 512 test images of four classes, 12 x 12 pixels.
+    """
     return synthetic(train=2048, test=512, size=12, num_classes=4, noise=0.3)
 
 
 @dataclass(frozen=True)
-class Patient:
-    """A trained network, in evaluation mode.
+class TrainedNetwork:
+    """A trained network whose blocks can be removed.
 
     Attributes:
-        arm, seed: what was trained.
-        model: see :class:`resnorm.models.SmallResNet`.
-        error: percent wrong on the test images, all blocks in place.
-        removable: names of the blocks that can be deleted: all but those that change the shape.
+        arm: the name of its arm.
+        seed: the seed of the run.
+        model: the :class:`resnorm.models.SmallResNet`, in evaluation mode.
+        error: the test error with all blocks in place, in percent.
+        removable: the names of the blocks that can be removed: all but those that change the shape.
     """
 
     arm: str
@@ -82,115 +92,135 @@ def train_arm(
     seed: int = 0,
     widths: tuple[int, ...] = (8, 16),
     arms: Mapping[str, Arm] = ARMS,
-) -> Patient:
+) -> TrainedNetwork:
     """Train one arm by SGD with momentum 0.9 and a cosine schedule.
-
-    The seed fixes weights, order of examples and the coins of stochastic depth, and leaves
-    torch's global generator as it was.
 
     Args:
         arm: a key of ``arms``.
-        data: see :mod:`resnorm.data`.
-        seed: of everything random.
-        widths: channels a stage.
-        arms: name -> network.
+        data: images and labels, see :mod:`resnorm.data`.
+        seed: the seed of the weights, of the order of examples and of the coins of stochastic
+            depth; torch's global generator is left as it was.
+        widths: channels per stage.
+        arms: name -> network and training.
+
+    Returns:
+        The trained network.
 
     Raises:
-        ValueError: an unknown arm.
+        ValueError: if the arm is unknown.
     """
-    if arm not in arms:
-        raise ValueError(f"arm is {arm!r}; it must be one of {', '.join(arms)}")
-    chosen = arms[arm]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = SmallResNet(
+    chosen = choose("arm", arm, arms)
+    model, _ = train_seeded(
+        lambda: SmallResNet(
             chosen.blocks,
             widths,
             residual=chosen.residual,
             last_survival=chosen.last_survival,
             in_channels=data.train_images.shape[1],
             num_classes=int(data.train_labels.max()) + 1,
-        ).to(data.train_images.device, memory_format=torch.channels_last)
-        fit(
-            model,
-            data,
-            epochs=chosen.epochs,
-            batch_size=chosen.batch_size,
-            lr=chosen.lr,
-            weight_decay=chosen.weight_decay,
-            seed=seed,
-            schedule=lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
-            evaluate=False,
-        )
+        ),
+        data,
+        seed,
+        epochs=chosen.epochs,
+        batch_size=chosen.batch_size,
+        lr=chosen.lr,
+        weight_decay=chosen.weight_decay,
+        schedule=lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    )
     model.eval()
-    names = removable(model, data.test_images[:2], ConvBlock)
-    return Patient(arm, seed, model, error(model, data.test_images, data.test_labels), tuple(names))
+    names = tuple(removable(model, data.test_images[:2], PreActBasicBlock))
+    return TrainedNetwork(arm, seed, model, error(model, data.test_images, data.test_labels), names)
 
 
-def delete(patient: Patient, data: ImageDataset, names: Sequence[str]) -> float:
-    """Test error in percent without the named blocks."""
-    with lesion(patient.model, names):
-        return error(patient.model, data.test_images, data.test_labels)
+def delete(network: TrainedNetwork, data: ImageDataset, names: Sequence[str]) -> float:
+    """Measure the test error without the named blocks.
+
+    Args:
+        network: the trained network; afterwards it is as it was.
+        data: the test images and labels.
+        names: the blocks to remove, from ``network.removable``.
+
+    Returns:
+        The error in percent.
+    """
+    with lesion(network.model, names):
+        return error(network.model, data.test_images, data.test_labels)
 
 
-def delete_each(patient: Patient, data: ImageDataset) -> dict[str, float]:
-    """Test error in percent without each removable block in turn."""
-    return {name: delete(patient, data, [name]) for name in patient.removable}
+def delete_each(network: TrainedNetwork, data: ImageDataset) -> dict[str, float]:
+    """Measure the test error without each removable block in turn.
+
+    Args:
+        network: the trained network; afterwards it is as it was.
+        data: the test images and labels.
+
+    Returns:
+        Block -> error in percent.
+    """
+    return {name: delete(network, data, [name]) for name in network.removable}
 
 
 def delete_many(
-    patient: Patient, data: ImageDataset, sizes: Sequence[int], *, samples: int = 10, seed: int = 0
+    network: TrainedNetwork,
+    data: ImageDataset,
+    sizes: Sequence[int],
+    *,
+    samples: int = 10,
+    seed: int = 0,
 ) -> Tensor:
-    """Test error without random sets of blocks.
+    """Measure the test error without random sets of blocks.
 
     Args:
-        sizes: how many blocks to remove.
-        samples: sets a size; fewer where there are fewer.
-        seed: of the sets.
+        network: the trained network; afterwards it is as it was.
+        data: the test images and labels.
+        sizes: the numbers of blocks to remove.
+        samples: the number of different sets per size.
+        seed: the seed of the sets.
 
     Returns:
-        (sizes, samples) percent; where there are fewer sets the row is filled up with NaN.
+        Errors in percent, (sizes, samples). Where there are fewer different sets than ``samples``,
+        the row is filled up with NaN.
 
     Raises:
-        ValueError: more blocks than can be removed.
+        ValueError: if a size is larger than the number of removable blocks.
     """
-    if max(sizes) > len(patient.removable):
+    if max(sizes) > len(network.removable):
         raise ValueError(
-            f"sizes {list(sizes)}: this network has {len(patient.removable)} removable blocks"
+            f"sizes {list(sizes)}: this network has {len(network.removable)} removable blocks"
         )
     generator = torch.Generator().manual_seed(seed)
     errors = torch.full((len(sizes), samples), float("nan"))
-    for row, size in zip(errors, sizes):
-        for i, names in enumerate(subsets(patient.removable, size, samples, generator)):
-            row[i] = delete(patient, data, names)
+    for row, size in zip(errors, sizes, strict=True):
+        for i, names in enumerate(subsets(network.removable, size, samples, generator)):
+            row[i] = delete(network, data, names)
     return errors
 
 
-def kendall_tau(order: Sequence[int]) -> float:
-    """Kendall's rank correlation of an order of 0..n-1 with the natural one: 1 the same, -1 reversed."""
-    pairs = [(i, j) for j in range(len(order)) for i in range(j)]
-    return sum(1 if order[i] < order[j] else -1 for i, j in pairs) / len(pairs)
-
-
 def permute(
-    patient: Patient, data: ImageDataset, swaps: Sequence[int], *, samples: int = 10, seed: int = 0
+    network: TrainedNetwork,
+    data: ImageDataset,
+    swaps: Sequence[int],
+    *,
+    samples: int = 10,
+    seed: int = 0,
 ) -> list[tuple[int, float, float]]:
-    """Test error after random swaps of two removable blocks of the same shape.
+    """Measure the test error after random swaps of two removable blocks of the same shape.
 
     Args:
-        swaps: numbers of swaps to try.
-        samples: permutations a number.
-        seed: of the swaps.
+        network: the trained network; afterwards it is as it was.
+        data: the test images and labels.
+        swaps: the numbers of swaps to try.
+        samples: the number of permutations per number of swaps.
+        seed: the seed of the swaps.
 
     Returns:
-        (swaps, Kendall's tau of the order of all removable blocks, percent wrong) for each.
+        For each permutation the number of swaps, Kendall's tau between the new and the old order of
+        all removable blocks, and the error in percent.
     """
-    names = list(patient.removable)
-    modules = dict(patient.model.named_modules())
-    shape = {name: [tuple(t.shape) for t in modules[name].state_dict().values()] for name in names}
-    partners = [
-        (i, j) for j in range(len(names)) for i in range(j) if shape[names[i]] == shape[names[j]]
-    ]
+    from scipy.stats import kendalltau
+
+    names = network.removable
+    partners = _blocks_of_the_same_shape(network)
     generator = torch.Generator().manual_seed(seed)
     results = []
     for k in swaps:
@@ -199,9 +229,19 @@ def permute(
             for pick in torch.randint(len(partners), (k,), generator=generator).tolist():
                 i, j = partners[pick]
                 order[i], order[j] = order[j], order[i]
-            with permuted(
-                patient.model, {names[place]: names[block] for place, block in enumerate(order)}
-            ):
-                wrong = error(patient.model, data.test_images, data.test_labels)
-            results.append((k, kendall_tau(order), wrong))
+            places = {names[place]: names[block] for place, block in enumerate(order)}
+            with permuted(network.model, places):
+                wrong = error(network.model, data.test_images, data.test_labels)
+            tau = float(kendalltau(range(len(order)), order).statistic)
+            results.append((k, tau, wrong))
     return results
+
+
+def _blocks_of_the_same_shape(network: TrainedNetwork) -> list[tuple[int, int]]:
+    """List the pairs of removable blocks that can trade places, as positions in ``removable``."""
+    modules = dict(network.model.named_modules())
+    shapes = [
+        [tuple(tensor.shape) for tensor in modules[name].state_dict().values()]
+        for name in network.removable
+    ]
+    return [(i, j) for j in range(len(shapes)) for i in range(j) if shapes[i] == shapes[j]]

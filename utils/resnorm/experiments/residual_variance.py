@@ -1,21 +1,23 @@
-"""How fast does the stream of a residual network grow at initialization? (chapter 3.1)
+"""Chapter 3.1: how fast does the stream of a residual network grow at initialization?
 
-Second moments of the stream after each block, measured over draws of the weights, beside what
-the derivations of the chapter predict for each order of the block. Plain data out.
+The second moment of the stream after each block is measured over draws of the weights, next to what
+the derivations of the chapter predict for each order of the block.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..blocks import ResidualBlock
+from .choice import choose
 
 #: name -> arguments of :class:`resnorm.blocks.ResidualBlock`.
-SCHEMES: dict[str, dict] = {
+SCHEMES: dict[str, dict[str, Any]] = {
     "linear-ReLU": {"order": "linear_relu"},
     "ReLU-linear": {"order": "relu_linear"},
     "ReLU-linear, divided by √2": {"order": "relu_linear", "normalize": True},
@@ -24,22 +26,26 @@ SCHEMES: dict[str, dict] = {
 
 
 def predicted(scheme: str, blocks: int) -> Tensor:
-    r"""Second moment of the stream after 0 to ``blocks`` blocks, wide layers, starting at 1: (blocks + 1,).
+    r"""Predict the second moment of the stream for wide layers, starting at 1.
 
-    ReLU-linear doubles, divided by √2 it stays, with batch norm first it grows by 1 a block. For
-    linear-ReLU, whose branch is never negative, the stream gains a mean m, and
+    With ReLU-linear it doubles in each block, divided by √2 it stays, and with batch norm first it
+    grows by 1 per block. The branch of linear-ReLU is non-negative, so the stream gains a mean m,
+    and
 
     .. math::
         q_{k+1} = 2 q_k + 2 m_k \sqrt{q_k/\pi}, \qquad m_{k+1} = m_k + \sqrt{q_k/\pi} .
 
     Args:
-        scheme: a key of :data:`SCHEMES`.
-        blocks: how many.
+        scheme: a key of ``SCHEMES``.
+        blocks: the number of blocks.
+
+    Returns:
+        The second moment after 0 to ``blocks`` blocks, (blocks + 1,), float64.
 
     Raises:
-        ValueError: an unknown scheme.
+        ValueError: if the scheme is unknown.
     """
-    _check(scheme)
+    choose("scheme", scheme, SCHEMES)
     k = torch.arange(blocks + 1, dtype=torch.float64)
     if scheme == "ReLU-linear":
         return 2**k
@@ -63,42 +69,59 @@ def second_moments(
     width: int = 256,
     inputs: int = 64,
 ) -> Tensor:
-    """Second moment of the stream after 0 to ``blocks`` blocks, one row a draw: (seeds, blocks + 1).
+    """Measure the second moment of the stream, over draws of the weights.
 
     Args:
-        scheme: a key of :data:`SCHEMES`.
-        blocks: how many.
-        seeds: of weights and of the standard normal inputs.
-        width: of the stream.
-        inputs: in a batch; batch norms are in training mode.
+        scheme: a key of ``SCHEMES``.
+        blocks: the number of blocks.
+        seeds: the seeds of weights and of the standard normal inputs; each makes one draw.
+        width: the number of units of the stream.
+        inputs: the number of inputs in the batch; batch norms are in training mode.
+
+    Returns:
+        The second moment after 0 to ``blocks`` blocks, (seeds, blocks + 1), float64.
 
     Raises:
-        ValueError: an unknown scheme.
+        ValueError: if the scheme is unknown.
     """
-    _check(scheme)
+    options = choose("scheme", scheme, SCHEMES)
     result = torch.empty(len(seeds), blocks + 1, dtype=torch.float64)
-    for row, seed in zip(result, seeds):
+    for row, seed in zip(result, seeds, strict=True):
         g = torch.Generator().manual_seed(seed)
         h = torch.randn(inputs, width, generator=g)
         row[0] = h.square().mean()
-        for k in range(blocks):  # one block at a time: a deep network need not fit in memory
-            h = ResidualBlock(width, generator=g, **SCHEMES[scheme])(h)
+        for k in range(blocks):  # One block at a time: a deep network need not fit into memory.
+            h = ResidualBlock(width, generator=g, **options)(h)
             row[k + 1] = h.double().square().mean()
     return result
 
 
 def growth_factor(moments: Tensor, start: int = 0) -> float:
-    """Factor a block: the slope of the mean log second moment against depth, exponentiated.
+    """Fit the factor by which the second moment grows in each block.
+
+    It is the exponential of the least-squares slope of the mean log second moment against depth.
 
     Args:
-        moments: (draws, blocks + 1), of :func:`second_moments`.
+        moments: second moments, (draws, blocks + 1), as from :func:`second_moments`.
         start: the first block of the fit.
+
+    Returns:
+        The factor per block.
     """
     return math.exp(_slope(moments.log().mean(0)[start:]))
 
 
 def growth_per_block(moments: Tensor) -> float:
-    """Increment a block: the slope of the mean second moment against depth."""
+    """Fit the amount by which the second moment grows in each block.
+
+    It is the least-squares slope of the mean second moment against depth.
+
+    Args:
+        moments: second moments, (draws, blocks + 1), as from :func:`second_moments`.
+
+    Returns:
+        The increment per block.
+    """
     return _slope(moments.mean(0))
 
 
@@ -106,8 +129,3 @@ def _slope(y: Tensor) -> float:
     k = torch.arange(len(y), dtype=torch.float64)
     k = k - k.mean()
     return ((k * y).sum() / k.square().sum()).item()
-
-
-def _check(scheme: str) -> None:
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme is {scheme!r}; it must be one of {', '.join(SCHEMES)}")

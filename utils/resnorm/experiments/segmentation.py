@@ -1,21 +1,22 @@
-"""Segmenting cells by a U-Net, with and without skips and border weights (chapter 3.6)
+"""Chapter 3.6: what do skips and border weights do for a U-Net that segments cells?
 
-Page scale uses generated cells; the recorded run uses the electron-microscopy slices of the
-ISBI 2012 challenge, those of Ronneberger et al. (2015), from a folder. Plain data out.
+This is the page scale, on generated cells. :mod:`resnorm.experiments.microscopy` runs the same arms
+on electron-microscopy slices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..data import Cells, ImageDataset, cells
 from ..models import UNet
-from ..segmentation import border_weights, dice, iou, vote, weighted_cross_entropy
-from ..train import fit
+from ..segmentation import border_weights, dice, iou, weighted_cross_entropy
+from .choice import choose
+from .seeded import train_seeded
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Arm:
     """A network and its loss.
 
     Attributes:
-        skips: features are handed across.
-        w0, sigma: of the border weights; 0 gives every pixel the same weight.
+        skips: whether the decoder receives the encoder's features.
+        w0: the strength of the border weights; 0 gives every pixel the same weight.
+        sigma: the width of the border weights, in pixels.
     """
 
     skips: bool = True
@@ -37,12 +39,15 @@ ARMS = {"with skips": Arm(), "without skips": Arm(skips=False), "border weights"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Network and training, the same for all arms.
+    """The network and its training, which are the same for all arms.
 
     Attributes:
-        widths: channels a level.
-        lr: at its highest, after a linear rise over a tenth of the steps; it falls to 0 linearly.
-        epochs, batch_size, weight_decay: of :func:`resnorm.train.fit`.
+        widths: channels per level.
+        lr: the highest learning rate. It is reached in a linear rise over the first tenth of the
+            training, and then falls linearly to a hundredth of it.
+        epochs: passes over the training images.
+        batch_size: images per batch.
+        weight_decay: the weight decay of all parameters.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 64)
@@ -53,12 +58,24 @@ class Recipe:
 
 
 def page_data() -> tuple[Cells, Cells]:
-    """Training and held-out images at page scale."""
+    """Generate images of crowded cells.
+
+    Returns:
+        128 training images and 64 held-out images, 40 x 40 pixels.
+    """
     return cells(128, 40, per_image=7, seed=0), cells(64, 40, per_image=7, seed=1)
 
 
 def targets(data: Cells, arm: Arm) -> Tensor:
-    """(n, 2, H, W): class and weight of each pixel, as :func:`resnorm.segmentation.weighted_cross_entropy` reads it."""
+    """Make what :func:`resnorm.segmentation.weighted_cross_entropy` reads.
+
+    Args:
+        data: the images with their cells.
+        arm: its ``w0`` and ``sigma`` decide the weights.
+
+    Returns:
+        The class and the weight of each pixel, (n, 2, H, W).
+    """
     weights = (
         border_weights(data.instances, arm.w0, arm.sigma)
         if arm.w0
@@ -75,57 +92,93 @@ def train_arm(
     recipe: Recipe = Recipe(),
     arms: Mapping[str, Arm] = ARMS,
 ) -> UNet:
-    """Train one network, same padding and batch norm. The global generator is left as it was.
+    """Train one arm; torch's global generator is left as it was.
 
     Args:
         arm: a key of ``arms``.
-        data: training images.
-        seed: of weights and order.
+        data: the training images.
+        seed: the seed of the weights and of the order of examples.
+        recipe: the network and its training.
+        arms: name -> arm.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        ValueError: an unknown arm.
+        ValueError: if the arm is unknown.
     """
-    if arm not in arms:
-        raise ValueError(f"arm is {arm!r}; it must be one of {', '.join(arms)}")
-    return train_on(data.images, targets(data, arms[arm]), arms[arm], seed=seed, recipe=recipe)
+    chosen = choose("arm", arm, arms)
+    return train_on(data.images, targets(data, chosen), chosen, seed=seed, recipe=recipe)
 
 
 def train_on(images: Tensor, target: Tensor, arm: Arm, *, seed: int, recipe: Recipe) -> UNet:
-    """Train on images and targets that are ready."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        widths = [(width, width) for width in recipe.widths]
-        model = UNet(1, 2, widths, 0.5, padding="same", norm=nn.BatchNorm2d, skips=arm.skips)
-        fit(
-            model.to(images.device, memory_format=torch.channels_last),
-            ImageDataset(images, target, images[:0], target[:0], ""),
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-            seed=seed,
-            schedule=lambda progress: min(1.0, progress / 0.1, (1 - progress) / 0.9 + 0.01),
-            evaluate=False,
-            loss=weighted_cross_entropy,
-        )
+    """Train a U-Net with same padding and batch norm on images and targets.
+
+    Args:
+        images: (n, 1, H, W).
+        target: the class and the weight of each pixel, (n, 2, H, W).
+        arm: its ``skips`` decides the network.
+        seed: the seed of the weights and of the order of examples.
+        recipe: the network and its training.
+
+    Returns:
+        The network, in evaluation mode.
+    """
+    widths = [(width, width) for width in recipe.widths]
+    model, _ = train_seeded(
+        lambda: UNet(1, 2, widths, 0.5, padding="same", norm=nn.BatchNorm2d, skips=arm.skips),
+        ImageDataset(images, target, images[:0], target[:0], ""),
+        seed,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        schedule=lambda progress: min(1.0, progress / 0.1, (1 - progress) / 0.9 + 0.01),
+        loss=weighted_cross_entropy,
+    )
     return model.eval()
 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, batch_size: int = 8) -> Tensor:
-    """Masks (n, H, W) of 0 and 1."""
+    """Predict the mask of each image.
+
+    Args:
+        model: a network with two classes, in evaluation mode.
+        images: (n, channels, *size).
+        batch_size: images per forward pass.
+
+    Returns:
+        Masks of 0 and 1, (n, *size).
+    """
     return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])
 
 
 def objects(masks: Tensor) -> list[int]:
-    """Connected regions of each mask (scipy)."""
+    """Count the connected regions of each mask.
+
+    Args:
+        masks: (n, H, W) of 0 and 1.
+
+    Returns:
+        One number per mask.
+    """
     from scipy import ndimage
 
     return [int(ndimage.label(mask.numpy())[1]) for mask in masks]
 
 
 def scores(predicted: Tensor, data: Cells) -> dict[str, float]:
-    """IoU and Dice of the cells, IoU of the background, pixel error in percent, and regions found for each true cell."""
+    """Compare predicted masks with the truth.
+
+    Args:
+        predicted: (n, H, W) of 0 and 1.
+        data: the images with their cells.
+
+    Returns:
+        IoU and Dice of the cells, IoU of the background, the pixel error in percent, and the number
+        of regions found per true cell.
+    """
     truth = data.masks
     true_objects = sum(int(labels.unique().count_nonzero()) for labels in data.instances)
     return {
@@ -135,85 +188,3 @@ def scores(predicted: Tensor, data: Cells) -> dict[str, float]:
         "pixel error": round(100 * (predicted != truth).float().mean().item(), 3),
         "regions per cell": round(sum(objects(predicted)) / true_objects, 4),
     }
-
-
-# --- the recorded run ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FullScale:
-    """The recorded run: random crops of the training slices, turned and mirrored.
-
-    Attributes:
-        recipe: network and training.
-        crop, crops: side, and crops a slice.
-        test: the last slices are held out.
-    """
-
-    recipe: Recipe = Recipe(
-        widths=(16, 32, 64, 128), lr=0.1, epochs=5, batch_size=16, weight_decay=1e-4
-    )
-    crop: int = 128
-    crops: int = 32
-    test: int = 6
-
-
-def crops(
-    data: Cells, target: Tensor, size: int, per_image: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Random crops in one of eight orientations: images (n, 1, size, size) and targets (n, 2, size, size)."""
-    g = torch.Generator().manual_seed(seed)
-    images, targets = [], []
-    height, width = data.images.shape[2:]
-    for image, truth in zip(data.images, target):
-        for _ in range(per_image):
-            top = int(torch.randint(height - size + 1, (1,), generator=g))
-            left = int(torch.randint(width - size + 1, (1,), generator=g))
-            turns, mirrored = (
-                int(torch.randint(4, (1,), generator=g)),
-                bool(torch.randint(2, (1,), generator=g)),
-            )
-            for source, pieces in ((image, images), (truth, targets)):
-                piece = torch.rot90(source[:, top : top + size, left : left + size], turns, (1, 2))
-                pieces.append(piece.flip(2) if mirrored else piece)
-    return torch.stack(images), torch.stack(targets)
-
-
-def run(
-    record, data: Cells, seeds, full: FullScale = FullScale(), arms: Mapping[str, Arm] = ARMS
-) -> None:
-    """Train every arm and seed that the record lacks; then let the members of each arm vote.
-
-    Args:
-        record: see :func:`resnorm.ledger.open_record`.
-        data: all slices; the last ``full.test`` are held out.
-        seeds: of weights, order and crops.
-    """
-    held = Cells(data.images[-full.test :], data.instances[-full.test :], data.source)
-    seen = Cells(data.images[: -full.test], data.instances[: -full.test], data.source)
-    seeds = list(seeds)
-    for name, arm in arms.items():
-        together = f"{name}, vote of {len(seeds)}"
-        votes = len(seeds) > 1 and len(seeds) % 2 == 1 and not record.has(together, 0)
-        if not votes and all(record.has(name, seed) for seed in seeds):
-            continue
-        target, members = targets(seen, arm), []
-        for seed in seeds:
-            if record.has(name, seed) and not votes:
-                continue  # for a vote, finished members are trained again: masks are not kept
-            with record.run(name, seed) as results:
-                images, labels = crops(seen, target, full.crop, full.crops, seed)
-                members.append(
-                    predict(
-                        train_on(images, labels, arm, seed=seed, recipe=full.recipe), held.images, 1
-                    )
-                )
-                results |= scores(members[-1], held)
-        if votes:
-            with record.run(together, 0) as results:
-                results |= scores(vote(torch.stack(members)), held)
-
-
-def configuration(full: FullScale = FullScale()) -> dict:
-    """Everything that decides the numbers but the seeds."""
-    return asdict(full) | {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}

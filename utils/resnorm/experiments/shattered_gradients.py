@@ -1,27 +1,29 @@
-"""Do the gradients of deep networks look like noise? (chapter 1.3)
+"""Chapter 1.3: do the gradients of deep networks look like noise?
 
 Balduzzi et al. (2017): the gradient dy/dx of a deep plain network, seen along a line of inputs,
-resembles white noise; skips keep more of its structure. Two measurements at initialisation, each
-over many draws of the weights: the autocorrelation of dy/dx along a line (figures 1 and 2 there),
-and the mean cosine between gradients at independent inputs (theorems 1 and 2). Plain data out.
+resembles white noise, and skips keep more of its structure. There are two measurements at
+initialization, each over many draws of the weights: the autocorrelation of dy/dx along a line
+(figures 1 and 2 of the paper), and the mean cosine between gradients at independent inputs
+(theorems 1 and 2).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models import MLP
 from ..probes import autocorrelation, input_gradients, mean_pairwise_cosine
 
-#: Points of the line, as in the paper.
+#: The points of the line, as in the paper: (256, 1).
 LINE = torch.linspace(-2, 2, 256).unsqueeze(1)
 
-#: Standard deviation of the biases. Without them the network is linear on each half of the line, as a ReLU
-#: network without biases scales with its input: see the section on biases in the chapter.
+#: The standard deviation of the biases. Without biases a ReLU network scales with its input, so
+#: that it is linear on each half of the line: see the chapter's section on biases.
 BIAS_STD = 0.3
 
 
@@ -34,25 +36,37 @@ def gradient_along_line(
     init: str | float = "he",
     bias_std: float = BIAS_STD,
 ) -> Tensor:
-    """dy/dx of one randomly initialised network of one input, at the points of ``LINE``: (256,).
+    """Compute dy/dx of one randomly initialized network with one input, along a line.
 
     Args:
-        kind, depth, width, init, bias_std: of :class:`resnorm.models.MLP`.
-        seed: of the weights.
+        kind: the kind of network, see :class:`resnorm.models.MLP`.
+        depth: the number of hidden layers.
+        seed: the seed of the weights.
+        width: the number of units per layer.
+        init: the initialization of the weights, see :class:`resnorm.models.MLP`.
+        bias_std: the standard deviation of the biases.
+
+    Returns:
+        The gradient at the points of ``LINE``, (256,).
     """
     g = torch.Generator().manual_seed(seed)
     return input_gradients(MLP(1, width, depth, kind, init, bias_std, generator=g), LINE).squeeze(1)
 
 
 def autocorrelations(
-    kind: str, depth: int, seeds: Sequence[int] = range(20), max_lag: int = 30, **kwargs
+    kind: str, depth: int, seeds: Sequence[int] = range(20), max_lag: int = 30, **kwargs: Any
 ) -> Tensor:
-    """Autocorrelation of dy/dx along the line, one row a draw: (seeds, max_lag + 1).
+    """Compute the autocorrelation of dy/dx along the line, over draws of the weights.
 
     Args:
-        kind, depth, kwargs: of :func:`gradient_along_line`.
-        seeds: one draw each.
-        max_lag: in steps of 4/255.
+        kind: the kind of network, see :class:`resnorm.models.MLP`.
+        depth: the number of hidden layers.
+        seeds: the seeds of the weights; each makes one draw.
+        max_lag: the largest lag, in steps of 4/255.
+        **kwargs: further arguments of :func:`gradient_along_line`.
+
+    Returns:
+        The autocorrelation at lags 0 to ``max_lag``, (seeds, max_lag + 1).
     """
     return torch.stack(
         [autocorrelation(gradient_along_line(kind, depth, s, **kwargs), max_lag) for s in seeds]
@@ -67,19 +81,22 @@ def cosines(
     width: int = 400,
     inputs: int = 64,
 ) -> Tensor:
-    """Mean cosine between dy/dx at independent Gaussian inputs, He initialisation, no biases.
+    """Compute the mean cosine between dy/dx at independent standard normal inputs.
+
+    The weights have He's initialization, and there are no biases.
 
     Args:
-        kind, width: of :class:`resnorm.models.MLP`.
-        depths: one column each.
-        seeds: of weights and inputs, one row each.
-        inputs: number of inputs, and their dimension is ``width``.
+        kind: the kind of network, see :class:`resnorm.models.MLP`.
+        depths: the numbers of hidden layers.
+        seeds: the seeds of weights and inputs.
+        width: the number of units per layer, and of components of an input.
+        inputs: the number of inputs.
 
     Returns:
-        (seeds, depths).
+        The mean cosines, (seeds, depths).
     """
     result = torch.empty(len(seeds), len(depths))
-    for row, seed in zip(result, seeds):
+    for row, seed in zip(result, seeds, strict=True):
         g = torch.Generator().manual_seed(seed)
         x = torch.randn(inputs, width, generator=g)
         for i, depth in enumerate(depths):
@@ -92,46 +109,58 @@ def cosines(
 def firing(
     kind: str, depth: int, seed: int = 0, *, width: int = 400, inputs: int = 64
 ) -> tuple[Tensor, Tensor]:
-    """How often units fire, and how often for two inputs at once, layer by layer.
+    """Count layer by layer how often units fire, and how often they fire for two inputs at once.
 
     Args:
-        kind, depth, width: of :class:`resnorm.models.MLP`.
-        seed, inputs: as in :func:`cosines`.
+        kind: the kind of network, see :class:`resnorm.models.MLP`.
+        depth: the number of hidden layers.
+        seed: the seed of weights and inputs.
+        width: the number of units per layer, and of components of an input.
+        inputs: the number of standard normal inputs.
 
     Returns:
-        ``(firing, co_firing)`` of shape (depth,): the fraction of (unit, input) with a positive
-        pre-activation, and of (unit, pair of different inputs) with two.
+        Two tensors of shape (depth,), float64: the fraction of pairs (unit, input) with a positive
+        pre-activation, and the fraction of pairs (unit, two different inputs) with two.
     """
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(inputs, width, generator=g)
-    model = MLP(width, width, depth, kind, generator=g)
-    patterns = []
-    with torch.no_grad():
-        h = model.embed(x)
-        if not model.residual:
-            patterns.append(model.norm(h) > 0)
-            h = model.norm(h).relu()
-        for layer in model.hidden:
-            before_relu = model.norm(h) if model.residual else model.norm(layer(h))
-            patterns.append(before_relu > 0)
-            h = model.layer(layer, h)
-    on = torch.stack(patterns).double()  # (depth, inputs, width)
+    on = _firing_patterns(MLP(width, width, depth, kind, generator=g), x).double()
     alone = on.mean((1, 2))
-    both = on.sum(1).square().sum(1) - on.sum(
-        (1, 2)
-    )  # ordered pairs of different inputs, summed over units
+    # A unit that fires for n inputs fires for n^2 - n ordered pairs of different ones.
+    both = on.sum(1).square().sum(1) - on.sum((1, 2))
     return alone, both / (width * inputs * (inputs - 1))
 
 
+@torch.no_grad()
+def _firing_patterns(model: MLP, x: Tensor) -> Tensor:
+    """Where pre-activations are positive: (N, width) -> (depth, N, width)."""
+    patterns = []
+    h = model.embed(x)
+    if not model.residual:
+        patterns.append(model.norm(h) > 0)
+        h = model.norm(h).relu()
+    for layer in model.hidden:
+        assert isinstance(layer, nn.Linear)
+        before_relu = model.norm(h) if model.residual else model.norm(layer(h))
+        patterns.append(before_relu > 0)
+        h = model.hidden_layer(layer, h)
+    return torch.stack(patterns)
+
+
 def fitted_decay(depths: Sequence[int], values: Tensor) -> float:
-    """The factor a layer, r, of the least-squares fit log value = depth * log r (value 1 at depth 0).
+    """Fit the factor r per layer of values that decay from 1 at depth 0.
+
+    It is the least-squares fit of log value = depth * log r.
 
     Args:
-        depths: of the values.
-        values: positive, (depths,).
+        depths: the depths of the values.
+        values: positive values, (depths,).
+
+    Returns:
+        The factor per layer.
 
     Raises:
-        ValueError: a value that is not positive, which has no logarithm.
+        ValueError: if a value is not positive, so that it has no logarithm.
     """
     values = values.double()
     if not (values > 0).all():

@@ -1,24 +1,34 @@
-"""Diagrams: heatmaps, computational graphs, the cube of a norm's axes, a model as a row of slabs."""
+"""Diagrams: heatmaps, computational graphs, a norm's axes as a box, a model as a row of slabs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from .style import PALETTE
 
 
 def annotated_heatmap(
-    ax, values, *, title: str, fmt: str = "{:.2f}", limit: float | None = None
+    ax: Axes,
+    values: ArrayLike,
+    *,
+    title: str,
+    fmt: str = "{:.2f}",
+    limit: float | None = None,
 ) -> None:
-    """A matrix as coloured cells with its numbers: blue below zero, orange above.
+    """Draw a matrix as colored cells with its numbers: blue below zero, orange above.
 
     Args:
+        ax: where to draw.
         values: (rows, columns) array.
-        fmt: how a number is written; ``""`` writes none.
-        limit: value of the strongest colour; by default the largest magnitude.
+        title: above the matrix.
+        fmt: format string of a number; ``""`` writes none.
+        limit: value of the strongest color; None takes the largest magnitude.
     """
     values = np.asarray(values)
     limit = limit or float(np.abs(values).max()) or 1.0
@@ -44,11 +54,14 @@ def annotated_heatmap(
     ax.spines[:].set_visible(False)
 
 
-def draw_graph(ax, nodes: dict, edges: list) -> None:
-    """A computational graph: rounded boxes joined by arrows.
+def draw_graph(
+    ax: Axes, nodes: Mapping[str, Sequence[Any]], edges: Sequence[Sequence[Any]]
+) -> None:
+    """Draw a computational graph: rounded boxes joined by arrows.
 
     Args:
-        nodes: name -> ``(x, y, label)`` or ``(x, y, label, colour)``, in axes units.
+        ax: where to draw; its axes are removed.
+        nodes: from name to ``(x, y, label)`` or ``(x, y, label, color)``, in data coordinates.
         edges: ``(source, target)``, ``(source, target, label)`` or ``(source, target, label,
             bend)``, with the curvature of matplotlib's ``arc3`` for the bend.
     """
@@ -61,7 +74,7 @@ def draw_graph(ax, nodes: dict, edges: list) -> None:
             (x0, y0),
             arrowprops={
                 "arrowstyle": "-|>",
-                "color": PALETTE["grey"],
+                "color": PALETTE["gray"],
                 "lw": 1.3,
                 "shrinkA": 17,
                 "shrinkB": 17,
@@ -76,11 +89,11 @@ def draw_graph(ax, nodes: dict, edges: list) -> None:
                 ha="center",
                 va="center",
                 size=8.5,
-                color=PALETTE["grey"],
+                color=PALETTE["gray"],
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )
-    for x, y, label, *colour in nodes.values():
-        edge_colour = colour[0] if colour else PALETTE["blue"]
+    for x, y, label, *color in nodes.values():
+        edge_color = color[0] if color else PALETTE["blue"]
         ax.text(
             x,
             y,
@@ -92,25 +105,28 @@ def draw_graph(ax, nodes: dict, edges: list) -> None:
             bbox={
                 "boxstyle": "round,pad=0.45",
                 "facecolor": "white",
-                "edgecolor": edge_colour,
+                "edgecolor": edge_color,
                 "linewidth": 1.5,
             },
         )
     ax.set_axis_off()
 
 
-def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
-    """The tensor as a box of cells, N deep, C wide and P high, coloured by group (after Wu & He 2018, figure 2).
+def draw_norm_cube(ax: Axes, groups: ArrayLike, selected: int = 0, title: str = "") -> None:
+    """Draw a tensor as a box of cells, N deep, C wide and P high, colored by group.
 
-    Of the box one sees the first image (front), the last channel (right) and the first position
-    (top). Cells of the selected group are blue; the others alternate between light tints, so that
-    the borders between groups show.
+    The box shows the first image (front), the last channel (right) and the first position (top).
+    Cells of the selected group are blue; the others alternate between light tints, so that the
+    borders between groups show.
 
     Args:
-        ax: its axes are removed.
+        ax: where to draw; its axes are removed.
         groups: (N, C, P) integers, the group of each cell.
         selected: the group in blue.
         title: above the box.
+
+    Source:
+        Wu & He (2018), figure 2.
     """
     groups = np.asarray(groups)
     n_images, channels, positions = groups.shape
@@ -121,8 +137,9 @@ def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
 
     def cell(n: int, c: int, p: int, *corners: tuple[float, float, float]) -> None:
         group = int(groups[n, c, p])
-        colour = PALETTE["blue"] if group == selected else tints[group % len(tints)]
-        ax.fill(*zip(*(corner(*at) for at in corners)), facecolor=colour, edgecolor="white", lw=0.8)
+        color = PALETTE["blue"] if group == selected else tints[group % len(tints)]
+        xs, ys = zip(*(corner(*at) for at in corners), strict=True)
+        ax.fill(xs, ys, facecolor=color, edgecolor="white", lw=0.8)
 
     for c in range(channels):
         for p in range(positions):
@@ -141,7 +158,7 @@ def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
                 (n + 1, side, p + 1),
                 (n, side, p + 1),
             )
-    label = {"size": 8, "color": PALETTE["grey"], "ha": "center", "va": "center"}
+    label: dict[str, Any] = {"size": 8, "color": PALETTE["gray"], "ha": "center", "va": "center"}
     ax.text(*corner(0, channels / 2, positions + 0.55), "C", **label)
     ax.text(*corner(0, -0.5, positions / 2), "H, W", rotation=90, **label)
     ax.text(*corner(n_images / 2, channels + 0.75, positions + 0.2), "N", **label)
@@ -151,43 +168,64 @@ def draw_norm_cube(ax, groups, selected: int = 0, title: str = "") -> None:
 
 
 #: How a skip joins what it reaches, and how it is drawn.
-JOINS = {"add": "-", "concatenate": (0, (3, 2))}
+JOINS: dict[str, Any] = {"add": "-", "concatenate": (0, (3, 2))}
 
 
-def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
-    """A model as a row of slabs, one a part: height for resolution, width for channels.
+class DrawnPart(Protocol):
+    """What a diagram needs to know about a part of a model."""
 
-    Both are on a logarithmic scale, so that a slab half as high has a quarter of the positions.
-    Under each slab: its label, the shape of its output and its parameters. Slabs of one resolution
-    (to the nearest factor of two) share a colour, as they do in every diagram of the course.
+    @property
+    def name(self) -> str:
+        """By which skips and labels refer to the part."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Channels and sides, or the number of features alone."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+
+
+def draw_model(
+    ax: Axes,
+    parts: Sequence[DrawnPart],
+    skips: Sequence[tuple[str, str, str]] = (),
+    labels: Mapping[str, str] | None = None,
+    title: str = "",
+) -> None:
+    """Draw a model as a row of slabs, one per part: height for resolution, width for channels.
+
+    Both are on a logarithmic scale. Under each slab stand its label, the shape of its output and
+    its number of parameters. Slabs of one resolution (to the nearest factor of two) share a color,
+    as they do in every diagram of the course.
 
     Args:
-        ax: its axes are removed.
-        parts: what :func:`resnorm.probes.outline` returns: ``name``, ``output_shape`` of channels
-            and sides (or of features alone), ``parameters``.
-        skips: ``(source, target, join)``: names of parts, and one of ``JOINS``; drawn as arcs above,
-            solid where they add, dashed where they concatenate.
-        labels: part's name -> what is written in its place.
+        ax: where to draw; its axes are removed.
+        parts: what :func:`resnorm.probes.outline` returns, or anything like it.
+        skips: ``(source, target, join)``: two names of parts, and one of :data:`JOINS`. They are
+            drawn as arcs above, solid where they add, dashed where they concatenate.
+        labels: from a part's name to what is written in its place; None writes the names.
         title: above the row.
 
     Raises:
-        ValueError: a skip from or to a part that is not there, or an unknown join.
+        ValueError: a skip leads from or to a part that does not exist, or has an unknown join.
     """
     labels = labels or {}
     sides = [part.output_shape[-1] if len(part.output_shape) > 1 else 1 for part in parts]
-    tints = ["blue", "green", "orange", "purple", "red", "grey", "ink"]
+    tints = ["blue", "green", "orange", "purple", "red", "gray", "ink"]
     smallest = min(side for side in sides if side > 1 or max(sides) == 1)
     heights = [0.75 * np.log2(side / smallest) + 0.9 if side >= smallest else 0.3 for side in sides]
     octaves = [int(round(np.log2(max(sides) / side))) for side in sides]
     floor = -max(heights) / 2 - 0.15
-    centres, tops, left = {}, {}, 0.0
-    for part, height, octave in zip(parts, heights, octaves):
+    centers, tops, left = {}, {}, 0.0
+    for part, height, octave in zip(parts, heights, octaves, strict=True):
         width = 0.12 + 0.09 * np.log2(part.output_shape[0] + 1)
         middle = left + max(width, 1.0) / 2
-        colour = PALETTE[tints[octave % len(tints)] if len(part.output_shape) > 1 else "grey"]
+        color = PALETTE[tints[octave % len(tints)] if len(part.output_shape) > 1 else "gray"]
         ax.add_patch(
             mpl.patches.Rectangle(
-                (middle - width / 2, -height / 2), width, height, color=colour, alpha=0.85
+                (middle - width / 2, -height / 2), width, height, color=color, alpha=0.85
             )
         )
         lines = [
@@ -196,34 +234,37 @@ def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
             _count(part.parameters),
         ]
         for row, line in enumerate(lines):
-            style = (
-                {"size": 8, "color": PALETTE["grey"]}
-                if row
-                else {"size": 8.5, "color": PALETTE["ink"]}
+            ax.annotate(
+                line,
+                (middle, floor),
+                xytext=(0, -11 * row),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                size=8 if row else 8.5,
+                color=PALETTE["gray" if row else "ink"],
             )
-            at = {"xy": (middle, floor), "xytext": (0, -11 * row), "textcoords": "offset points"}
-            ax.annotate(line, **at, ha="center", va="top", **style)
-        centres[part.name], tops[part.name] = middle, height / 2
+        centers[part.name], tops[part.name] = middle, height / 2
         left += max(width, 1.0) + 0.12
-    order, highest = list(centres), max(tops.values())
+    order, highest = list(centers), max(tops.values())
     for source, target, join in skips:
-        if source not in centres or target not in centres:
+        if source not in centers or target not in centers:
             raise ValueError(
-                f"a skip from {source!r} to {target!r}: the parts are {', '.join(centres)}"
+                f"a skip from {source!r} to {target!r}: the parts are {', '.join(centers)}"
             )
         if join not in JOINS:
             raise ValueError(
                 f"a skip joins by {join!r}; it must be one of {', '.join(map(repr, JOINS))}"
             )
-        start, stop = centres[source] + 0.1, centres[target] - 0.1
+        start, stop = centers[source] + 0.1, centers[target] - 0.1
         between = order[order.index(source) : order.index(target) + 1]
         rise = max(tops[name] for name in between) + 0.15 + 0.2 * (len(between) - 1)
-        line = {"color": PALETTE["ink"], "lw": 1.1}
         ax.plot(
             [start, start, stop, stop],
             [tops[source] + 0.05, rise, rise, tops[target] + 0.12],
             ls=JOINS[join],
-            **line,
+            color=PALETTE["ink"],
+            lw=1.1,
         )
         ax.plot(stop, tops[target] + 0.14, marker="v", ms=5, color=PALETTE["ink"])
         highest = max(highest, rise)
@@ -234,7 +275,7 @@ def draw_model(ax, parts, skips=(), labels=None, title: str = "") -> None:
 
 
 def _shape(shape: Sequence[int]) -> str:
-    """``64 × 28²``, ``64 × 28×30``, ``512``: channels and sides."""
+    """Write channels and sides: ``64 × 28²``, ``64 × 28×30``, ``512``."""
     channels, *space = shape
     if not space:
         return str(channels)
@@ -244,7 +285,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _count(parameters: int) -> str:
-    """Parameters in three digits: ``0``, ``864``, ``9.4 k``, ``1.2 M``."""
+    """Write a number of parameters in three digits: ``0``, ``864``, ``9.4 k``, ``1.2 M``."""
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if parameters >= size:
             value = parameters / size

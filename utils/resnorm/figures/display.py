@@ -18,7 +18,10 @@ MODES = ("live", "page")
 
 
 def display_mode() -> str:
-    """The mode named by ``RESNORM_FIGURES``, or ``live``.
+    """Return the mode named by the environment variable ``RESNORM_FIGURES``, or ``live``.
+
+    Returns:
+        One of :data:`MODES`.
 
     Raises:
         ValueError: the variable holds something else.
@@ -32,10 +35,22 @@ def display_mode() -> str:
 
 
 def check_alt(alt: str, what: str) -> str:
+    """Return alternative text on one line, if it is a sentence.
+
+    Args:
+        alt: the alternative text.
+        what: what it belongs to, for the message.
+
+    Returns:
+        ``alt`` with runs of white space replaced by single spaces.
+
+    Raises:
+        ValueError: there is no alternative text, or fewer than four words.
+    """
     if not isinstance(alt, str) or len(alt.split()) < 4:
         raise ValueError(
-            f"{what} needs alternative text: alt={alt!r} must be a sentence that tells a reader who cannot "
-            "see the figure what it shows (four words or more)"
+            f"{what} needs alternative text: alt={alt!r} must be a sentence that tells a reader "
+            "who cannot see the figure what it shows (four words or more)"
         )
     return " ".join(alt.split())
 
@@ -45,12 +60,15 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
 
     Args:
         fig: the figure; it is closed afterwards, so that pyplot does not keep it.
-        format: ``png``, or ``webp`` for frames of which a page holds dozens: lossless, and reduced
-            to 96 colours, which a plot does not notice and which halves the size.
-        dpi: pixels an inch.
+        format: ``png``, or ``webp`` for frames of which a page holds dozens. The latter is lossless
+            but for a reduction to 96 colors, which no one sees in a plot and which halves the size.
+        dpi: pixels per inch.
+
+    Returns:
+        The encoded picture.
 
     Raises:
-        ValueError: another format.
+        ValueError: the format is another one.
     """
     if format not in ("png", "webp"):
         raise ValueError(f"format is {format!r}; it must be png or webp")
@@ -60,9 +78,9 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
     if format == "png":
         return buffer.getvalue()
     with Image.open(buffer) as picture:
-        few_colours = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).convert("RGB")
+        few_colors = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).convert("RGB")
     buffer = io.BytesIO()
-    few_colours.save(buffer, "WEBP", lossless=True, method=6)
+    few_colors.save(buffer, "WEBP", lossless=True, method=6)
     return buffer.getvalue()
 
 
@@ -71,12 +89,12 @@ def show(fig: Figure, *, alt: str, caption: str = "") -> None:
 
     Args:
         fig: a matplotlib figure.
-        alt: what the figure shows, for a reader who cannot see it. Required. Where it begins with
-            ``Images:`` the book's dark theme does not invert the figure.
-        caption: the takeaway, one or two sentences of Markdown; optional.
+        alt: what the figure shows, for a reader who cannot see it, in four words or more. Where it
+            begins with ``Images:`` the book's dark theme does not invert the figure.
+        caption: the takeaway, one or two sentences of Markdown; empty for none.
 
     Raises:
-        ValueError: no alternative text, or a few words only.
+        ValueError: there is no alternative text, or fewer than four words.
     """
     from IPython.display import display
 
@@ -95,22 +113,26 @@ def show(fig: Figure, *, alt: str, caption: str = "") -> None:
 
 
 def display_caption(caption: str) -> None:
-    """Display a caption under the figure before it; the book's style sheet numbers it."""
+    """Display a caption under the figure before it; the book's style sheet numbers it.
+
+    Args:
+        caption: one or two sentences of Markdown.
+    """
     from IPython.display import display
 
     caption = " ".join(caption.split())
     display({"text/markdown": f"*{caption}*", "text/plain": caption}, raw=True)
 
 
-def show_table(header: Sequence[str], *rows: Sequence) -> None:
+def show_table(header: Sequence[str], *rows: Sequence[object]) -> None:
     """Display a small table, as Markdown where it is rendered and as text elsewhere.
 
     Args:
         header: titles of the columns, in Markdown.
-        rows: one sequence a row, as long as the header; every cell is turned into text.
+        *rows: one sequence per row, as long as the header; every cell is turned into text.
 
     Raises:
-        ValueError: a row of another length.
+        ValueError: a row has another length.
     """
     from IPython.display import display
 
@@ -124,6 +146,15 @@ def show_table(header: Sequence[str], *rows: Sequence) -> None:
 
 
 def image_tag(data: bytes, alt: str, format: str = "webp") -> str:
-    """An ``<img>`` element that carries its picture with it."""
+    """Return an ``<img>`` element that carries its picture with it.
+
+    Args:
+        data: the encoded picture.
+        alt: alternative text; it is escaped.
+        format: of the encoded picture, such as ``webp``.
+
+    Returns:
+        HTML.
+    """
     encoded = base64.b64encode(data).decode()
     return f'<img src="data:image/{format};base64,{encoded}" alt="{html.escape(alt, quote=True)}">'

@@ -26,24 +26,41 @@ _counter = itertools.count()  # numbers the figures of a page
 
 
 def is_numeric(values: tuple) -> bool:
-    """Whether all values are numbers; booleans count as words."""
+    """Tell whether all values are numbers; booleans count as words.
+
+    Args:
+        values: the values of one control.
+    """
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
 
 
 def format_value(value: Any) -> str:
-    """Write a value as a reader sees it: floats in short form, the rest as text."""
+    """Write a value as a reader sees it: floats in short form, the rest as text.
+
+    Args:
+        value: a number or a word.
+    """
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def describe(grid: Grid, values: tuple) -> str:
-    """Name a state, such as ``eps = 0.1, norm = batch``."""
+    """Name a state, such as ``eps = 0.1, norm = batch``.
+
+    Args:
+        grid: the controls and their values.
+        values: one value per control.
+    """
     return ", ".join(
         f"{name} = {format_value(value)}" for name, value in zip(grid, values, strict=True)
     )
 
 
 def kind_of_control(values: tuple) -> str:
-    """Choose ``"slider"`` for numbers, ``"buttons"`` for up to four words, or else ``"menu"``."""
+    """Choose ``"slider"`` for numbers, ``"buttons"`` for up to four words, or else ``"menu"``.
+
+    Args:
+        values: the values of one control.
+    """
     if is_numeric(values):
         return "slider"
     return "buttons" if len(values) <= 4 else "menu"
@@ -103,7 +120,11 @@ def static_html(grid: Grid, state: tuple, frame: Frame) -> str:
 
 
 def css_size(webp: bytes) -> tuple[int, int]:
-    """Width and height in CSS pixels, reserved before the picture is decoded: nothing jumps."""
+    """Width and height in CSS pixels, which a page reserves before it has decoded the picture.
+
+    Args:
+        webp: the picture.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(webp)) as picture:

@@ -8,7 +8,7 @@ from importlib.resources import files
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-#: The palette of pages and figures: distinct in greyscale and to colour-blind readers
+#: The palette of pages and figures: distinct in grayscale and to color-blind readers
 #: (after Okabe & Ito 2008), in the order of use.
 PALETTE = {
     "blue": "#1f5fa8",
@@ -16,7 +16,7 @@ PALETTE = {
     "green": "#12876f",
     "purple": "#8b4fa0",
     "red": "#c03a2b",
-    "grey": "#6b7280",
+    "gray": "#6b7280",
     "ink": "#1c2430",
 }
 

@@ -1,19 +1,16 @@
-"""Architectures: one file a family, one class plus named constructors."""
+"""Architectures: one file per family, with one class and its named constructors."""
 
 from .convnet import ConvNet
 from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
 from .hourglass import StackedHourglass, stacked_hourglass
 from .mlp import MLP
+from .preact import PreActResNet, cifar_preact_resnet, cifar_wide_resnet, preact_resnet200
 from .residual import ResidualMLP, SmallResNet
 from .resnet import (
-    PreActResNet,
     ResNet,
     cifar_plain,
-    cifar_preact_resnet,
     cifar_resnet,
     cifar_resnext,
-    cifar_wide_resnet,
-    preact_resnet200,
     resnet18,
     resnet34,
     resnet50,

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
+
+from ..blocks import Norm
 
 
 class ConvNet(nn.Module):
-    """``depth`` 3x3 convolutions, each followed by a norm and a ReLU, then a linear classifier.
+    """Stages of 3x3 convolutions, each followed by a norm and a ReLU, then a linear classifier.
 
-    The first convolution of each new width halves the resolution; global average pooling feeds the
-    classifier. With ``residual``, each convolution but those that change shape is bridged.
+    The first convolution of each stage but the first halves the resolution. Global average pooling
+    feeds the classifier.
 
     Args:
-        norm: makes a layer from a number of channels, such as ``norms.BatchNorm2d``; None for none.
-        widths: channels, one entry a stage.
-        depth: convolutions a stage.
-        in_channels, num_classes: of images and of the classifier.
-        residual: add the input of each shape-keeping convolution to its output.
+        norm: Makes a norm from a number of channels, such as :class:`resnorm.norms.BatchNorm2d`;
+            None leaves norms out and gives the convolutions a bias.
+        widths: Channels per stage, one entry for each stage.
+        depth: Convolutions per stage.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        residual: Whether to add the input of a convolution to its output, after the ReLU, where
+            both have the same shape.
 
-    Source: the recipe of VGG (Simonyan & Zisserman 2015) with the head of ResNet (He et al. 2016).
+    Shape:
+        (N, in_channels, H, W) -> (N, num_classes), the logits.
+
+    Source:
+        The stages of VGG (Simonyan & Zisserman 2015, section 2.1) with the pooling and classifier
+        of ResNet (He et al. 2016a, section 3.3).
     """
 
     def __init__(
         self,
-        norm: Callable[[int], nn.Module] | None,
+        norm: Norm | None,
         widths: tuple[int, ...] = (16, 32, 64),
         depth: int = 2,
         in_channels: int = 3,
@@ -50,7 +58,9 @@ class ConvNet(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of a batch of images."""
         for layer in self.layers:
             y = layer(x)
             x = x + y if self.residual and x.shape == y.shape else y
-        return self.classifier(x.mean((2, 3)))
+        x = x.mean((2, 3))  # (N, C, H, W) -> (N, C)
+        return self.classifier(x)

@@ -1,56 +1,71 @@
-"""Stacked hourglass: down to 4 x 4 and up again with additive skips, several times over (Newell et al. 2016)."""
+"""Stacked hourglass: down to a few positions and up again, several times (Newell et al. 2016)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .resnet import Norm, PreActBottleneck, check_norm
+from ..blocks import Norm, PreActBottleneck, check_norm
 
 
 class Hourglass(nn.Module):
-    """One hourglass: at each level a branch stays, another goes down, and they are *added*.
+    """One hourglass: at each level one path keeps the resolution, one goes down, and they add up.
 
     Args:
-        depth: how many times the resolution is halved.
-        channels: of every feature map; a multiple of 4.
-        norm: makes a norm from a number of channels.
+        depth: How many times the resolution is halved.
+        channels: Channels of every feature map, a multiple of 4.
+        norm: Makes a norm from a number of channels.
 
-    Source: Newell, Yang & Deng (2016), figure 3.
+    Shape:
+        (N, channels, H, W) -> (N, channels, H, W); 2^depth divides H and W.
+
+    Source:
+        Newell, Yang & Deng (2016), figure 3.
     """
 
     def __init__(self, depth: int, channels: int, norm: Norm):
         super().__init__()
-        self.skip = _block(channels, norm)
-        self.down = _block(channels, norm)
-        self.inner = Hourglass(depth - 1, channels, norm) if depth > 1 else _block(channels, norm)
-        self.up = _block(channels, norm)
+        self.skip = make_block(channels, norm)
+        self.down = make_block(channels, norm)
+        self.inner = (
+            Hourglass(depth - 1, channels, norm) if depth > 1 else make_block(channels, norm)
+        )
+        self.up = make_block(channels, norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = F.max_pool2d(x, 2)
+        """Add the path through lower resolutions to the path at this one."""
+        low = F.max_pool2d(x, 2)  # -> (N, channels, H / 2, W / 2)
         low = self.down(low)
         low = self.inner(low)
         low = self.up(low)
-        low = F.interpolate(low, scale_factor=2, mode="nearest")
+        low = F.interpolate(low, scale_factor=2, mode="nearest")  # -> (N, channels, H, W)
         return self.skip(x) + low
 
 
 class StackedHourglass(nn.Module):
     """Hourglasses in a row, each of which predicts heat maps that are supervised.
 
-    Args:
-        in_channels: of the image.
-        num_maps: heat maps, one a key point.
-        stacks: hourglasses.
-        depth, channels, norm: of :class:`Hourglass`.
+    The paper's stem, which divides the resolution by 4, is left out.
 
-    Shape: (N, in_channels, H, W) -> list of ``stacks`` tensors (N, num_maps, H, W).
+    Args:
+        in_channels: Channels of the image.
+        num_maps: Number of heat maps, one for each key point.
+        stacks: Number of hourglasses.
+        depth: How many times an hourglass halves the resolution.
+        channels: Channels of the feature maps, a multiple of 4.
+        norm: Makes a norm from a number of channels; any of :mod:`resnorm.norms`.
 
     Raises:
-        ValueError: channels that 4 does not divide; on the forward pass, a size that
-            ``2**depth`` does not divide.
+        ValueError: 4 does not divide the channels, ``norm`` cannot make layers, or, on the
+            forward pass, 2^depth does not divide both sides of the image.
 
-    Source: Newell, Yang & Deng (2016), section 3; without the stem that divides the resolution by 4.
+    Shape:
+        (N, in_channels, H, W) -> list of ``stacks`` tensors (N, num_maps, H, W).
+
+    Source:
+        Newell, Yang & Deng (2016), section 3.
     """
 
     def __init__(
@@ -71,15 +86,19 @@ class StackedHourglass(nn.Module):
         self.depth = depth
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.hourglasses = nn.ModuleList(Hourglass(depth, channels, norm) for _ in range(stacks))
-        # a sum of branches is raw: the norm here is what the prediction, a linear map, starts from
+        # An hourglass ends in a sum, which nothing has normalized; the prediction is linear, so
+        # the norm that it needs stands here.
         self.features = nn.ModuleList(
             nn.Sequential(
-                _block(channels, norm), nn.Conv2d(channels, channels, 1), norm(channels), nn.ReLU()
+                make_block(channels, norm),
+                nn.Conv2d(channels, channels, 1),
+                norm(channels),
+                nn.ReLU(),
             )
             for _ in range(stacks)
         )
         self.predict = nn.ModuleList(nn.Conv2d(channels, num_maps, 1) for _ in range(stacks))
-        # each stack but the last hands its features and its prediction on, added to its input
+        # Each stack but the last adds its features and its prediction to the next stack's input.
         self.remap_features = nn.ModuleList(
             nn.Conv2d(channels, channels, 1) for _ in range(stacks - 1)
         )
@@ -88,10 +107,12 @@ class StackedHourglass(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Predict the heat maps, once per stack."""
         side = 2**self.depth
         if x.shape[2] % side or x.shape[3] % side:
             raise ValueError(
-                f"an image of {tuple(x.shape[2:])}: both sides must be multiples of {side} (2^depth)"
+                f"the image has {tuple(x.shape[2:])} pixels; both sides must be multiples of "
+                f"{side} (2^depth)"
             )
         x = self.stem(x)
         predictions = []
@@ -103,12 +124,34 @@ class StackedHourglass(nn.Module):
         return predictions
 
 
-def _block(channels: int, norm: Norm) -> PreActBottleneck:
+def make_block(channels: int, norm: Norm) -> PreActBottleneck:
+    """Make the residual block that an hourglass consists of.
+
+    Args:
+        channels: Channels in and out, a multiple of 4.
+        norm: Makes a norm from a number of channels.
+
+    Returns:
+        A block that maps (N, channels, H, W) to the same shape.
+    """
     return PreActBottleneck(channels, channels // 4, 1, norm)
 
 
 def stacked_hourglass(
-    in_channels: int, num_maps: int, stacks: int = 2, **kwargs
+    in_channels: int, num_maps: int, stacks: int = 2, **kwargs: Any
 ) -> StackedHourglass:
-    """Two stacks unless told otherwise; arguments of :class:`StackedHourglass`."""
+    """Make a stacked hourglass of two stacks, unless another number is given.
+
+    Args:
+        in_channels: Channels of the image.
+        num_maps: Number of heat maps, one for each key point.
+        stacks: Number of hourglasses.
+        **kwargs: Further arguments of :class:`StackedHourglass`.
+
+    Returns:
+        The network, randomly initialized.
+
+    Raises:
+        ValueError: 4 does not divide the channels.
+    """
     return StackedHourglass(in_channels, num_maps, stacks, **kwargs)

@@ -15,13 +15,20 @@ KINDS = ("plain", "residual", "residual_scaled", "residual_batch_norm", "plain_b
 
 
 class BatchStandardize(nn.Module):
-    """Standardize each unit over the batch, the statistics taken as constants of the gradient.
+    """Standardize each unit over the batch, with the statistics as constants of the gradient.
 
-    What the theory of shattered gradients assumes: with detached statistics an example's gradient
-    does not depend on its companions, only on which units fire.
+    The theory of shattered gradients assumes this. With detached statistics the gradient of an
+    example depends on the rest of the batch only through which units are active.
+
+    Shape:
+        (N, features) -> (N, features).
+
+    Source:
+        Balduzzi et al. (2017).
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """Subtract the mean and divide by the standard deviation."""
         var, mean = torch.var_mean(x.detach(), 0, correction=0)
         return (x - mean) * torch.rsqrt(var + 1e-5)
 
@@ -39,21 +46,28 @@ class MLP(nn.Module):
     residual_batch_norm    :math:`h \leftarrow h + W\,\mathrm{relu}(\mathrm{BN}(h)) + b`
     ====================== ==============================================================
 
-    A plain network's first hidden layer reads the input; a residual network first maps the input
-    linearly to ``width``, with variance 1/fan-in as no ReLU follows. A linear unit reads out. BN is :class:`BatchStandardize`.
+    BN is :class:`BatchStandardize`. The first hidden layer of a plain network reads the input. A
+    residual network first maps the input linearly to ``width``, with weights of variance 1 / fan-in
+    because no ReLU follows. A linear layer reads out.
 
     Args:
-        in_features: size of an input.
-        width: units a layer.
-        depth: hidden layers, one or more.
-        kind: see the table.
-        init: ``"he"``, ``"glorot"`` or the variance of a weight times its fan-in.
-        bias_std: standard deviation of the biases at initialisation.
-        out_features: size of the output.
-        generator: of the random numbers.
+        in_features: Size of an input.
+        width: Units per layer.
+        depth: Number of hidden layers, at least 1.
+        kind: Kind of the hidden layers, see the table.
+        init: ``"he"``, ``"glorot"``, or the variance of a weight times its fan-in.
+        bias_std: Standard deviation of the biases at initialization.
+        out_features: Size of an output.
+        generator: Source of the initial weights; None is torch's global generator.
 
     Raises:
-        ValueError: an unknown kind or initialisation, or a depth below one.
+        ValueError: The kind or the initialization is unknown, or the depth is below 1.
+
+    Shape:
+        (N, in_features) -> (N, out_features).
+
+    Source:
+        Balduzzi et al. (2017); He et al. (2015), section 2.2, for the initialization.
     """
 
     def __init__(
@@ -73,7 +87,7 @@ class MLP(nn.Module):
         if isinstance(init, str) and init not in GAINS:
             raise ValueError(f"init is {init!r}; it must be one of {', '.join(GAINS)}, or a number")
         if depth < 1:
-            raise ValueError(f"depth is {depth}; a network has one hidden layer or more")
+            raise ValueError(f"depth is {depth}; a network has at least one hidden layer")
         gain = GAINS[init] if isinstance(init, str) else float(init)
         self.kind = kind
         self.residual = kind.startswith("residual")
@@ -91,16 +105,25 @@ class MLP(nn.Module):
         self.readout = linear(width, out_features, 1.0, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.embed(x)
+        """Compute the outputs of a batch."""
+        h = self.embed(x)  # (N, in_features) -> (N, width)
         if not self.residual:
             h = self.norm(h).relu()
-        for layer in self.hidden:
-            h = self.layer(layer, h)
+        for linear in self.hidden:
+            h = self.hidden_layer(linear, h)
         return self.readout(h)
 
-    def layer(self, layer: nn.Linear, h: Tensor) -> Tensor:
-        """One hidden layer of the table."""
+    def hidden_layer(self, linear: nn.Module, h: Tensor) -> Tensor:
+        """Apply one hidden layer of the table.
+
+        Args:
+            linear: The layer's linear map, one of ``self.hidden``.
+            h: (N, width) output of the layer before.
+
+        Returns:
+            (N, width).
+        """
         if not self.residual:
-            return self.norm(layer(h)).relu()
-        h = h + layer(self.norm(h).relu())
+            return self.norm(linear(h)).relu()
+        h = h + linear(self.norm(h).relu())
         return h / math.sqrt(2) if self.kind == "residual_scaled" else h

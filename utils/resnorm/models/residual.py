@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from ..blocks import ConvBlock, ResidualBlock
+from ..blocks import PreActBasicBlock, ResidualBlock
 
 
 class ResidualMLP(nn.Module):
-    """A linear map to ``width``, ``depth`` residual blocks, a linear read-out.
+    """A linear map to ``width``, ``depth`` residual blocks, and a linear layer that reads out.
 
     Args:
-        in_features, width, out_features: sizes.
-        depth: number of blocks.
-        generator: of the initial weights.
-        block: further arguments of :class:`resnorm.blocks.ResidualBlock`.
+        in_features: Size of an input.
+        width: Units per block.
+        depth: Number of blocks.
+        out_features: Size of an output.
+        generator: Source of the initial weights; None is torch's global generator.
+        **block: Further arguments of :class:`resnorm.blocks.ResidualBlock`.
+
+    Shape:
+        (N, in_features) -> (N, out_features).
+
+    Source:
+        He et al. (2016b), figure 4, with linear maps in place of convolutions.
     """
 
-    def __init__(self, in_features, width, depth, out_features, *, generator=None, **block):
+    def __init__(
+        self,
+        in_features: int,
+        width: int,
+        depth: int,
+        out_features: int,
+        *,
+        generator: torch.Generator | None = None,
+        **block: Any,
+    ):
         super().__init__()
         self.embed = nn.Linear(in_features, width)
         self.blocks = nn.Sequential(
@@ -31,20 +50,37 @@ class ResidualMLP(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.readout(self.blocks(self.embed(x)))
+        """Compute the outputs of a batch."""
+        x = self.embed(x)  # (N, in_features) -> (N, width)
+        x = self.blocks(x)
+        return self.readout(x)
 
 
 class SmallResNet(nn.Module):
-    """A stem, stages of :class:`resnorm.blocks.ConvBlock`, BN, ReLU, average pooling, a classifier.
+    """A small pre-activation network: a stem, stages of blocks, norm, ReLU, pooling, a classifier.
+
+    Its blocks are :class:`resnorm.blocks.PreActBasicBlock` whose projections read the raw input,
+    so that probes can take each block apart into shortcut and branch.
 
     Args:
-        blocks: blocks a stage; the first block of each stage but the first halves the resolution.
-        widths: channels a stage.
-        residual: with shortcuts, or the plain network of the same layers.
-        last_survival: stochastic depth falls linearly from 1 to this probability with depth.
-        in_channels, num_classes: of images and classifier.
+        blocks: Blocks per stage. The first block of each stage but the first halves the
+            resolution.
+        widths: Channels per stage, one entry for each stage.
+        residual: Whether blocks have shortcuts; False makes the plain network of the same layers.
+        last_survival: Probability in (0, 1] that the last block's branch is used in training.
+            It falls linearly with depth from 1; below 1 this is stochastic depth.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
 
-    Source: He et al. (2016b), at reduced width; stochastic depth after Huang et al. (2016).
+    Raises:
+        ValueError: ``last_survival`` lies outside (0, 1], or is below 1 in a plain network.
+
+    Shape:
+        (N, in_channels, H, W) -> (N, num_classes), the logits.
+
+    Source:
+        He et al. (2016b), figure 4e, at reduced width; Huang et al. (2016), section 3, for
+        stochastic depth.
     """
 
     def __init__(
@@ -65,11 +101,16 @@ class SmallResNet(nn.Module):
         for stage, width in enumerate(widths):
             for i in range(blocks):
                 position = (len(self.blocks) + 1) / total
-                survival = 1 - position * (1 - last_survival)
-                stride = 2 if stage > 0 and i == 0 else 1
-                self.blocks.append(
-                    ConvBlock(channels, width, stride, residual=residual, survival=survival)
+                block = PreActBasicBlock(
+                    channels,
+                    width,
+                    stride=2 if stage > 0 and i == 0 else 1,
+                    residual=residual,
+                    survival=1 - position * (1 - last_survival),
+                    raw_projection=True,
+                    he_init=True,
                 )
+                self.blocks.append(block)
                 channels = width
         self.head = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
@@ -77,4 +118,8 @@ class SmallResNet(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.head(self.blocks(self.stem(x))))
+        """Compute the logits of a batch of images."""
+        x = self.stem(x)  # (N, 3, H, W) -> (N, widths[0], H, W)
+        x = self.blocks(x)  # each stage but the first halves H and W
+        x = self.head(x)  # -> (N, widths[-1])
+        return self.classifier(x)

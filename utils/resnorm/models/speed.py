@@ -1,8 +1,9 @@
-"""A network made to be trained fast: the airbench family, smaller where there is no GPU (chapter 4.5)."""
+"""A network made to be trained fast: the airbench family, smaller without a GPU (chapter 4.5)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +13,19 @@ from torch import Tensor, nn
 class Whitening(nn.Conv2d):
     """A 2x2 convolution that decorrelates patches of the input; fitted to data once, never trained.
 
-    (N, 3, H, W) -> (N, 24, H - 1, W - 1): the 12 principal directions of the patches, each scaled to unit
-    variance, and their negatives, so that a ReLU after it loses nothing.
+    Its filters are the principal directions of the patches, each scaled to unit variance, and
+    their negatives, so that a ReLU after it loses nothing.
 
     Args:
-        in_channels: of the images; there are ``2 * 4 * in_channels`` channels out.
-        eps: added to the variances, so that directions without signal are not blown up.
+        in_channels: Channels of the images; the output has 8 times as many.
+        eps: Number added to the variances, so that directions without signal are not amplified.
 
-    Source: Jordan (2024), "94 % on CIFAR-10 in 3.29 seconds", section 3.1; tysam-code's hlb-CIFAR10.
+    Shape:
+        (N, in_channels, H, W) -> (N, 8 * in_channels, H - 1, W - 1).
+
+    Source:
+        Jordan (2024), "94 % on CIFAR-10 in 3.29 seconds", section 3, on frozen patch-whitening
+        initialization; before it, tysam-code's hlb-CIFAR10.
     """
 
     def __init__(self, in_channels: int = 3, eps: float = 5e-4):
@@ -29,36 +35,45 @@ class Whitening(nn.Conv2d):
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> Whitening:
-        """Set the weights from images (N, in_channels, H, W) of mean about 0. Returns the layer.
+        """Set the weights from images.
+
+        Args:
+            images: (N, in_channels, H, W), with a mean of about 0.
+
+        Returns:
+            The layer itself.
 
         Raises:
-            ValueError: images of another number of channels.
+            ValueError: The images have another number of channels.
         """
         if images.shape[1] != self.in_channels:
             raise ValueError(
                 f"the images have {images.shape[1]} channels, the layer has {self.in_channels}"
             )
-        patches = (
-            F.unfold(images, 2).transpose(1, 2).flatten(0, 1)
-        )  # (N * positions, 4 * in_channels)
+        patches = F.unfold(images, 2)  # (N, 4 * in_channels, positions)
+        patches = patches.transpose(1, 2).flatten(0, 1)  # -> (N * positions, 4 * in_channels)
         covariance = patches.T @ patches / len(patches)
         variances, directions = torch.linalg.eigh(covariance.double())
-        filters = (
-            directions / (variances + self.eps).sqrt()
-        ).T  # (4 * in_channels, 4 * in_channels), a row a filter
+        filters = (directions / (variances + self.eps).sqrt()).T  # one filter per row
         self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))
         return self
 
 
 class SpeedBlock(nn.Module):
-    """Convolution, 2x2 max pooling, norm, ReLU; convolution, norm, ReLU: halves the resolution.
-
-    (N, in_channels, H, W) -> (N, channels, H / 2, W / 2), rounded down.
+    """Convolution, 2x2 max pooling, norm, ReLU; then convolution, norm, ReLU.
 
     Args:
-        in_channels, channels: in and out.
-        residual: bridge the second convolution.
-        momentum: of the running statistics, PyTorch's convention: a short training needs a quick average.
+        in_channels: Channels of the input.
+        channels: Channels of the output.
+        residual: Whether a shortcut goes around the second convolution.
+        momentum: Weight of a batch in the running statistics, PyTorch's convention. A short
+            training needs a quick average.
+
+    Shape:
+        (N, in_channels, H, W) -> (N, channels, H / 2, W / 2), rounded down.
+
+    Source:
+        Jordan (2024), section 3, on identity initialization.
     """
 
     def __init__(
@@ -71,11 +86,11 @@ class SpeedBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels, momentum=momentum)
         for conv in (self.conv1, self.conv2):
-            nn.init.dirac_(
-                conv.weight[: conv.in_channels]
-            )  # as many channels as there are pass through unchanged
+            # As many output channels as there are inputs start as copies of them.
+            nn.init.dirac_(conv.weight[: conv.in_channels])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Halve the resolution, then transform."""
         x = F.max_pool2d(self.conv1(x), 2)  # -> (N, channels, H / 2, W / 2)
         x = F.relu(self.norm1(x))
         y = self.norm2(self.conv2(x))
@@ -83,18 +98,24 @@ class SpeedBlock(nn.Module):
 
 
 class SpeedNet(nn.Module):
-    """Whitening, three blocks, max pooling, a linear classifier: (N, 3, H, W) -> (N, num_classes).
+    """A whitening layer, three blocks, max pooling, and a linear classifier.
 
-    Every convolution starts as a (partial) identity, so the network is easy to train from its first step,
-    as a residual network is, without having shortcuts.
+    Every convolution starts as a (partial) identity. So the network is easy to train from its
+    first step, as a residual network is, without shortcuts.
 
     Args:
-        widths: channels of the blocks; (64, 256, 256) is airbench94's.
-        num_classes, in_channels: of classifier and images.
-        residual: see :class:`SpeedBlock`.
-        flip_average: in evaluation mode, give the mean of the logits of an image and of its mirror image.
+        widths: Channels of the blocks; (64, 256, 256) are those of airbench94.
+        num_classes: Number of classes.
+        in_channels: Channels of the images.
+        residual: Whether the blocks have shortcuts, see :class:`SpeedBlock`.
+        flip_average: Whether to return, in evaluation mode, the mean of the logits of an image and
+            of its mirror image.
 
-    Source: Jordan (2024), section 3; here with ReLU in place of GELU and trained norm scales.
+    Shape:
+        (N, in_channels, H, W) -> (N, num_classes), the logits.
+
+    Source:
+        Jordan (2024), section 3; here with ReLU in place of GELU and with trained norm scales.
     """
 
     def __init__(
@@ -109,19 +130,25 @@ class SpeedNet(nn.Module):
         self.flip_average = flip_average
         self.whitening = Whitening(in_channels)
         channels = (self.whitening.out_channels, *widths)
-        self.blocks = nn.Sequential(
-            *(SpeedBlock(a, b, residual) for a, b in zip(channels, channels[1:]))
-        )
+        self.blocks = nn.Sequential(*(SpeedBlock(a, b, residual) for a, b in pairwise(channels)))
         self.classifier = nn.Linear(channels[-1], num_classes, bias=False)
-        self.scale = 1 / 9  # of the logits, so that the first steps are not thrown about by them
+        self.scale = 1 / 9  # keeps the logits, and so the first gradients, small
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of a batch of images."""
         if self.flip_average and not self.training:
             return (self.logits(x) + self.logits(x.flip(3))) / 2
         return self.logits(x)
 
     def logits(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, num_classes), of the images as they are."""
+        """Compute the logits of images as they are, without averaging over flips.
+
+        Args:
+            x: (N, in_channels, H, W) images.
+
+        Returns:
+            (N, num_classes).
+        """
         x = F.relu(self.whitening(x))  # (N, 3, 32, 32) -> (N, 24, 31, 31)
         x = self.blocks(x)  # -> (N, widths[-1], 3, 3)
         x = F.adaptive_max_pool2d(x, 1).flatten(1)

@@ -1,52 +1,66 @@
-"""U-Net: contract, expand, and hand fine detail across (Ronneberger et al. 2015; Çiçek et al. 2016 in 3-D)."""
+"""U-Net: contract, expand, and pass fine detail across (Ronneberger et al. 2015)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .resnet import Norm, check_choice, check_norm
+from ..blocks import Norm, check_norm
+from .layers import check_choice
 
 _CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 _UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+#: ``"valid"`` convolutions lose one position at each border; ``"same"`` ones keep the size.
 PADDINGS = ("valid", "same")
 
 
 def center_crop(x: Tensor, size: Sequence[int]) -> Tensor:
-    """The middle of the last dimensions: what a valid U-Net hands across.
+    """Cut out the center of a feature map, which is what a valid U-Net passes across.
 
     Args:
-        x: (N, C, ...).
-        size: of the trailing dimensions, none larger than those of ``x``.
+        x: (N, C, *positions).
+        size: Sizes of the positions that are kept, at most those of ``x``.
+
+    Returns:
+        (N, C, *size), a view of ``x``.
     """
-    for axis, wanted in enumerate(size, start=2):
-        x = x.narrow(axis, (x.shape[axis] - wanted) // 2, wanted)
+    for axis, length in enumerate(size, start=2):
+        x = x.narrow(axis, (x.shape[axis] - length) // 2, length)
     return x
 
 
 class UNet(nn.Module):
-    """Double convolutions down to the bottom and up again, features concatenated across.
+    """Double convolutions down to the bottom and up again, with features concatenated across.
 
     Args:
-        in_channels, num_classes: of the image and of the map of logits.
-        widths: pairs ``(first, second)`` of channels of the double convolutions on the way down;
-            on the way up each pair is ``(second, second)`` of its level.
-        up_channels: what a transposed convolution gives, as a share of what it is given.
-        padding: ``"valid"`` loses two positions a side and a convolution; ``"same"`` keeps the size.
-        dims: 2 or 3.
-        norm: makes a norm from a number of channels, after each convolution; None for none.
-        skips: hand features across; without them the network is an encoder and a decoder.
-
-    Shape: (N, in_channels, *size) -> (N, num_classes, *size), smaller with valid convolutions:
-    572 -> 388 in the paper.
+        in_channels: Channels of the image.
+        num_classes: Channels of the map of logits.
+        widths: Channels of the double convolutions on the way down, a pair ``(first, second)`` for
+            each level. On the way up both have the ``second`` of their level.
+        up_channels: Channels of a transposed convolution's output, as a share of its input's.
+        padding: ``"valid"`` loses one position at each border with every convolution; ``"same"``
+            keeps the size.
+        dims: Number of spatial dimensions, 2 or 3.
+        norm: Makes the norm after each convolution from a number of channels; None leaves norms
+            out.
+        skips: Whether to pass features across; without them the network is an encoder and a
+            decoder.
 
     Raises:
-        ValueError: unknown padding or dims; on the forward pass, a size that does not fit.
+        ValueError: ``padding`` or ``dims`` is unknown, ``norm`` cannot make layers, or, on the
+            forward pass, the size of the image does not fit.
 
-    Source: Ronneberger et al. (2015), figure 1; Çiçek et al. (2016), figure 2.
+    Shape:
+        (N, in_channels, *size) -> (N, num_classes, *size) with ``"same"``; with ``"valid"`` the
+        output is smaller: 572 -> 388 in the paper.
+
+    Source:
+        Ronneberger et al. (2015), figure 1; Çiçek et al. (2016), figure 2, in 3-D.
     """
 
     def __init__(
@@ -80,43 +94,55 @@ class UNet(nn.Module):
             self.merge.append(self._double(raised + skip * skips, skip, skip, norm))
             channels = skip
         self.head = _CONV[dims](channels, num_classes, 1)
-        for module in self.modules():  # He et al. (2015), as in the paper's section 3
-            if isinstance(module, (*_CONV.values(), *_UP.values())):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        self._initialize()
 
-    def _double(
-        self, in_channels: int, first: int, second: int, norm: Norm | None
-    ) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for channels, out in ((in_channels, first), (first, second)):
-            layers.append(
-                _CONV[self.dims](channels, out, 3, padding=1 if self.padding == "same" else 0)
-            )
-            layers += [nn.ReLU()] if norm is None else [norm(out), nn.ReLU()]
-        return nn.Sequential(*layers)
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the map of logits."""
+        self.output_size(x.shape[2:])  # raises a clear error before any work is done
+        features = []
+        for level, double in enumerate(self.down):
+            x = double(x if level == 0 else self.pool(x))
+            features.append(x)
+        features.pop()  # the bottom is not passed across
+        for up, merge in zip(self.up, self.merge, strict=True):
+            x = up(x)
+            if self.skips:
+                skip = center_crop(features.pop(), x.shape[2:])
+                x = torch.cat([skip, x], 1)
+            x = merge(x)
+        return self.head(x)
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Size of the output for an image of ``size``.
+        """Compute the size of the output for an image of a size.
+
+        Args:
+            size: Sides of the image.
+
+        Returns:
+            Sides of the map of logits.
 
         Raises:
-            ValueError: a size that becomes odd before a pooling, or too small; the message names
-                the nearest sizes that fit.
+            ValueError: A side becomes odd before a pooling, or is too small; the message names
+                the nearest sides that fit.
         """
-        result = tuple(self._length(length) for length in size)
-        for given, length in zip(size, result):
-            if length is None:
-                fitting = [n for n in range(1, 2 * given + 512) if self._length(n) is not None]
-                near = sorted(fitting, key=lambda n: abs(n - given))[:2]
-                raise ValueError(
-                    f"a side of {given} does not fit this U-Net ({self.padding} convolutions, {len(self.down)} levels): "
-                    f"each level must be even before it is pooled and leave something; sides near it that fit: "
-                    f"{', '.join(map(str, sorted(near)))}"
-                )
-        return result
+        return tuple(self._checked_length(length) for length in size)
+
+    def _checked_length(self, n: int) -> int:
+        """Compute the output's side for an image's side, or raise an error with sides that fit."""
+        length = self._length(n)
+        if length is not None:
+            return length
+        fitting = [m for m in range(1, 2 * n + 512) if self._length(m) is not None]
+        near = sorted(sorted(fitting, key=lambda m: abs(m - n))[:2])
+        raise ValueError(
+            f"a side of {n} does not fit this U-Net ({self.padding} convolutions, "
+            f"{len(self.down)} levels): at each level it must be even before it is pooled, and "
+            f"something must be left; sides near it that fit: {', '.join(map(str, near))}"
+        )
 
     def _length(self, n: int) -> int | None:
-        loss = 4 if self.padding == "valid" else 0  # two convolutions
+        """Follow a side through the network; None if it does not fit."""
+        loss = 4 if self.padding == "valid" else 0  # of two convolutions
         for level in range(len(self.down)):
             n -= loss
             if n < 1 or (level < len(self.down) - 1 and n % 2):
@@ -129,39 +155,52 @@ class UNet(nn.Module):
                 return None
         return n
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.output_size(x.shape[2:])  # a clear error before any work
-        skips = []
-        for level, double in enumerate(self.down):
-            x = double(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, merge in zip(self.up, self.merge):
-            x = up(x)
-            if self.skips:
-                skip = center_crop(skips.pop(), x.shape[2:])
-                x = torch.cat([skip, x], 1)
-            x = merge(x)
-        return self.head(x)
+    def _double(
+        self, in_channels: int, first: int, second: int, norm: Norm | None
+    ) -> nn.Sequential:
+        """Make two 3x3 convolutions, each with its norm and ReLU."""
+        padding = 1 if self.padding == "same" else 0
+        layers: list[nn.Module] = []
+        for channels, out in ((in_channels, first), (first, second)):
+            layers.append(_CONV[self.dims](channels, out, 3, padding=padding))
+            layers += [nn.ReLU()] if norm is None else [norm(out), nn.ReLU()]
+        return nn.Sequential(*layers)
+
+    def _initialize(self) -> None:
+        """Initialize all convolutions as He et al. (2015), which is the paper's section 3."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
 
 def unet(
-    in_channels: int, num_classes: int, padding: str = "valid", dims: int = 2, **kwargs
+    in_channels: int, num_classes: int, padding: str = "valid", dims: int = 2, **kwargs: Any
 ) -> UNet:
-    """The published networks: 2-D without norm (2015), 3-D with batch norm (2016).
+    """Make a published network: 2-D without norm (2015), or 3-D with batch norm (2016).
+
+    The 3-D network doubles its channels before a pooling, the 2-D network after it.
 
     Args:
-        in_channels, num_classes: of the image and of the map of logits.
+        in_channels: Channels of the image.
+        num_classes: Channels of the map of logits.
         padding: ``"valid"`` as published, or ``"same"``.
-        dims: 2, widths 64 to 1024; 3, widths 32/64 to 256/512, which doubles channels before pooling.
-        kwargs: of :class:`UNet`.
+        dims: 2, with 64 to 1024 channels, or 3, with 32 to 512.
+        **kwargs: Further arguments of :class:`UNet`.
+
+    Returns:
+        The network, randomly initialized.
 
     Raises:
-        ValueError: unknown padding or dims.
+        ValueError: ``padding`` or ``dims`` is unknown.
+
+    Source:
+        Ronneberger et al. (2015), figure 1; Çiçek et al. (2016), figure 2.
     """
     if dims == 3:
         widths = [(32, 64), (64, 128), (128, 256), (256, 512)]
-        options = {"norm": nn.BatchNorm3d} | kwargs
+        options: dict[str, Any] = {"norm": nn.BatchNorm3d} | kwargs
         return UNet(in_channels, num_classes, widths, 1.0, padding=padding, dims=3, **options)
     widths = [(width, width) for width in (64, 128, 256, 512, 1024)]
     return UNet(in_channels, num_classes, widths, 0.5, padding=padding, dims=dims, **kwargs)

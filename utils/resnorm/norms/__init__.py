@@ -1,18 +1,26 @@
-"""Normalization layers, from scratch, equal to ``torch.nn``'s."""
+"""Normalization layers, from scratch, equal to ``torch.nn``'s.
+
+Every layer here standardizes groups of m values, ``x_hat = (x - mu) / sqrt(var + eps)``, then
+scales and shifts. The layers differ in which values form a group (chapter 2.3). With ``x`` of shape
+(N, C, H, W):
+
+========================  =====================  ==================================
+layer                     a group holds          statistics
+========================  =====================  ==================================
+batch norm                (N, H, W) of one C     C means, C variances
+layer norm (per image)    (C, H, W) of one N     N of each
+instance norm             (H, W) of one N and C  N x C of each
+group norm                (C/G, H, W) of one N   N x G of each
+========================  =====================  ==================================
+
+Batch norm has several forms, see :mod:`resnorm.norms.functional`. Each of the others is a reshape
+to (groups, m), one closed-form function, and a reshape back, see
+:mod:`resnorm.norms.standardization`.
+"""
 
 from .batch_norm import BatchNorm1d, BatchNorm2d
-from .deploy import fold, fold_model, precise_statistics
-from .family import (
-    BatchRenorm2d,
-    GhostBatchNorm2d,
-    GroupNorm,
-    InstanceNorm2d,
-    LayerNorm,
-    RMSNorm,
-    StandardizeFunction,
-    WeightStandardizedConv2d,
-    standardize,
-)
+from .batch_renorm import BatchRenorm2d
+from .folding import fold, fold_model
 from .functional import (
     BatchNormFunction,
     batch_norm_closed,
@@ -21,8 +29,15 @@ from .functional import (
     batch_norm_naive,
     batch_norm_var_mean,
 )
-from .noisy import NoisyBatchNorm2d
-from .sync import SyncBatchNorm2d
+from .ghost_batch_norm import GhostBatchNorm2d
+from .group_norm import GroupNorm
+from .instance_norm import InstanceNorm2d
+from .layer_norm import LayerNorm, RMSNorm
+from .noisy_batch_norm import NoisyBatchNorm2d
+from .precise_bn import precise_statistics
+from .standardization import StandardizeFunction, standardize
+from .sync_batch_norm import SyncBatchNorm2d
+from .weight_standardization import WeightStandardizedConv2d
 
 __all__ = [
     "BatchNorm1d",

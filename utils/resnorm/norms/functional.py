@@ -1,7 +1,7 @@
-r"""Batch normalization as functions: three ways to write one formula.
+r"""Batch normalization as functions: several ways to write one formula.
 
 For every channel :math:`c`, with the sums running over the batch and all positions
-(:math:`m` values a channel; Ioffe & Szegedy 2015, algorithm 1):
+(:math:`m` values per channel; Ioffe & Szegedy 2015, algorithm 1):
 
 .. math::
     \mu = \tfrac1m \sum_i x_i, \qquad
@@ -9,47 +9,41 @@ For every channel :math:`c`, with the sums running over the batch and all positi
     \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad
     y_i = \gamma \hat x_i + \beta .
 
-All three return ``(y, mean, var)`` with ``mean`` and ``var`` (biased) of shape ``(C,)``,
-detached, for the running statistics. Inputs are ``(N, C)`` or ``(N, C, *positions)``.
-Half-precision inputs are normalized in float32 and returned in their own dtype.
+Each form in :data:`FORMS` takes ``(x, gamma, beta, eps)`` and returns ``(y, mean, var)``. The last
+two are detached, of shape ``(C,)``, and serve the running statistics; the variance is the biased
+one. Inputs are ``(N, C)`` or ``(N, C, *positions)``. Inputs in half precision are normalized in
+float32 and returned in their own dtype.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from .channels import at_least_float32, per_channel, reduced_axes, scale_and_shift
 
-def reduced_axes(x: Tensor) -> tuple[int, ...]:
-    """Every axis but the channel axis: ``(0,)`` for (N, C), ``(0, 2, 3)`` for (N, C, H, W)."""
-    return (0, *range(2, x.ndim))
-
-
-def per_channel(v: Tensor, x: Tensor) -> Tensor:
-    """View ``v`` of shape (C,) so that it broadcasts over ``x``: (C,) -> (1, C, 1, 1)."""
-    return v.view(1, -1, *[1] * (x.ndim - 2))
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Widen half precision: a sum of 10^5 float16 values overflows or drowns in rounding."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def scale_and_shift(x_hat: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
-    """``gamma * x_hat + beta`` per channel; either may be None (``affine=False``)."""
-    if gamma is not None:
-        x_hat = x_hat * per_channel(gamma, x_hat)
-    if beta is not None:
-        x_hat = x_hat + per_channel(beta, x_hat)
-    return x_hat
+#: (x, gamma, beta, eps) -> (y, mean, var)
+Form: TypeAlias = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
 def batch_norm_naive(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The formula, a line a step; autograd keeps every intermediate for the backward pass."""
+    """Compute the formula step by step; autograd keeps every intermediate for the backward pass.
+
+    Args:
+        x: (N, C, *positions) input.
+        gamma: (C,) scale, or None.
+        beta: (C,) shift, or None.
+        eps: added to the variance, inside the square root.
+
+    Returns:
+        ``(y, mean, var)``: the output, shaped as ``x``, and the detached statistics, each (C,).
+    """
     axes = reduced_axes(x)
     z = at_least_float32(x)
     mean = z.mean(axes, keepdim=True)
@@ -63,7 +57,17 @@ def batch_norm_naive(
 def batch_norm_var_mean(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The formula with ``torch.var_mean`` (one reduction); what ``torch.compile`` likes best."""
+    """Compute the formula with one reduction, ``torch.var_mean``, which ``torch.compile`` fuses.
+
+    Args:
+        x: (N, C, *positions) input.
+        gamma: (C,) scale, or None.
+        beta: (C,) shift, or None.
+        eps: added to the variance, inside the square root.
+
+    Returns:
+        ``(y, mean, var)``: the output, shaped as ``x``, and the detached statistics, each (C,).
+    """
     axes = reduced_axes(x)
     z = at_least_float32(x)
     var, mean = torch.var_mean(z, axes, correction=0, keepdim=True)
@@ -73,7 +77,7 @@ def batch_norm_var_mean(
 
 
 class BatchNormFunction(torch.autograd.Function):
-    r"""Forward and closed-form backward side by side.
+    r"""Batch norm with its closed-form backward pass beside the forward pass.
 
     With :math:`r = 1/\sqrt{\sigma^2+\epsilon}` and :math:`\overline{\,\cdot\,}` the mean over
     the :math:`m` values of a channel (derived in chapter 2.2, last line):
@@ -84,17 +88,28 @@ class BatchNormFunction(torch.autograd.Function):
         \frac{\partial L}{\partial\gamma} = \sum_i dy_i \hat x_i, \qquad
         \frac{\partial L}{\partial\beta} = \sum_i dy_i .
 
-    It keeps the input and two numbers a channel, as ``F.batch_norm`` does, and not x_hat:
-    x_hat is one subtraction and one product away. Differentiable twice.
+    Like ``F.batch_norm`` it keeps the input and two numbers per channel for the backward pass, and
+    recomputes :math:`\hat x` from them with one subtraction and one product. It can be
+    differentiated twice.
+
+    Shape:
+        - x: (N, C, *positions); gamma and beta: (C,) or None.
+        - Output: ``(y, mean, var)`` of shapes (N, C, *positions), (C,) and (C,).
+
+    Source:
+        Ioffe & Szegedy (2015), algorithm 1 and the gradients of section 3.
     """
 
     @staticmethod
-    def forward(ctx, x, gamma, beta, eps):
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalize ``x`` and keep what the backward pass needs."""
         z, axes = at_least_float32(x), reduced_axes(x)
         mean = z.mean(axes)
         centered = z - per_channel(mean, z)
-        # The rounding error of a large mean is itself a mean: take it off as well (the corrected
-        # two-pass idea of Chan, Golub & LeVeque 1983, applied to the mean)
+        # The rounding error of a large mean is itself a mean, so we subtract it as well. (This is
+        # the corrected two-pass idea of Chan, Golub & LeVeque 1983, applied to the mean.)
         residue = centered.mean(axes)
         mean, centered = mean + residue, centered.sub_(per_channel(residue, z))
         squares = centered * centered
@@ -103,8 +118,8 @@ class BatchNormFunction(torch.autograd.Function):
 
         scale = rstd if gamma is None else gamma * rstd
         shift = torch.zeros_like(scale) if beta is None else beta.to(scale.dtype)
-        # y = shift + scale * centered, into memory that is no longer needed: on a CPU, fresh
-        # memory costs more than the arithmetic
+        # y = shift + scale * centered, written into memory that is no longer needed, because on a
+        # CPU fresh memory costs more than the arithmetic.
         y = torch.addcmul(per_channel(shift, z), centered, per_channel(scale, z), out=squares)
 
         ctx.save_for_backward(x, gamma, mean, rstd)
@@ -114,13 +129,15 @@ class BatchNormFunction(torch.autograd.Function):
         return y.to(x.dtype), mean, var
 
     @staticmethod
-    def backward(ctx, dy, _dmean, _dvar):
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Return the gradients of ``x``, ``gamma`` and ``beta``, and None for ``eps``."""
+        dy = grads[0]  # mean and var are not differentiable
         if dy is None:
             return None, None, None, None
         x, gamma, mean, rstd = ctx.saved_tensors
         z, dz, axes = at_least_float32(x), at_least_float32(dy), reduced_axes(x)
-        twice = torch.is_grad_enabled()  # create_graph=True: someone will differentiate this
-        if twice:  # then mean and rstd are functions of x again, not constants
+        twice = torch.is_grad_enabled()  # with create_graph=True this will be differentiated again
+        if twice:  # then mean and rstd are functions of x, not constants
             var, mean = torch.var_mean(z, axes, correction=0)
             rstd = torch.rsqrt(var + ctx.eps)
         m = x.numel() // x.shape[1]
@@ -131,7 +148,7 @@ class BatchNormFunction(torch.autograd.Function):
         dgamma = products.sum(axes) * rstd
 
         # dx = scale * (dy - dbeta / m - x_hat * dgamma / m), gathered per channel so that each
-        # large tensor is read once, and written into memory that is no longer needed
+        # large tensor is read once, and written into memory that is no longer needed.
         scale = rstd if gamma is None else gamma * rstd
         slope, shift = -scale * rstd * dgamma / m, -scale * dbeta / m
         dx = torch.addcmul(
@@ -151,20 +168,41 @@ class BatchNormFunction(torch.autograd.Function):
 def batch_norm_closed(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """:class:`BatchNormFunction` with the signature of its two siblings."""
+    """Call :class:`BatchNormFunction` with the signature of the other forms.
+
+    Args:
+        x: (N, C, *positions) input.
+        gamma: (C,) scale, or None.
+        beta: (C,) shift, or None.
+        eps: added to the variance, inside the square root.
+
+    Returns:
+        ``(y, mean, var)``: the output, shaped as ``x``, and the detached statistics, each (C,).
+    """
     return BatchNormFunction.apply(x, gamma, beta, eps)
 
 
 @lru_cache(maxsize=1)
-def _compiled():
+def compiled_var_mean() -> Form:
+    """Return :func:`batch_norm_var_mean` through ``torch.compile``, the same object every time."""
     return torch.compile(batch_norm_var_mean)
 
 
 def batch_norm_compiled(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`batch_norm_var_mean` through ``torch.compile``: the first call takes seconds."""
-    return _compiled()(x, gamma, beta, eps)
+    """Run :func:`batch_norm_var_mean` through ``torch.compile``; the first call takes seconds.
+
+    Args:
+        x: (N, C, *positions) input.
+        gamma: (C,) scale, or None.
+        beta: (C,) shift, or None.
+        eps: added to the variance, inside the square root.
+
+    Returns:
+        ``(y, mean, var)``: the output, shaped as ``x``, and the detached statistics, each (C,).
+    """
+    return compiled_var_mean()(x, gamma, beta, eps)
 
 
 def batch_norm_inference(
@@ -175,11 +213,18 @@ def batch_norm_inference(
     beta: Tensor | None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalize with given statistics: an affine map per channel, nothing depends on the batch.
+    """Normalize with given statistics: an affine map per channel that no batch influences.
 
     Args:
-        x: (N, C, *positions).
-        mean, var: (C,), constants.
+        x: (N, C, *positions) input.
+        mean: (C,) constants, usually the running mean.
+        var: (C,) constants, usually the running variance.
+        gamma: (C,) scale, or None.
+        beta: (C,) shift, or None.
+        eps: added to the variance, inside the square root.
+
+    Returns:
+        The output, of the shape and dtype of ``x``.
     """
     z = at_least_float32(x)
     x_hat = (z - per_channel(mean, z)) * per_channel(torch.rsqrt(var + eps), z)
@@ -187,7 +232,7 @@ def batch_norm_inference(
 
 
 #: The forms of the training-mode computation, by name.
-FORMS = {
+FORMS: dict[str, Form] = {
     "naive": batch_norm_naive,
     "var_mean": batch_norm_var_mean,
     "closed": batch_norm_closed,

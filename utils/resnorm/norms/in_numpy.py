@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating]
+#: What the backward pass needs: x_hat, gamma / sqrt(var + eps), and the reduced axes.
+Cache: TypeAlias = tuple[Array, Array, tuple[int, ...]]
 
 
-def batch_norm_forward(x, gamma, beta, eps=1e-5):
-    """Forward pass in training mode.
+def batch_norm_forward(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5
+) -> tuple[Array, Cache]:
+    """Normalize a batch by its own statistics, as in training mode.
 
     Args:
         x: (N, C) or (N, C, *positions) array of floats.
-        gamma, beta: (C,) scale and shift.
+        gamma: (C,) scale.
+        beta: (C,) shift.
+        eps: added to the variance, inside the square root.
 
     Returns:
         ``(y, cache)``: the output, shaped as ``x``, and what the backward pass needs.
 
-    Source: Ioffe & Szegedy (2015), algorithm 1.
+    Source:
+        Ioffe & Szegedy (2015), algorithm 1.
     """
     axes = (0, *range(2, x.ndim))
-    gamma_, beta_ = (v.reshape(1, -1, *[1] * (x.ndim - 2)) for v in (gamma, beta))
+    scale, shift = (v.reshape(1, -1, *[1] * (x.ndim - 2)) for v in (gamma, beta))
     mean = x.mean(axis=axes, keepdims=True)
     centered = x - mean
     var = (centered**2).mean(axis=axes, keepdims=True)
     rstd = 1 / np.sqrt(var + eps)
     x_hat = centered * rstd
-    return gamma_ * x_hat + beta_, (x_hat, gamma_ * rstd, axes)
+    return scale * x_hat + shift, (x_hat, scale * rstd, axes)
 
 
-def batch_norm_backward(dy, cache):
-    """Closed-form backward pass.
+def batch_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """Compute all three gradients by the closed form.
 
     Args:
-        dy: gradient of the loss with respect to the output.
+        dy: gradient of the loss with respect to the output, shaped as the input.
         cache: second result of :func:`batch_norm_forward`.
 
     Returns:
-        ``(dx, dgamma, dbeta)``.
+        ``(dx, dgamma, dbeta)``: gradients shaped as the input, (C,) and (C,).
 
-    Source: Ioffe & Szegedy (2015), section 3, collected into one line in chapter 2.2.
+    Source:
+        Ioffe & Szegedy (2015), section 3, collected into one line in chapter 2.2.
     """
     x_hat, scale, axes = cache
     dbeta = dy.sum(axis=axes)

@@ -3,29 +3,15 @@
 Nothing here trains or draws, and every function leaves the module as it found it.
 """
 
+from .activations import LayerStatistics, layer_statistics
+from .architecture import Part, multiply_adds, outline
+from .gradients import autocorrelation, input_gradients, mean_pairwise_cosine
+from .landscape import filter_normalized_direction, loss_surface
+from .lesions import lesion, permuted, removable, subsets
 from .memory import peak_bytes, saved_bytes
-from .outline import Part, multiply_adds, outline
-from .residual import (
-    PathLengthProfile,
-    gradient_by_path_length,
-    lesion,
-    path_jacobians,
-    permuted,
-    removable,
-    subsets,
-)
-from .signals import (
-    LayerStatistics,
-    StepProfile,
-    autocorrelation,
-    filter_normalized_direction,
-    gradient_step_profile,
-    input_gradients,
-    layer_statistics,
-    loss_surface,
-    mean_pairwise_cosine,
-    select_layers,
-)
+from .paths import PathLengthProfile, gradient_by_path_length, path_jacobians
+from .selection import select_layers
+from .step_profile import StepProfile, gradient_step_profile
 
 __all__ = [
     "LayerStatistics",

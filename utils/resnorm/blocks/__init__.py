@@ -1,0 +1,33 @@
+"""Residual blocks: the one home of every block that computes a shortcut plus a branch.
+
+======================  ===========================================================
+module                  blocks
+======================  ===========================================================
+``fully_connected``     :class:`ResidualBlock`, in the orders that chapter 3.1 compares
+``postact``             :class:`BasicBlock` and :class:`Bottleneck` of ResNet
+``preact``              :class:`PreActBasicBlock` and :class:`PreActBottleneck`
+``shortcuts``           what takes the input across where a block changes the shape
+``layers``              the convolutions and the type of a norm that blocks share
+======================  ===========================================================
+"""
+
+from .fully_connected import ORDERS, ResidualBlock
+from .layers import Norm, check_norm, conv1x1, conv3x3
+from .postact import BasicBlock, Bottleneck
+from .preact import PreActBasicBlock, PreActBottleneck
+from .shortcuts import SubsampleAndPad, make_shortcut
+
+__all__ = [
+    "BasicBlock",
+    "Bottleneck",
+    "Norm",
+    "ORDERS",
+    "PreActBasicBlock",
+    "PreActBottleneck",
+    "ResidualBlock",
+    "SubsampleAndPad",
+    "check_norm",
+    "conv1x1",
+    "conv3x3",
+    "make_shortcut",
+]

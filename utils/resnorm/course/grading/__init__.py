@@ -1,0 +1,12 @@
+"""Turn what a notebook emitted into marks and a report of what it did.
+
+The graded notebook never learns what is right. It runs in the sandbox with the hidden tests in it,
+and every comparison emits its value (:func:`resnorm.checking.emit`). The instructor's solution
+runs in the same way, once (``reference``). Here, in a process that no submission can reach, the two
+are compared (``verdicts``).
+
+``cells`` reads the metadata of nbgrader, ``submission`` reads a student's file and puts the tests
+back, ``execution`` runs a graded notebook, ``inspection`` finds what an instructor should look at,
+``leaks`` removes hidden tests from outputs, ``grader`` does all of this for one submission, and
+``reports`` stores the result.
+"""

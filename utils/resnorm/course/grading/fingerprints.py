@@ -1,0 +1,49 @@
+"""Hashes of everything that decides a result, so that nothing is graded twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from .cells import meta
+
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def of_assignment(source: NotebookNode, files: Iterable[Path] = ()) -> str:
+    """Hash an assignment, and the package that grades it.
+
+    Args:
+        source: the instructor's notebook.
+        files: those that are handed out with it.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for cell in source.cells:
+        fields = [cell.cell_type, cell.source, dict(meta(cell))]
+        digest.update(json.dumps(fields, sort_keys=True).encode())
+    for path in [*sorted(files), *sorted(PACKAGE.rglob("*.py"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def of_folder(folder: Path) -> str:
+    """Hash the files that a student handed in.
+
+    Args:
+        folder: the one that holds them.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

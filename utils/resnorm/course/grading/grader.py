@@ -1,0 +1,127 @@
+"""Run one submission and mark it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from nbformat import NotebookNode
+
+from ..sandbox.incidents import Incident
+from ..sandbox.limits import DEFAULT_LIMITS, Limits
+from .cells import graded_cells, is_test, is_written_answer, meta
+from .execution import run_graded, stopping
+from .inspection import PROBE, forbidden, patched
+from .leaks import withhold
+from .reference import Reference
+from .reports import Report
+from .submission import restore
+from .verdicts import Verdict, verdict
+
+#: Number of characters that a graded notebook keeps of one printed output.
+MAX_TEXT = 20_000
+
+
+def grade(
+    submitted: NotebookNode,
+    source: NotebookNode,
+    reference: Reference,
+    *,
+    student: str = "",
+    assignment: str = "",
+    files: Iterable[Path] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    labels: np.ndarray | None = None,
+    unsafe: bool = False,
+) -> tuple[NotebookNode, Report]:
+    """Run one submission and mark it.
+
+    Args:
+        submitted: the student's notebook.
+        source: the instructor's notebook.
+        reference: values that the instructor's solution emitted.
+        student: id of the student, for the report.
+        assignment: name of the assignment, for the report.
+        files: copied into the working folder of the notebook.
+        limits: what the notebook may use.
+        labels: hidden labels, for an assignment that is graded by predictions.
+        unsafe: run without a sandbox where there is none.
+
+    Returns:
+        The notebook, with verdicts in place of the outputs of graded cells, and the report.
+    """
+    notebook, edits = restore(submitted, source)
+    notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
+    notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
+    trace = run_graded(notebook, files, limits, unsafe=unsafe)
+    edits += patched(notebook.cells.pop())
+    stopped = next(iter(stopping(trace)), None)
+    report = Report(
+        student,
+        assignment,
+        status="unfinished" if stopped else "graded",
+        to_mark=[meta(cell)["grade_id"] for cell in notebook.cells if is_written_answer(cell)],
+        incidents=edits + forbidden(notebook) + trace.incidents + withhold(notebook),
+        seconds=round(trace.seconds, 1),
+        memory=trace.memory,
+        processes=trace.processes,
+    )
+    for cell in graded_cells(notebook):
+        result = verdict(cell, reference[meta(cell)["grade_id"]], labels)
+        if stopped:
+            result = _unfinished(result, stopped)
+        report.add(result)
+        cell.outputs = _outputs(result)
+    _trim(notebook)
+    return notebook, report
+
+
+def _unfinished(result: Verdict, stopped: Incident) -> Verdict:
+    """Say in a verdict that is not complete why the notebook was stopped."""
+    if result.agree == result.total or result.message.startswith(stopped.message):
+        return result
+    message = f"not finished: {stopped.message}\n{result.message}".strip()
+    return replace(result, message=message)
+
+
+def _outputs(result: Verdict) -> list[NotebookNode]:
+    """The verdict as outputs that nbgrader reads.
+
+    No points are an error, a part of the points is a number, and all of them need nothing.
+    """
+    points = f"{result.points:g} of {result.possible:g} points"
+    text = f"{points}: {result.agree} of {result.total} comparisons agree.\n{result.message}"
+    text = text.strip()
+    new_output = nbformat.v4.new_output
+    outputs = [new_output("stream", name="stdout", text=text + "\n")]
+    if result.bonus:
+        return outputs
+    if result.points == 0:
+        first = text.splitlines()[0]
+        outputs.append(new_output("error", ename="NotPassed", evalue=first, traceback=[text]))
+    elif result.points < result.possible:
+        data = {"text/plain": f"{result.points:g}"}
+        outputs.append(new_output("execute_result", data=data, execution_count=1))
+    return outputs
+
+
+def _trim(notebook: NotebookNode) -> None:
+    """Shorten what the student's own cells print, and drop what only a live page can show."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or is_test(cell):
+            continue
+        kept = []
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                cut = "\n… (shortened)" if len(output.text) > MAX_TEXT else ""
+                output.text = output.text[:MAX_TEXT] + cut
+            elif "data" in output:
+                allowed = ("text/plain", "image/png")
+                output.data = {kind: output.data[kind] for kind in output.data if kind in allowed}
+                if not output.data:
+                    continue
+            kept.append(output)
+        cell.outputs = kept

@@ -1,0 +1,69 @@
+"""What the instructor's solution emits, with which submissions are compared."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from ..atomic import write_whole
+from ..sandbox.limits import DEFAULT_LIMITS, Limits
+from . import fingerprints
+from .cells import graded_cells, meta
+from .execution import run_graded, stopping
+from .submission import NotGradableError
+from .verdicts import Value, emitted
+
+#: Name of a graded cell -> the values that the solution emitted there.
+Reference = dict[str, list[Value]]
+
+
+def reference(
+    source: NotebookNode,
+    cache: Path,
+    files: Iterable[Path] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    unsafe: bool = False,
+) -> Reference:
+    """Run the instructor's solution, or read what it emitted when it ran before.
+
+    Args:
+        source: the instructor's notebook.
+        cache: folder in which the values are kept.
+        files: copied into the working folder of the notebook.
+        limits: what the notebook may use.
+        unsafe: run without a sandbox where there is none.
+
+    Returns:
+        The emitted values by the name of the graded cell.
+
+    Raises:
+        NotGradableError: the solution fails, or a graded cell compares nothing.
+    """
+    path = cache / f"{fingerprints.of_assignment(source, files)}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    notebook = copy.deepcopy(source)
+    trace = run_graded(notebook, files, limits, unsafe=unsafe)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                name = meta(cell).get("grade_id", "a cell")
+                raise NotGradableError(
+                    f"the instructor's own solution fails in {name}: "
+                    f"{output.ename}: {output.evalue}"
+                )
+    if trouble := stopping(trace):
+        raise NotGradableError(f"the instructor's own solution was stopped: {trouble[0].message}")
+    values = {meta(cell)["grade_id"]: emitted(cell) for cell in graded_cells(notebook)}
+    if silent := [name for name, found in values.items() if not found]:
+        raise NotGradableError(
+            f"these graded cells compare nothing: {', '.join(silent)}; "
+            "use checking.close or checking.emit"
+        )
+    write_whole(path, json.dumps(values))
+    return values

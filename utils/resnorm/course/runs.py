@@ -1,0 +1,208 @@
+"""Grade what a class has handed in, several submissions at a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+import numpy as np
+
+from .folder import Assignment, Course, CourseError
+from .gradebook import Gradebook
+from .grading import fingerprints
+from .grading.grader import grade
+from .grading.reference import Reference, reference
+from .grading.reports import Report, machine_failure
+from .grading.submission import NotGradableError, read_submission
+from .hidden_labels import hidden_labels
+from .sandbox.bubblewrap import NoSandboxError, require
+from .sandbox.incidents import Incident
+from .sandbox.limits import DEFAULT_LIMITS, Limits
+
+
+def grade_class(
+    course: Course,
+    name: str,
+    students: Iterable[str] | None = None,
+    *,
+    jobs: int = 1,
+    force: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    unsafe: bool = False,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> list[Report]:
+    """Grade what is handed in and has changed since it was last graded.
+
+    Args:
+        course: the course's folder.
+        name: of the assignment.
+        students: ids of the students to grade; None for all who handed something in.
+        jobs: number of submissions that run at the same time.
+        force: grade again what has not changed.
+        limits: what one submission may use.
+        unsafe: grade without a sandbox where there is none.
+        on_report: called with each report as soon as there is one.
+
+    Returns:
+        One report per student, also for what cannot be graded, in the order of the ids.
+
+    Raises:
+        CourseError: there is nothing to grade, a student is not known, there is no sandbox, or the
+            instructor's solution itself fails.
+    """
+    try:
+        require(unsafe)
+    except NoSandboxError as problem:
+        raise CourseError(str(problem)) from None
+    assignment, submitted = course.assignment(name), course.submitted(name)
+    chosen = _chosen(name, submitted, students)
+    source = nbformat.read(assignment.notebook, as_version=4)
+    cache = course.root / "reports" / ".reference"
+    try:
+        expected = reference(source, cache, assignment.files, limits, unsafe=unsafe)
+    except NotGradableError as problem:
+        raise CourseError(str(problem)) from None
+    labels = hidden_labels(course, name)
+    base = fingerprints.of_assignment(source, assignment.files)
+    tasks: list[_Task] = []
+    reports: list[Report] = []
+    for student in chosen:
+        key = f"{base}-{fingerprints.of_folder(submitted[student])}"
+        report = course.report(name, student)
+        if report and report.key == key and not force:
+            reports.append(report)
+        else:
+            folder = submitted[student]
+            task = _Task(course, assignment, student, key, folder, expected, labels, limits, unsafe)
+            tasks.append(task)
+    for report in reports:
+        on_report(report)
+    for report in run_tasks(tasks, jobs):
+        reports.append(report)
+        on_report(report)
+    Gradebook(course).enter(name, reports)
+    return sorted(reports, key=lambda report: report.student)
+
+
+def _chosen(name: str, submitted: dict[str, Path], students: Iterable[str] | None) -> list[str]:
+    """The students to grade.
+
+    Raises:
+        CourseError: there are none, or one of them has handed in nothing.
+    """
+    chosen = sorted(submitted) if students is None else list(students)
+    if unknown := [student for student in chosen if student not in submitted]:
+        raise CourseError(f"{', '.join(unknown)}: nothing handed in for {name}")
+    if not chosen:
+        raise CourseError(
+            f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first"
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One submission to grade, with everything that its own process needs to know."""
+
+    course: Course
+    assignment: Assignment
+    student: str
+    key: str
+    folder: Path
+    expected: Reference
+    labels: np.ndarray | None
+    limits: Limits
+    unsafe: bool
+
+    def run(self) -> Report:
+        """Grade the submission and write its files; the report is written last."""
+        name = self.assignment.name
+        destination = self.course.root / "restored" / self.student / name
+        part = destination.with_name(destination.name + ".part")
+        try:
+            report = self._grade(part)
+            shutil.rmtree(destination, ignore_errors=True)
+            os.replace(part, destination)
+        except NotGradableError as problem:
+            incidents = [Incident(-1, "refused", str(problem))]
+            report = Report(self.student, name, "refused", incidents=incidents)
+        except OSError as problem:
+            shutil.rmtree(part, ignore_errors=True)
+            return Report(self.student, name, "failed", incidents=[machine_failure(problem)])
+        report.key = self.key
+        try:
+            report.write(self.course.report_path(name, self.student))
+        except OSError as problem:
+            # Without a report on disk, the next run tries again.
+            report.status, report.incidents = "failed", [machine_failure(problem)]
+        return report
+
+    def _grade(self, destination: Path) -> Report:
+        """Grade the submission and write the notebook that ran to a new folder."""
+        name = self.assignment.notebook.name
+        path = self.folder / name
+        files = sorted(self.folder.iterdir())
+        if not path.is_file():
+            there = ", ".join(file.name for file in files) or "nothing"
+            raise NotGradableError(f"there is no {name} among {there}")
+        ours = {file.name for file in self.assignment.files} | {name, "timestamp.txt"}
+        theirs = [
+            file
+            for file in files
+            if file.is_file() and not file.is_symlink() and file.name not in ours
+        ]
+        notebook, report = grade(
+            read_submission(path),
+            nbformat.read(self.assignment.notebook, as_version=4),
+            self.expected,
+            student=self.student,
+            assignment=self.assignment.name,
+            files=[*self.assignment.files, *theirs],
+            limits=self.limits,
+            labels=self.labels,
+            unsafe=self.unsafe,
+        )
+        shutil.rmtree(destination, ignore_errors=True)
+        destination.mkdir(parents=True)
+        nbformat.write(notebook, destination / name)
+        if (self.folder / "timestamp.txt").exists():
+            shutil.copy(self.folder / "timestamp.txt", destination)
+        return report
+
+
+def run_tasks(tasks: list[_Task], jobs: int) -> Iterator[Report]:
+    """Grade submissions in processes of their own.
+
+    Args:
+        tasks: the submissions.
+        jobs: number of processes at the same time.
+
+    Yields:
+        Reports, as they come.
+
+    Raises:
+        CourseError: a process was killed.
+    """
+    if not tasks:
+        return
+    workers = min(jobs, len(tasks))
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_Task.run, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool:
+            raise CourseError(
+                "a grading process was killed (out of memory?). What was graded is kept; "
+                "run the command again, with fewer --jobs"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

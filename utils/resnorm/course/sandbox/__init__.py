@@ -1,0 +1,10 @@
+"""Run a notebook that nobody has read, in a box, within limits, and with a report of what it did.
+
+``bubblewrap`` describes the box: it has no network, a read-only system, a private home and
+``/tmp``, its own process numbers, and of the course's files only what is handed in. ``cgroups`` and
+``watchdog`` keep the limits (``limits``), ``boxed_kernel`` is the kernel that runs inside,
+``cell_runner`` executes the cells in it, and ``runner`` puts them together and reports the
+``incidents``.
+
+Nothing is imported here, because the kernel in the box imports this package, too.
+"""

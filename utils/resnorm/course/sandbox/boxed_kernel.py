@@ -1,0 +1,151 @@
+"""A kernel that writes down what its code tries to reach outside the box.
+
+It is started as ``python -m resnorm.course.sandbox.boxed_kernel JOURNAL -f CONNECTION_FILE``.
+
+The box stops such attempts, and the journal only reports them. Code in the kernel can write into
+the journal as well, so what it says is not evidence: nothing in it raises or lowers a mark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: Audit events of Python, and how the journal words them.
+EVENTS = {
+    "socket.connect": "a connection to {1}",
+    "socket.getaddrinfo": "the address of {0}",
+    "subprocess.Popen": "starting {0}",
+    "os.system": "the shell command {0}",
+    "os.exec": "replacing itself by {0}",
+    "os.posix_spawn": "starting {0}",
+}
+#: Audit events that change a file, and which of their arguments is its path.
+WRITING = {
+    "os.remove": 0,
+    "os.rename": 1,
+    "os.rmdir": 0,
+    "os.mkdir": 0,
+    "os.chmod": 0,
+    "os.symlink": 1,
+    "os.link": 1,
+    "os.truncate": 0,
+}
+#: The folder that holds the package ``resnorm``.
+PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+#: Folders of the system, which every program reads. They are read-only in the box, wherever they
+#: lie: the package and the Python environment may lie below one of the box's own folders.
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/sys",
+    sys.prefix,
+    os.path.realpath(sys.base_prefix),
+    os.path.realpath(PACKAGES),
+)
+#: Folders of the box itself, besides the working folder.
+PRIVATE = ("/tmp", "/dev", "/proc")
+#: Bytes after which the journal takes no more.
+MAX_BYTES = 100_000
+
+
+def install(journal: str, private: tuple[str, ...], system: tuple[str, ...] = SYSTEM) -> None:
+    """Write down from now on what the code of this process tries to reach.
+
+    Args:
+        journal: file that gets one JSON object per line, with the key ``message``.
+        private: folders of the box, in which everything is allowed.
+        system: folders that may be read but not changed, also where they lie in a private one.
+    """
+    report = _reporter(journal)
+
+    def outside(path: object) -> bool:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return False
+        real = os.path.realpath(os.fsdecode(path))
+        return _within(real, system) or not _within(real, private)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        # A journal must not change what the code does, so no error leaves it.
+        with contextlib.suppress(Exception):
+            if message := _message(event, arguments, outside, system):
+                report(message)
+
+    sys.addaudithook(hook)
+
+
+def _reporter(journal: str) -> Callable[[str], None]:
+    """Open the journal for a function that writes each message once, up to a limit."""
+    file = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    written, reported = 0, set()
+
+    def report(message: str) -> None:
+        nonlocal written
+        if message in reported or written > MAX_BYTES:
+            return
+        reported.add(message)
+        written += os.write(file, (json.dumps({"message": message[:200]}) + "\n").encode())
+
+    return report
+
+
+def _message(
+    event: str,
+    arguments: tuple[Any, ...],
+    outside: Callable[[object], bool],
+    system: tuple[str, ...],
+) -> str:
+    """What to report of an audit event; empty for what is nobody's concern."""
+    if event == "open":
+        path, _, flags = arguments
+        if not outside(path):
+            return ""
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return f"writing {os.fsdecode(path)}"
+        if _within(os.path.realpath(os.fsdecode(path)), system):
+            return ""
+        return f"reading {path}"
+    if event in EVENTS:
+        if "ldconfig" in _shown(arguments[0]):
+            return ""  # this is how Python finds libraries
+        if event == "socket.connect" and isinstance(arguments[1], (str, bytes)):
+            return ""  # the kernel's own sockets
+        return EVENTS[event].format(*map(_shown, arguments))
+    if event in WRITING and outside(arguments[WRITING[event]]):
+        return f"{event} of {os.fsdecode(arguments[WRITING[event]])}"
+    return ""
+
+
+def _within(path: str, folders: tuple[str, ...]) -> bool:
+    """Whether a path is one of these folders, or below one."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def main() -> None:
+    """Start the kernel that the command line asks for, with a journal."""
+    journal = sys.argv.pop(1)
+    from ipykernel.kernelapp import IPKernelApp
+
+    class JournaledKernel(IPKernelApp):
+        def start(self) -> None:
+            # Everything is imported by now, so what follows is done by the notebook.
+            install(journal, (os.path.realpath(os.getcwd()), *PRIVATE))
+            super().start()
+
+    JournaledKernel.launch_instance()
+
+
+if __name__ == "__main__":
+    main()

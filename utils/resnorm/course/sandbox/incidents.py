@@ -1,0 +1,54 @@
+"""What happened while a notebook ran, besides its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .limits import GiB, Limits
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that an instructor should know about.
+
+    Attributes:
+        cell: index of the cell, or -1 where none is known.
+        kind: one word. In the sandbox ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``,
+            ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``; in grading also ``"edited"``,
+            ``"missing"``, ``"forbidden"``, ``"patched"``, ``"leak"``, ``"refused"`` or
+            ``"machine"``.
+        message: what happened, in words.
+    """
+
+    cell: int
+    kind: str
+    message: str
+
+
+@dataclass
+class Trace:
+    """What one run did and what it took.
+
+    Attributes:
+        incidents: in the order in which they happened.
+        seconds: duration of the run.
+        memory: largest use of memory, in bytes.
+        processes: largest number of processes at the same time.
+    """
+
+    incidents: list[Incident] = field(default_factory=list)
+    seconds: float = 0.0
+    memory: int = 0
+    processes: int = 0
+
+
+def memory_exceeded(limits: Limits) -> Incident:
+    """The incident of a submission that took too much memory.
+
+    Args:
+        limits: those of the submission.
+
+    Returns:
+        An incident whose cell is not known.
+    """
+    return Incident(-1, "memory", f"stopped: more than {limits.memory / GiB:.1f} GiB of memory")

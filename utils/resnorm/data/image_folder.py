@@ -1,0 +1,68 @@
+"""Images in one folder per class, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def read_image_folder(
+    root: Path, part: str, classes: Sequence[str], size: int
+) -> tuple[Tensor, Tensor]:
+    """Read ``root/part/<class>/*``, class by class in the given order, sorted by name.
+
+    Args:
+        root: the folder of the data set.
+        part: such as ``"train"``.
+        classes: names of the folders that must be there; no other may be.
+        size: side of the images in pixels.
+
+    Returns:
+        Images, (n, 3, size, size) uint8, and indices into ``classes``, (n,) int64.
+
+    Raises:
+        ValueError: a class is missing, unknown or empty; an image is broken or of another size.
+    """
+    _check_classes(root / part, part, classes)
+    images, labels = [], []
+    for label, name in enumerate(classes):
+        files = (root / part / name).iterdir()
+        paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise ValueError(f"{part}/{name}/ holds no .png or .jpg images")
+        images += [_read_image(path, f"{part}/{name}/{path.name}", size) for path in paths]
+        labels += [label] * len(paths)
+    channels_first = np.stack(images).transpose(0, 3, 1, 2).copy()
+    return torch.from_numpy(channels_first), torch.tensor(labels)
+
+
+def _check_classes(folder: Path, part: str, classes: Sequence[str]) -> None:
+    there = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    missing, extra = sorted(set(classes) - there), sorted(there - set(classes))
+    if missing or extra:
+        raise ValueError(
+            f"{part}/ must hold one folder for each of the {len(classes)} classes"
+            + (f"; missing: {', '.join(missing)}" if missing else "")
+            + (f"; unexpected: {', '.join(extra)}" if extra else "")
+        )
+
+
+def _read_image(path: Path, name: str, size: int) -> np.ndarray:
+    """Return an image as (size, size, 3), uint8."""
+    try:
+        with Image.open(path) as image:
+            array = np.asarray(image.convert("RGB"))
+    except OSError as problem:
+        raise ValueError(f"{name} cannot be read as an image ({problem})") from None
+    if array.shape != (size, size, 3):
+        raise ValueError(
+            f"{name} is {array.shape[1]} x {array.shape[0]}; it must be {size} x {size}"
+        )
+    return array

@@ -1,0 +1,32 @@
+"""The experiments on CIFAR-10: what is trained, how, and what is measured (part IV).
+
+Each experiment is a table of arms, written down as data, so that the record of a run holds
+everything that decided its numbers. ``python -m resnorm.experiments NAME --data DIR`` runs one. An
+experiment's ``-short`` twin asks the same question within the hours of a laptop.
+
+``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
+experiments, and ``runner`` trains, measures and records.
+"""
+
+from .arms import Arm, Experiment, Training
+from .networks import MODELS, NORMS, build
+from .runner import measure, reduced, run, train_arm
+from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
+
+__all__ = [
+    "Arm",
+    "EXPERIMENTS",
+    "Experiment",
+    "MANY_STEPS",
+    "MODELS",
+    "NORMS",
+    "PUBLISHED",
+    "QUARTER_HOUR",
+    "SHORT",
+    "Training",
+    "build",
+    "measure",
+    "reduced",
+    "run",
+    "train_arm",
+]

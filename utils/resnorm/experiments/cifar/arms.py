@@ -1,0 +1,86 @@
+"""What an experiment is: a question, and arms that each name a network and its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an arm is trained. All of it is written into the record.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per batch.
+        lr: the highest learning rate.
+        momentum: the momentum of SGD.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: the weight decay.
+        decay_all: whether norms and biases decay, too.
+        label_smoothing: the label smoothing of the cross-entropy, in [0, 1).
+        schedule: ``"steps"`` divides the learning rate by 10 after 1/2 and 3/4 of the training;
+            ``"one cycle"`` lets it rise, then fall to 0.
+        warm_up: the fraction of the training in which one cycle rises.
+        padding: the padding of the random crop, in pixels of a 32 x 32 image; 0 means neither crop
+            nor flip.
+        padding_mode: ``"constant"`` or ``"reflect"``.
+        side: the side to which all images are reduced beforehand, in pixels.
+        sides: the side of the training images in each epoch; empty means ``side`` throughout.
+        compile: whether the network is compiled by ``torch.compile``.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    decay_all: bool = True
+    label_smoothing: float = 0.0
+    schedule: str = "steps"
+    warm_up: float = 0.2
+    padding: int = 4
+    padding_mode: str = "constant"
+    side: int = 32
+    sides: tuple[int, ...] = ()
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network and its training.
+
+    Attributes:
+        model: a key of ``MODELS``.
+        training: how it is trained.
+        options: arguments of the model, such as its depth; ``norm`` is a key of ``NORMS``.
+        lesions: whether to measure the test error without each block, on every fifth test image.
+    """
+
+    model: str
+    training: Training
+    options: Mapping[str, Any] = field(default_factory=dict)
+    lesions: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question and the arms that answer it.
+
+    Attributes:
+        question: one sentence or two.
+        arms: name -> arm.
+        scale: the machine that it runs on, and the time per run.
+        published: arm -> a published result with its source, where there is one.
+    """
+
+    question: str
+    arms: Mapping[str, Arm]
+    scale: str
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    def configuration(self) -> dict[str, Any]:
+        """Describe everything that decides the numbers, except for the seeds."""
+        return {"arms": {name: asdict(arm) for name, arm in self.arms.items()}}

@@ -1,0 +1,207 @@
+"""Running an experiment: train each arm, measure the network, and record the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ... import models
+from ...augment import crop_and_flip
+from ...data import ImageDataset
+from ...ledger import Record
+from ...probes import lesion, removable
+from ...train import History, error, fit, one_cycle, step_decay
+from ..choice import choose
+from .arms import Arm, Experiment
+from .networks import build
+
+
+def run(
+    record: Record,
+    experiment: Experiment,
+    data: ImageDataset,
+    seeds: Iterable[int],
+    *,
+    arms: Iterable[str] | None = None,
+    checkpoints: str | Path | None = None,
+    progress: bool = False,
+) -> None:
+    """Train every arm and seed that the record lacks: all arms of one seed, then the next seed.
+
+    Args:
+        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        experiment: what to run.
+        data: images and labels at full resolution, on the device to train on.
+        seeds: the seeds; each trains one network per arm.
+        arms: the names of the arms to run; None means all.
+        checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
+            from there. None keeps no states.
+        progress: whether to show a progress bar for each run.
+
+    Raises:
+        ValueError: if the experiment has no such arm.
+    """
+    chosen = list(experiment.arms) if arms is None else list(arms)
+    if unknown := [name for name in chosen if name not in experiment.arms]:
+        raise ValueError(
+            f"no arm named {', '.join(map(repr, unknown))}; "
+            f"{record.name} has {', '.join(experiment.arms)}"
+        )
+    for seed in seeds:
+        for name in chosen:
+            if record.has(name, seed):
+                continue
+            arm = experiment.arms[name]
+            file = None
+            if checkpoints is not None:
+                file = Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
+            with record.run(name, seed) as results:
+                trained = train_arm(arm, data, seed, checkpoint=file, progress=progress)
+                results |= measure(arm, *trained)
+            if file is not None:
+                file.unlink(missing_ok=True)  # The run is in the record now.
+
+
+def train_arm(
+    arm: Arm,
+    data: ImageDataset,
+    seed: int,
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+) -> tuple[nn.Module, History, ImageDataset]:
+    """Train one arm.
+
+    Args:
+        arm: the network and its training.
+        data: images and labels at full resolution, on the device to train on.
+        seed: the seed of weights, order of examples, augmentation and noise.
+        checkpoint: the file for the state of the unfinished run, see :func:`resnorm.train.fit`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The network in evaluation mode, the history of its training, and the data at the resolution
+        that was used.
+
+    Raises:
+        ValueError: if the arm names an unknown model, norm or schedule.
+    """
+    how = arm.training
+    data = reduced(data, how.side)
+    model = build(arm, data, seed)
+    schedules = {"steps": step_decay(), "one cycle": one_cycle(how.warm_up)}
+    schedule = choose("schedule", how.schedule, schedules)
+    padding = round(how.padding * how.side / 32)
+
+    def side_at(progress: float) -> int:
+        return how.sides[int(progress * len(how.sides))]
+
+    with torch.random.fork_rng():  # Layers that draw do so on any device.
+        torch.manual_seed(seed)
+        history = fit(
+            model,
+            data,
+            epochs=how.epochs,
+            batch_size=how.batch_size,
+            lr=how.lr,
+            momentum=how.momentum,
+            nesterov=how.nesterov,
+            weight_decay=how.weight_decay,
+            decay_all=how.decay_all,
+            label_smoothing=how.label_smoothing,
+            schedule=schedule,
+            augment=crop_and_flip(padding, how.padding_mode) if padding else None,
+            image_size=side_at if how.sides else None,
+            precision="auto",
+            channels_last=True,
+            compile=how.compile,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    return model.eval(), history, data
+
+
+def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) -> dict[str, Any]:
+    """Measure a trained network and collect what is recorded of its run.
+
+    Args:
+        arm: what was trained.
+        model: the trained network, in evaluation mode.
+        history: the history of its training.
+        data: the images and labels that were used.
+
+    Returns:
+        Errors in percent, the mean loss of each epoch, the seconds of training, the number of
+        parameters, and, if the arm asks for it, the error without each block.
+    """
+    epochs = arm.training.epochs
+    steps = len(history.losses) // epochs
+    results = {
+        "test error": round(history.test_errors[-1], 2),
+        "train error": round(error(model, data.train_images, data.train_labels), 2),
+        "test errors": [round(value, 2) for value in history.test_errors],
+        "losses": [
+            round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4)
+            for i in range(epochs)
+        ],
+        "training seconds": round(sum(history.seconds), 1),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
+    if arm.lesions:
+        results["without block"] = errors_without_blocks(
+            model, data.test_images[::5], data.test_labels[::5]
+        )
+    return results
+
+
+def errors_without_blocks(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """Measure the error without each removable basic block in turn.
+
+    Args:
+        model: the trained network; afterwards it is as it was.
+        images: (N, C, H, W).
+        labels: (N,).
+
+    Returns:
+        Block -> error in percent; the entry ``"none"`` is the error of the whole network.
+    """
+    errors = {"none": round(error(model, images, labels), 2)}
+    for name in removable(model, images[:2], models.resnet.BasicBlock):
+        with lesion(model, [name]):
+            errors[name] = round(error(model, images, labels), 2)
+    return errors
+
+
+def reduced(data: ImageDataset, side: int) -> ImageDataset:
+    """Reduce the images to another resolution, by averaging over pixels.
+
+    Args:
+        data: images and labels.
+        side: the new side of the images, in pixels.
+
+    Returns:
+        The reduced data, or the same data if the side is right already.
+    """
+    if data.train_images.shape[-1] == side:
+        return data
+
+    def resize(images: Tensor) -> Tensor:
+        parts = images.split(1000)  # in parts, to bound the memory that it takes
+        size = (side, side)
+        return torch.cat(
+            [F.interpolate(part, size=size, mode="bilinear", antialias=True) for part in parts]
+        )
+
+    return replace(
+        data,
+        train_images=resize(data.train_images),
+        test_images=resize(data.test_images),
+        source=f"{data.source}, reduced to {side} x {side}",
+    )

@@ -1,0 +1,214 @@
+"""The table of experiments on CIFAR-10, as data. Records hold the arms as they are written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from .arms import Arm, Experiment, Training
+
+#: He et al. (2016a), section 4.2: 64,000 steps of 128 images.
+PUBLISHED = Training(epochs=164)
+#: For a CPU: a quarter of the pixels, and one cycle.
+SHORT = Training(epochs=5, side=16, schedule="one cycle")
+#: Many steps for little arithmetic, because ResNet-56 is still behind ResNet-20 after the 1,950
+#: steps of SHORT. There are no crops and flips: a shift takes too much of eight pixels, and the
+#: question is how well a network *fits* its images.
+MANY_STEPS = Training(epochs=12, batch_size=64, side=8, schedule="one cycle", padding=0)
+#: For fifteen minutes of a GPU.
+QUARTER_HOUR = Training(
+    epochs=30, lr=0.2, nesterov=True, weight_decay=5e-4, decay_all=False, schedule="one cycle"
+)
+
+
+def _degradation(training: Training) -> dict[str, Arm]:
+    return {
+        f"{kind}-{depth}": Arm(kind, training, {"depth": depth}, lesions=depth in (20, 56))
+        for depth in (20, 56, 32, 44)
+        for kind in ("plain", "residual")
+    }
+
+
+def _batch_size(
+    training: Training, batch_sizes: Iterable[int], model: str, **options: Any
+) -> dict[str, Arm]:
+    """Each norm at each batch size; the learning rate is proportional to the batch size."""
+    return {
+        f"{norm} norm, batch {size}": Arm(
+            model,
+            replace(training, batch_size=size, lr=training.lr * size / 128),
+            options | {"norm": norm},
+        )
+        for norm in ("batch", "group")
+        for size in batch_sizes
+    }
+
+
+def _noisy(training: Training, **options: Any) -> dict[str, Arm]:
+    return {
+        "no norm" if norm == "none" else f"{norm} norm": Arm(
+            "ConvNet", training, options | {"norm": norm}
+        )
+        for norm in ("batch", "noisy batch", "none")
+    }
+
+
+def _face_off(training: Training) -> dict[str, Arm]:
+    """Networks near ResNet-20's 0.27 million parameters and 41 million multiply-adds.
+
+    DenseNet cannot have both, so it comes twice.
+    """
+    return {
+        "ResNet-20": Arm("residual", training, {"depth": 20}),
+        "WRN-10": Arm("wide", training, {"depth": 10, "widths": (30, 60, 120)}),
+        "ResNeXt-29, 8 x 3d": Arm("ResNeXt", training, {"depth": 29, "cardinality": 8, "width": 3}),
+        "DenseNet-22, k = 12": Arm("DenseNet", training, {"depth": 22, "growth_rate": 12}),
+        "DenseNet-19, k = 10": Arm("DenseNet", training, {"depth": 19, "growth_rate": 10}),
+    }
+
+
+DEEPER = (
+    "Do deeper plain networks fit the training images worse, and deeper residual networks better?"
+)
+SMALL_BATCHES = "How does the error depend on the batch size, with batch norm and with group norm?"
+SAME_BUDGET = "Which architecture makes the most of the same budget?"
+STEADY = "Does batch norm help by keeping distributions steady?"
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "degradation": Experiment(
+        DEEPER,
+        _degradation(PUBLISHED),
+        "a GPU, 20 minutes to an hour per run",
+        {
+            "residual-20": "8.75 % (He et al. 2016a, table 6)",
+            "residual-32": "7.51 % (He et al. 2016a, table 6)",
+            "residual-44": "7.17 % (He et al. 2016a, table 6)",
+            "residual-56": "6.97 % (He et al. 2016a, table 6)",
+        },
+    ),
+    "degradation-short": Experiment(
+        f"{DEEPER} Here in twelve epochs of images reduced to 8 x 8, not augmented.",
+        _degradation(MANY_STEPS),
+        "a CPU core, 5 to 15 minutes per run",
+    ),
+    "resnet-on-cifar": Experiment(
+        "Does the published recipe give the published error?",
+        {
+            "ResNet-20": Arm("residual", PUBLISHED, {"depth": 20}),
+            "ResNet-56": Arm("residual", PUBLISHED, {"depth": 56}),
+        },
+        "a GPU, 20 minutes to an hour per run",
+        {
+            "ResNet-20": "8.75 % (He et al. 2016a, table 6)",
+            "ResNet-56": "6.97 % (He et al. 2016a, table 6)",
+        },
+    ),
+    "batch-size": Experiment(
+        SMALL_BATCHES,
+        _batch_size(QUARTER_HOUR, (32, 16, 8, 4, 2), "residual", depth=20),
+        "a GPU, 10 minutes to 2 hours per run",
+    ),
+    "batch-size-short": Experiment(
+        f"{SMALL_BATCHES} Here for a network of seven layers, in one epoch of images reduced to "
+        "16 x 16.",
+        _batch_size(
+            replace(SHORT, epochs=1, lr=0.4),
+            (32, 8, 2),
+            "ConvNet",
+            widths=(16, 32, 64),
+            depth=2,
+            residual=True,
+        ),
+        "a CPU core, 15 seconds to 2 minutes per run",
+    ),
+    "face-off": Experiment(SAME_BUDGET, _face_off(QUARTER_HOUR), "a GPU, 3 to 10 minutes per run"),
+    "face-off-short": Experiment(
+        f"{SAME_BUDGET} Here in three epochs of images reduced to 16 x 16.",
+        _face_off(replace(SHORT, epochs=3)),
+        "a CPU core, 3 to 8 minutes per run",
+    ),
+    "time-to-94": Experiment(
+        "How fast does a network reach 94 % on the test images?",
+        {
+            "ResNet-18": Arm(
+                "ResNet-18",
+                Training(
+                    epochs=12,
+                    batch_size=512,
+                    lr=0.8,
+                    nesterov=True,
+                    weight_decay=5e-4,
+                    decay_all=False,
+                    label_smoothing=0.1,
+                    schedule="one cycle",
+                    compile=True,
+                ),
+            ),
+            "SpeedNet": Arm(
+                "SpeedNet",
+                Training(
+                    epochs=10,
+                    batch_size=512,
+                    lr=0.75,
+                    momentum=0.85,
+                    nesterov=True,
+                    weight_decay=1.3e-3,
+                    decay_all=False,
+                    label_smoothing=0.1,
+                    schedule="one cycle",
+                    padding=2,
+                    padding_mode="reflect",
+                    compile=True,
+                ),
+                {"widths": (64, 256, 256), "flip_average": True},
+            ),
+        },
+        "a GPU, a minute per run",
+        {"SpeedNet": "94 % in 2.59 s on an A100, with further tricks (Jordan 2024)"},
+    ),
+    "six-minutes": Experiment(
+        "What does a small network learn in six minutes of two CPU cores?",
+        {
+            name: Arm(
+                "SpeedNet",
+                Training(
+                    epochs=9,
+                    batch_size=256,
+                    lr=0.4,
+                    momentum=0.85,
+                    nesterov=True,
+                    weight_decay=1.3e-3,
+                    decay_all=False,
+                    label_smoothing=0.1,
+                    schedule="one cycle",
+                    padding=2,
+                    padding_mode="reflect",
+                    side=28,
+                    sides=(20,) * 5 + (24,) * 2 + (28,) * 2,
+                ),
+                {"residual": residual, "flip_average": True},
+            )
+            for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
+        },
+        "two CPU cores, six minutes per run",
+    ),
+    "lesion": Experiment(
+        "What does a network lose with one block?",
+        {
+            "plain-20": Arm("plain", QUARTER_HOUR, {"depth": 20}, lesions=True),
+            "residual-56": Arm("residual", QUARTER_HOUR, {"depth": 56}, lesions=True),
+        },
+        "a GPU, 5 to 15 minutes per run",
+    ),
+    "noisy-batch-norm": Experiment(
+        STEADY,
+        _noisy(replace(QUARTER_HOUR, lr=0.05), widths=(64, 128, 256), depth=4),
+        "a GPU, 5 minutes per run",
+    ),
+    "noisy-batch-norm-short": Experiment(
+        f"{STEADY} Here for a network of seven layers, in two epochs of images reduced to 16 x 16.",
+        _noisy(replace(SHORT, epochs=2, lr=0.05), widths=(16, 32, 64), depth=2),
+        "a CPU core, 20 seconds per run",
+    ),
+}

@@ -1,0 +1,79 @@
+"""The results of a record over its seeds: means, spreads and the rows of a leaderboard."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from .files import recorded
+from .record import Record
+
+
+@dataclass(frozen=True)
+class Line:
+    """One result of an arm over its seeds.
+
+    As text it is the mean, followed by the standard deviation if there are several seeds: with two
+    decimals, or three if the mean is below 1.
+
+    Attributes:
+        arm: the name of the arm.
+        n: the number of seeds.
+        mean: the mean over seeds.
+        std: the standard deviation over seeds; NaN for one seed.
+    """
+
+    arm: str
+    n: int
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        digits = 2 if abs(self.mean) >= 1 else 3
+        spread = f" ± {self.std:.{digits}f}" if self.n > 1 else ""
+        return f"{self.mean:.{digits}f}{spread}"
+
+
+def summary(record: Record, key: str) -> list[Line]:
+    """Summarize one result of every arm that has runs.
+
+    Args:
+        record: the record.
+        key: the name of the result.
+
+    Returns:
+        One line per arm, the smallest mean first.
+
+    Raises:
+        KeyError: if a run has no such result.
+    """
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in record.runs):
+        values = record.values(arm, key)
+        spread = stdev(values) if len(values) > 1 else math.nan
+        lines.append(Line(arm, len(values), mean(values), spread))
+    return sorted(lines, key=lambda line: line.mean)
+
+
+def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str, str]]:
+    """Make the rows of a table from a record that comes with the package.
+
+    Args:
+        name: the name of the record.
+        key: the result to show.
+
+    Returns:
+        One row per arm, the smallest mean first: the arm, mean ± standard deviation of the result,
+        the number of seeds, and the minutes of training per run. If there is no such record, there
+        is one row that says so.
+    """
+    try:
+        record = recorded(name)
+    except FileNotFoundError:
+        return [(f"{name}: not recorded yet", "", "", "")]
+    minutes = {line.arm: line.mean / 60 for line in summary(record, "training seconds")}
+    return [
+        (line.arm, str(line), str(line.n), f"{minutes[line.arm]:.1f}")
+        for line in summary(record, key)
+    ]

@@ -1,0 +1,67 @@
+"""What the families of models share: the choice of a stem, depths, and initialization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+#: ``"imagenet"``: a 7x7 convolution of stride 2 and a max pooling; ``"cifar"``: a 3x3 convolution.
+STEMS = ("imagenet", "cifar")
+
+
+def he_initialization(model: nn.Module) -> None:
+    """Initialize all 2-D convolutions by fan-out, as He et al. (2015) and torchvision do.
+
+    Norms need nothing, because they start as the identity.
+
+    Args:
+        model: The network whose weights are drawn, from torch's global generator.
+
+    Source:
+        He et al. (2015), section 2.2, equation 14.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def blocks_of_depth(depth: int, per_block: int, extra: int, stages: int = 3) -> int:
+    """Compute the blocks per stage of a network for CIFAR: depth = stages * per_block * n + extra.
+
+    Args:
+        depth: Number of layers, as the paper counts them.
+        per_block: Layers per block.
+        extra: Layers outside of the blocks.
+        stages: Number of stages.
+
+    Returns:
+        The number n of blocks per stage.
+
+    Raises:
+        ValueError: No n fits; the message names depths that do.
+    """
+    step = stages * per_block
+    n, rest = divmod(depth - extra, step)
+    if rest or n < 1:
+        below = max(n, 1) * step + extra
+        raise ValueError(
+            f"depth is {depth}; this family needs {step}n + {extra} layers, such as {below} "
+            f"or {below + step}"
+        )
+    return n
+
+
+def check_choice(what: str, given: str, allowed: Sequence[str]) -> None:
+    """Check that an argument is one of a few words.
+
+    Args:
+        what: Name of the argument, for the message.
+        given: Its value.
+        allowed: The values that it may have.
+
+    Raises:
+        ValueError: ``given`` is none of them; the message lists them.
+    """
+    if given not in allowed:
+        raise ValueError(f"{what} is {given!r}; it must be one of {', '.join(map(repr, allowed))}")

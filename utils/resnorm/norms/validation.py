@@ -1,0 +1,39 @@
+"""Checks of arguments that several layers share."""
+
+from __future__ import annotations
+
+
+def check_eps(eps: float) -> float:
+    """Return ``eps`` if it can keep a variance positive.
+
+    Args:
+        eps: the number that a layer adds to the variance.
+
+    Returns:
+        ``eps`` as it is.
+
+    Raises:
+        ValueError: ``eps`` is negative or not a number.
+    """
+    if not eps >= 0:  # written so that NaN is refused as well
+        raise ValueError(f"eps is {eps!r}; it must be zero or more to keep the variance positive")
+    return eps
+
+
+def check_positive_int(value: int, name: str, meaning: str) -> int:
+    """Return ``value`` if it is a positive int.
+
+    Args:
+        value: the argument's value.
+        name: the argument's name, for the message.
+        meaning: what the argument stands for, for the message.
+
+    Returns:
+        ``value`` as it is.
+
+    Raises:
+        ValueError: ``value`` is not an int, or is less than 1.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a positive int: {meaning}")
+    return value

@@ -1,0 +1,26 @@
+"""Training: a loop that is short enough to read, and what stands around it.
+
+:func:`fit` in ``loop.py`` is the lesson. Each of the other files holds one thing that the loop
+uses: schedules, precision, the optimizer's groups, evaluation, the history, checkpoints,
+compilation, the progress bar, and advice when memory runs out.
+"""
+
+from .evaluation import error
+from .history import DivergedError, History
+from .loop import fit
+from .memory import keep_freed_memory
+from .precision import PRECISIONS, best_precision
+from .schedules import Schedule, one_cycle, step_decay
+
+__all__ = [
+    "PRECISIONS",
+    "DivergedError",
+    "History",
+    "Schedule",
+    "best_precision",
+    "error",
+    "fit",
+    "keep_freed_memory",
+    "one_cycle",
+    "step_decay",
+]

@@ -1,0 +1,185 @@
+"""The training loop: short enough to read, seeded, and fast on a GPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..augment import Augment
+from ..data import ImageDataset
+from .checkpoint import Checkpoint
+from .compilation import compile_model
+from .evaluation import error
+from .history import DivergedError, History, LossMonitor
+from .memory import smaller_batch_error
+from .optimizer import parameter_groups
+from .precision import autocast_for, best_precision
+from .progress import progress_bar
+from .schedules import Schedule
+
+
+def fit(
+    model: nn.Module,
+    data: ImageDataset,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    lr: float = 0.1,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    decay_all: bool = True,
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    augment: Augment | None = None,
+    image_size: Callable[[float], int] | None = None,
+    label_smoothing: float = 0.0,
+    loss: Callable[..., Tensor] | None = None,
+    precision: str = "float32",
+    channels_last: bool = False,
+    compile: bool = False,
+    after_step: Callable[[int, nn.Module], None] | None = None,
+    evaluate: bool = True,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    allow_divergence: bool = False,
+) -> History:
+    """Train a network by SGD with momentum: a classifier, unless another loss is given.
+
+    Args:
+        model: the network; it is moved to the device of the data and trained in place.
+        data: images and labels, see :mod:`resnorm.data`; ``data.to(device)`` moves them.
+        epochs: passes over the training images.
+        batch_size: images per step; an incomplete last batch of an epoch is dropped.
+        lr: learning rate, which the schedule multiplies.
+        momentum: of SGD, in [0, 1).
+        nesterov: use Nesterov's form of the momentum.
+        weight_decay: coefficient of the weight decay.
+        decay_all: False exempts norms and biases, that is, every parameter of one dimension.
+        seed: of the order of the examples and the augmentation.
+        schedule: maps progress to a factor of ``lr``, such as :func:`~resnorm.train.one_cycle` and
+            :func:`~resnorm.train.step_decay`; None keeps the learning rate constant.
+        augment: changes each batch, see :mod:`resnorm.augment`; None leaves the images as they are.
+        image_size: maps progress to the side in pixels to which a batch is resized after
+            augmentation; small images first make a quick start ("progressive resizing").
+        label_smoothing: of the cross-entropy, in [0, 1].
+        loss: maps the model's output and the labels of a batch to a scalar; None is cross-entropy.
+        precision: of the forward pass: a key of ``PRECISIONS``, or ``"auto"`` for that of
+            :func:`~resnorm.train.best_precision`.
+        channels_last: store images and weights channel by channel for each pixel, the memory layout
+            in which most devices convolve fastest.
+        compile: compile the model by ``torch.compile`` before the clock starts.
+        after_step: called after each step with the number of steps so far and the model.
+        evaluate: measure the test error after each epoch; for classifiers only.
+        progress: show a progress bar with loss and error (tqdm).
+        checkpoint: a file that is written after each epoch; if it exists, the run is resumed from
+            it. On a CPU a resumed run equals an uninterrupted one to the last bit.
+        allow_divergence: return the history when the loss is infinite or NaN, instead of raising.
+
+    Returns:
+        Losses, test errors and times.
+
+    Raises:
+        ValueError: the batch is larger than the training set; the precision is unknown; label
+            smoothing is given together with another loss; the checkpoint is of another run or
+            model.
+        DivergedError: the loss is infinite or NaN; the checkpoint of the epoch before is kept.
+        torch.OutOfMemoryError: the message says which batch size would fit.
+    """
+    n, device = len(data.train_labels), data.train_images.device
+    _check_arguments(n, batch_size, loss, label_smoothing)
+    loss = loss or partial(F.cross_entropy, label_smoothing=label_smoothing)
+    precision = best_precision(device) if precision == "auto" else precision
+    autocast = autocast_for(device, precision)
+    model.to(device)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    groups = parameter_groups(model, weight_decay, decay_all)
+    optimizer = torch.optim.SGD(groups, lr, momentum, nesterov=nesterov)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
+    generator = torch.Generator(device).manual_seed(seed)
+    history, steps = History(), n // batch_size  # steps per epoch
+
+    # A checkpoint is resumed only if all of this is the same.
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
+    settings |= {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+    settings |= {"decay_all": decay_all, "label_smoothing": label_smoothing}
+    settings |= {"precision": precision, "seed": seed, "images": n, "data": data.source}
+    saved = Checkpoint(checkpoint, settings, model, optimizer, scaler, generator, history)
+    first_epoch = saved.load()
+    monitor = LossMonitor(history, epochs, steps, device, checkpoint)
+    forward = model
+    if compile and first_epoch < epochs:
+        forward = compile_model(model, data, batch_size, autocast, loss)
+
+    for epoch in progress_bar(range(first_epoch, epochs), history, visible=progress):
+        model.train()
+        order = torch.randperm(n, generator=generator, device=device)  # a new one each epoch
+        start = time.perf_counter()
+        for step in range(steps):
+            done = (epoch * steps + step) / (epochs * steps)  # progress, in [0, 1)
+            if schedule is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * schedule(done)
+
+            batch = order[step * batch_size : (step + 1) * batch_size]
+            images, labels = data.train_images[batch], data.train_labels[batch]
+            if augment is not None:
+                images, labels = augment(images, labels, generator)
+            if image_size is not None:
+                images = _resize(images, image_size(done))
+            if channels_last:
+                images = images.contiguous(memory_format=torch.channels_last)
+
+            try:
+                with autocast:
+                    value = loss(forward(images), labels)
+                monitor.add(value)
+                optimizer.zero_grad()
+                scaler.scale(value).backward()
+            except DivergedError:
+                if allow_divergence:
+                    return history
+                raise
+            except torch.OutOfMemoryError as problem:
+                value = None  # frees the activations, so that smaller batches can be tried
+                raise smaller_batch_error(problem, model, images, labels, autocast, loss) from None
+            scaler.step(optimizer)
+            scaler.update()
+            if after_step is not None:
+                after_step(epoch * steps + step + 1, model)
+
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # the clock must not stop before the GPU does
+        history.seconds.append(time.perf_counter() - start)
+        if evaluate:
+            with autocast:
+                history.test_errors.append(error(forward, data.test_images, data.test_labels))
+        saved.save(epoch + 1)
+    return history
+
+
+def _check_arguments(
+    n: int, batch_size: int, loss: Callable[..., Tensor] | None, label_smoothing: float
+) -> None:
+    if not 1 <= batch_size <= n:
+        raise ValueError(f"batch_size is {batch_size}, but the training set has {n} images")
+    if loss is not None and label_smoothing:
+        raise ValueError(
+            f"label_smoothing is {label_smoothing}, but that is a property of the cross-entropy, "
+            "and another loss is given"
+        )
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, side, side)."""
+    if side == images.shape[-1]:
+        return images
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)

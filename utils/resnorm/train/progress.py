@@ -1,0 +1,33 @@
+"""The progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .history import History
+
+
+def progress_bar(epochs: range, history: History, *, visible: bool) -> Iterator[int]:
+    """Yield the epochs, and show a bar with the last loss and error meanwhile (tqdm).
+
+    Args:
+        epochs: the epochs to run; a resumed run does not begin at 0.
+        history: read after each epoch.
+        visible: False only yields the epochs, and tqdm is not needed.
+
+    Yields:
+        Each epoch, before it runs.
+    """
+    if not visible:
+        yield from epochs
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=epochs.stop, initial=epochs.start, unit="epoch") as bar:
+        for epoch in epochs:
+            yield epoch  # the body of the caller's loop runs here
+            shown = {"loss": f"{history.losses[-1]:.3f}"}
+            if history.test_errors:
+                shown["test error"] = f"{history.test_errors[-1]:.2f} %"
+            bar.set_postfix(shown)
+            bar.update()
