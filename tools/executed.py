@@ -99,6 +99,7 @@ def execute(path: Path) -> NotebookNode:
             timeout=TIMEOUT,
             kernel_name="python3",
             store_widget_state=False,
+            coalesce_streams=True,  # one print may arrive in two pieces
             resources={"metadata": {"path": str(path.parent)}},
             config=Config(KernelManager=files),
         ).execute()
