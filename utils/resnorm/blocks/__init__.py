@@ -1,4 +1,4 @@
-"""Residual blocks: the one home of every block that computes a shortcut plus a branch.
+"""The blocks that deep networks repeat, residual and dense, in one place.
 
 ======================  ===========================================================
 module                  blocks
@@ -6,11 +6,13 @@ module                  blocks
 ``fully_connected``     :class:`ResidualBlock`, in the orders that chapter 3.1 compares
 ``postact``             :class:`BasicBlock` and :class:`Bottleneck` of ResNet
 ``preact``              :class:`PreActBasicBlock` and :class:`PreActBottleneck`
+``dense``               :class:`DenseBlock` of DenseNet and its :class:`DenseLayer`
 ``shortcuts``           what takes the input across where a block changes the shape
 ``layers``              the convolutions and the type of a norm that blocks share
 ======================  ===========================================================
 """
 
+from .dense import DenseBlock, DenseLayer
 from .fully_connected import ORDERS, ResidualBlock
 from .layers import Norm, check_norm, conv1x1, conv3x3
 from .postact import BasicBlock, Bottleneck
@@ -20,6 +22,8 @@ from .shortcuts import SubsampleAndPad, make_shortcut
 __all__ = [
     "BasicBlock",
     "Bottleneck",
+    "DenseBlock",
+    "DenseLayer",
     "Norm",
     "ORDERS",
     "PreActBasicBlock",
