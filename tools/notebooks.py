@@ -69,12 +69,16 @@ def longest_first(paths: list[Path]) -> list[Path]:
 
 
 def execute(path: Path) -> None:
-    """Run ``path`` as its reader would, at page scale, and store what it puts out."""
+    """Run ``path`` as its reader would, at page scale, and store what it puts out.
+
+    Raises:
+        ValueError: a cell failed; the file is as it was.
+    """
     start = time.perf_counter()
     try:
         notebook = executed.execute(path)
     except CellExecutionError as error:
-        raise SystemExit(f"{path}: a cell failed; nothing was stored.\n{error}") from None
+        raise ValueError(f"{path}: a cell failed; nothing was stored.\n{error}") from None
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = executed.without_frames(cell.outputs)
@@ -104,7 +108,10 @@ def main(arguments: list[str]) -> None:
             tidy(path)
         return
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        list(pool.map(execute, longest_first(paths)))
+        running = [pool.submit(execute, path) for path in longest_first(paths)]
+    failures = [str(problem) for each in running if (problem := each.exception())]
+    if failures:
+        sys.exit("\n\n".join(failures))
 
 
 if __name__ == "__main__":

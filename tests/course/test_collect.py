@@ -125,7 +125,7 @@ def test_a_second_submission_is_kept_beside_unless_it_is_to_replace(tmp_path):
 @pytest.mark.parametrize(
     "name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "..\\evil.txt"]
 )
-def test_what_would_leave_its_folder_is_named_and_the_rest_goes_on(tmp_path, name):
+def test_what_would_leave_its_folder_is_named_and_the_rest_is_collected(tmp_path, name):
     result = collect(
         packed(tmp_path / "slip.zip", {f"ann/{NOTEBOOK}": "x", name: "evil"}),
         tmp_path / "submitted",
@@ -135,7 +135,7 @@ def test_what_would_leave_its_folder_is_named_and_the_rest_goes_on(tmp_path, nam
     assert not list(tmp_path.rglob("evil*"))
 
 
-def test_links_bombs_and_damage_are_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+def test_links_bombs_and_damage_are_named_and_the_rest_is_collected(tmp_path, monkeypatch):
     link = zipfile.ZipInfo(f"cy/{NOTEBOOK}")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     monkeypatch.setattr(archives, "MAX_ONE", 3 * 2**20)

@@ -1,6 +1,6 @@
 """A small course, graded while the machine fails.
 
-What cannot be graded is named, the rest goes on, and nothing is lost.
+What cannot be graded is named, the rest is graded, and nothing is lost.
 """
 
 import csv
@@ -91,7 +91,7 @@ def written(course):
     return {path.name: path.stat().st_mtime_ns for path in course.root.glob("reports/T1/*.json")}
 
 
-def test_what_fails_is_named_the_rest_goes_on_and_the_next_run_repairs_it(course, monkeypatch):
+def test_what_fails_is_named_the_rest_is_graded_and_the_next_run_repairs_it(course, monkeypatch):
     full = course.root / "reports" / "T1" / "bo.json.part"  # where a report is written first
     full.parent.mkdir(parents=True)
     full.symlink_to("/dev/full")

@@ -112,7 +112,7 @@ def test_what_takes_too_much_is_stopped_and_named(code, changes, kind):
     start = time.monotonic()
     notebook, trace = go(code, "print('after')", **changes)
     assert kind in kinds(trace), (trace, said(notebook)[-500:])
-    # the system refuses further processes, and the rest goes on; everything else ends the notebook
+    # the system refuses further processes, and the rest runs; everything else ends the notebook
     assert kind == "processes" or "after" not in said(notebook)
     assert time.monotonic() - start < 60
     # the machine still starts processes

@@ -235,10 +235,12 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path):
     notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
     nbformat.write(notebook, path)
     before = path.read_bytes()
+    good = write(tmp_path / "good.ipynb", printed="stale")
     with pytest.raises(SystemExit, match="broken.ipynb: a cell failed; nothing was stored") as exit:
-        tool.execute(path)
+        tool.main(["execute", str(path), str(good)])
     assert "ZeroDivisionError" in str(exit.value)
     assert path.read_bytes() == before and list(tmp_path.glob("*.part")) == []
+    assert "the sum is 6" in good.read_text()  # the others are executed all the same
 
 
 def test_a_path_that_is_no_notebook_is_named(tmp_path):

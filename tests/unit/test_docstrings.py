@@ -114,7 +114,7 @@ def complete(x, *rest, y=1, **options):
 
     Args:
         x: the input, a tensor.
-            It goes on here: with a colon.
+            It continues here: with a colon.
         *rest: more.
         y: how often.
         **options: what else there is.

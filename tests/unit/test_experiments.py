@@ -201,7 +201,7 @@ def folder(tmp_path):
     return tmp_path / "cifar"
 
 
-def test_the_command_records_goes_on_and_merges(folder, tmp_path, monkeypatch, capsys):
+def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(
         cifar.EXPERIMENTS, "degradation-short", tiny("degradation-short", "plain-20")
     )

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from resnorm import blocks, models, norms
-from resnorm.models.unet import center_crop
+from resnorm.models.u_net import center_crop
 from resnorm.probes import multiply_adds
 
 

@@ -17,7 +17,7 @@ def network():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 3))
 
 
-def test_a_seed_decides_what_is_drawn_and_the_global_generator_goes_on_undisturbed():
+def test_a_seed_decides_what_is_drawn_and_the_global_generator_is_undisturbed():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -39,7 +39,7 @@ def test_training_draws_from_the_seed_where_the_weights_ended(tiny):
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert built[0].weight.is_contiguous(memory_format=torch.channels_last)
 
-    # The first loss depends on the coins of dropout, which come after the weights.
+    # The first loss depends on the random draws of dropout, which come after the weights.
     torch.manual_seed(3)
     model = network()
     order = torch.randperm(32, generator=torch.Generator().manual_seed(3))[:8]

@@ -11,9 +11,9 @@ plots, seeds and downloads nothing, and each submodule loads when it is first us
 """
 
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
+from .loading import on_first_use
 from .settings import scale
 
 __version__ = "0.1.0"
@@ -36,12 +36,13 @@ _SUBMODULES = (
 __all__ = ["explore", "scale", *_SUBMODULES]
 
 
-def __getattr__(name: str) -> ModuleType | Any:
-    if name == "explore":
+_submodule = on_first_use(__name__, *_SUBMODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "explore":  # the function; its module is resnorm.figures.explore
         return import_module(".figures.explore", __name__).explore
-    if name in _SUBMODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'resnorm' has no attribute {name!r}")
+    return _submodule(name)
 
 
 def __dir__() -> list[str]:

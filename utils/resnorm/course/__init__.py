@@ -9,3 +9,19 @@ student. ``folder`` describes a course on disk, ``runs`` grades a class, ``grade
 nbgrader, ``hidden_labels`` chooses the test images that a project is graded on, and ``export``
 writes the marks for the learning management system.
 """
+
+from ..loading import on_first_use
+
+__getattr__ = on_first_use(
+    __name__,
+    "atomic",
+    "cli",
+    "collecting",
+    "export",
+    "folder",
+    "gradebook",
+    "grading",
+    "hidden_labels",
+    "runs",
+    "sandbox",
+)

@@ -5,3 +5,20 @@ and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10,
 the one on electron-microscopy slices, which ``python -m resnorm.experiments`` runs and records. The
 others train on generated data within seconds.
 """
+
+from ..loading import on_first_use
+
+__getattr__ = on_first_use(
+    __name__,
+    "batch_size",
+    "choice",
+    "cifar",
+    "degradation",
+    "lesion",
+    "microscopy",
+    "noisy_batch_norm",
+    "residual_variance",
+    "seeded",
+    "segmentation",
+    "shattered_gradients",
+)

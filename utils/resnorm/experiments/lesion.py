@@ -98,7 +98,7 @@ def train_arm(
     Args:
         arm: a key of ``arms``.
         data: images and labels, see :mod:`resnorm.data`.
-        seed: the seed of the weights, of the order of examples and of the coins of stochastic
+        seed: the seed of the weights, of the order of examples and of the choices of stochastic
             depth; torch's global generator is left as it was.
         widths: channels per stage.
         arms: name -> network and training.

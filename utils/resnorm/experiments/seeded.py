@@ -22,7 +22,7 @@ def seeded(seed: int) -> Iterator[None]:
     Args:
         seed: the seed of everything that is drawn inside.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():  # of all devices: manual_seed seeds them all
         torch.manual_seed(seed)
         yield
 
@@ -58,8 +58,8 @@ def train_seeded(
 ) -> tuple[Model, History]:
     """Build a network from a seed and train it.
 
-    What layers draw in training, such as the coins of stochastic depth, comes from the same seed:
-    the draws continue where the initial weights ended.
+    What layers draw in training, such as the blocks that stochastic depth leaves out, comes from
+    the same seed: the draws continue where the initial weights ended.
 
     Args:
         make: builds the network; its random weights come from the seed.

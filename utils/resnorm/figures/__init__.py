@@ -4,6 +4,7 @@ A notebook calls :func:`use_style` once and ends the cell of a figure with :func
 functions here draw what they are given and compute nothing.
 """
 
+from . import explore, frames
 from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
 from .display import (
     MODES,
@@ -25,6 +26,8 @@ __all__ = [
     "draw_graph",
     "draw_model",
     "draw_norm_cube",
+    "explore",
+    "frames",
     "image_tag",
     "show",
     "show_table",

@@ -21,7 +21,7 @@ from .resnet import (
     wide_resnet50_2,
 )
 from .speed import SpeedNet
-from .unet import UNet, unet
+from .u_net import UNet, unet
 
 __all__ = [
     "ConvNet",

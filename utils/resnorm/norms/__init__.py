@@ -18,6 +18,7 @@ to (groups, m), one closed-form function, and a reshape back, see
 :mod:`resnorm.norms.standardization`.
 """
 
+from . import in_numpy
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .batch_renorm import BatchRenorm2d
 from .folding import fold, fold_model
@@ -60,6 +61,7 @@ __all__ = [
     "batch_norm_var_mean",
     "fold",
     "fold_model",
+    "in_numpy",
     "precise_statistics",
     "standardize",
 ]

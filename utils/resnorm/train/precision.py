@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -16,7 +17,8 @@ def best_precision(device: torch.device | str) -> str:
     This is bfloat16 where the hardware multiplies in it: a GPU since Ampere, a CPU with AMX or
     AVX512-BF16. It is float16 on an older GPU, such as the T4; ``fit`` then scales the loss so that
     small gradients do not underflow. It is float32 everywhere else, because a CPU without such
-    instructions emulates bfloat16, about ten times slower than float32.
+    instructions emulates bfloat16, about ten times slower than float32. So does one that may not
+    use them: the variable ``ONEDNN_MAX_CPU_ISA`` limits what convolutions use.
 
     Args:
         device: such as ``"cuda"`` or ``"cpu"``.
@@ -27,7 +29,8 @@ def best_precision(device: torch.device | str) -> str:
     device = torch.device(device)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
-    if device.type == "cpu" and {"amx_bf16", "avx512_bf16"} & _cpu_flags():
+    native = {"amx_bf16", "avx512_bf16"} & _cpu_flags()
+    if device.type == "cpu" and native and _instructions_allowed():
         return "bfloat16"
     return "float32"
 
@@ -36,6 +39,12 @@ def _cpu_flags() -> set[str]:
     """Return the words in Linux's description of the processor; none on other systems."""
     description = Path("/proc/cpuinfo")
     return set(description.read_text().split()) if description.exists() else set()
+
+
+def _instructions_allowed() -> bool:
+    """Tell whether oneDNN may use bfloat16 instructions, by the names that its limit can have."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    return limit in ("DEFAULT", "ALL") or any(name in limit for name in ("BF16", "FP16", "AMX"))
 
 
 def autocast_for(device: torch.device, precision: str) -> torch.autocast:

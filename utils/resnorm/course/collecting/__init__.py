@@ -3,3 +3,14 @@
 ``class_list`` reads who is in the class, ``archives`` unpacks a download, ``downloads`` finds out
 who handed in what in it, ``matching`` finds the student, and ``collector`` copies the files.
 """
+
+from ...loading import on_first_use
+
+__getattr__ = on_first_use(
+    __name__,
+    "archives",
+    "class_list",
+    "collector",
+    "downloads",
+    "matching",
+)

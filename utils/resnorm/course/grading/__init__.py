@@ -10,3 +10,19 @@ back, ``execution`` runs a graded notebook, ``inspection`` finds what an instruc
 ``leaks`` removes hidden tests from outputs, ``grader`` does all of this for one submission, and
 ``reports`` stores the result.
 """
+
+from ...loading import on_first_use
+
+__getattr__ = on_first_use(
+    __name__,
+    "cells",
+    "execution",
+    "fingerprints",
+    "grader",
+    "inspection",
+    "leaks",
+    "reference",
+    "reports",
+    "submission",
+    "verdicts",
+)

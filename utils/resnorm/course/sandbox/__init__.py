@@ -8,3 +8,17 @@
 
 Nothing is imported here, because the kernel in the box imports this package, too.
 """
+
+from ...loading import on_first_use
+
+__getattr__ = on_first_use(
+    __name__,
+    "boxed_kernel",
+    "bubblewrap",
+    "cell_runner",
+    "cgroups",
+    "incidents",
+    "limits",
+    "runner",
+    "watchdog",
+)

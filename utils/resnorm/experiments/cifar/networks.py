@@ -8,7 +8,9 @@ from typing import Any
 from torch import nn
 
 from ... import models
+from ...blocks import Bottleneck, PreActBasicBlock
 from ...data import ImageDataset
+from ...models.layers import blocks_of_depth
 from ...norms import NoisyBatchNorm2d
 from ..choice import choose
 from ..seeded import seeded
@@ -61,8 +63,8 @@ def wide_resnet(depth: int, widths: Sequence[int]) -> nn.Module:
     Returns:
         The network.
     """
-    blocks = models.layers.blocks_of_depth(depth, per_block=2, extra=4)
-    return models.PreActResNet(models.preact.PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
+    blocks = blocks_of_depth(depth, per_block=2, extra=4)
+    return models.PreActResNet(PreActBasicBlock, (blocks,) * 3, tuple(widths), 16)
 
 
 def resnext(depth: int, cardinality: int, width: int) -> nn.Module:
@@ -76,9 +78,9 @@ def resnext(depth: int, cardinality: int, width: int) -> nn.Module:
     Returns:
         The network.
     """
-    blocks = models.layers.blocks_of_depth(depth, per_block=3, extra=2)
+    blocks = blocks_of_depth(depth, per_block=3, extra=2)
     return models.ResNet(
-        models.resnet.Bottleneck,
+        Bottleneck,
         (blocks,) * 3,
         (16, 32, 64),
         num_classes=10,

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ... import models
 from ...augment import crop_and_flip
+from ...blocks import BasicBlock
 from ...data import ImageDataset
 from ...ledger import Record
 from ...probes import lesion, removable
@@ -173,7 +173,7 @@ def errors_without_blocks(model: nn.Module, images: Tensor, labels: Tensor) -> d
         Block -> error in percent; the entry ``"none"`` is the error of the whole network.
     """
     errors = {"none": round(error(model, images, labels), 2)}
-    for name in removable(model, images[:2], models.resnet.BasicBlock):
+    for name in removable(model, images[:2], BasicBlock):
         with lesion(model, [name]):
             errors[name] = round(error(model, images, labels), 2)
     return errors
