@@ -8,6 +8,7 @@ export PYTHONHASHSEED := 0
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # stages share what they build, and two cores
 .PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab serve notebooks release results bench repository lock clean
 
 help: ## list the commands
@@ -33,7 +34,8 @@ lint: $(READY) ## formatting, style, types, and the direction of imports
 test-unit: $(READY) ## the package and the repository's structure
 	$(BIN)/pytest -q -n 2 tests/unit
 
-# A cell passes if its text is what is stored, and if each picture is, up to lines that move by three pixels.
+# A cell passes if its text is what is stored, and if each picture is, up to lines that move by a pixel
+# (tools/pictures.py). Cells tagged nbval-ignore-output only have to run.
 # What passes is kept in _build/executed, and the book takes it from there.
 test-notebooks: $(READY) ## every notebook under strict nbval: outputs are those of the code
 	$(BIN)/python tools/executed.py $(BIN)/pytest -q --nbval --nbval-cell-timeout=600 -n 2 --dist loadscope notebooks --ignore=notebooks/assignments

@@ -1,7 +1,10 @@
 """Every test gets the same random examples, one thread, and a rule for missing tools."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,12 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))  # tests call the tools as functions
 sys.path.insert(0, str(ROOT))  # and `benchmarks` as a package
+
+# What torch compiles here must not meet what other settings or sessions compiled: see
+# tools/executed.py. One folder per process, because two must not write the same file.
+_COMPILED = tempfile.mkdtemp(prefix="inductor-")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = _COMPILED
 
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("course")

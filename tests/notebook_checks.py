@@ -21,6 +21,8 @@ MAX_COLUMNS = 88
 MAX_IGNORED = 20
 FOLDED = {"hide-input", "solution"}
 IGNORED = "nbval-ignore-output"
+#: Of a cell whose picture shows rounding errors or a long training: compared by its overall look.
+VARIES = "picture-varies"
 #: Parts of every chapter, in the words that the reader meets.
 PARTS = [
     "After this chapter you can",
@@ -180,7 +182,7 @@ def code_lines_fit_the_page(notebook):
 
 
 def tags_are_known(notebook):
-    known = {*FOLDED, IGNORED}
+    known = {*FOLDED, IGNORED, VARIES}
     for cell in notebook["cells"]:
         if unknown := set(tags(cell)) - known:
             yield (

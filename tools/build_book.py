@@ -24,25 +24,19 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 
 
-def changed(stamp: str, *names: str) -> bool:
-    """Whether files differ from the last time that this was asked with this stamp, or Python does.
+def digest(*names: str) -> str:
+    """A digest of files and folders below the root, with their names.
 
     Args:
-        stamp: file below ``BUILD`` that remembers.
-        names: files, and folders with all that is in them, below the root.
+        *names: relative to the root; of a folder all that is in it.
     """
-    digest = hashlib.sha256(sys.version.encode())
+    found = hashlib.sha256(sys.version.encode())
     for name in names:
         for path in sorted([ROOT / name, *(ROOT / name).rglob("*")]):
             if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.relative_to(ROOT).as_posix().encode())
-                digest.update(path.read_bytes())
-    file, now = BUILD / stamp, digest.hexdigest()
-    if file.exists() and file.read_text() == now:
-        return False
-    BUILD.mkdir(exist_ok=True)
-    file.write_text(now)
-    return True
+                found.update(path.relative_to(ROOT).as_posix().encode())
+                found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def execute_missing(paths: list[Path], jobs: int) -> int:
@@ -75,30 +69,39 @@ def fill_cache(paths: list[Path]) -> None:
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
+def render() -> bool:
+    """Let Sphinx render the pages; whether it did so without a warning.
+
+    Sphinx reads again only the sources that changed, and it knows nothing of the outputs, which
+    live elsewhere, nor of the style. What it read before serves only if the last run succeeded and
+    all of that is still the same. Otherwise warnings would be lost, and old pages kept.
+    """
+    stamp = BUILD / "rendered"
+    executed_chapters = executed.EXECUTED.relative_to(ROOT).as_posix()
+    state = digest(executed_chapters, "book/static", "book/extensions", "_config.yml", "_toc.yml")
+    if not stamp.exists() or stamp.read_text() != state:
+        for stale in (".doctrees", "html"):
+            shutil.rmtree(BUILD / stale, ignore_errors=True)
+    stamp.unlink(missing_ok=True)
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        return False
+    stamp.write_text(state)
+    return True
+
+
 def main() -> None:
     """Build the book, or exit with a sentence that says what to do."""
-    # Sphinx looks at the notebooks alone: what else decides their outputs is watched here, as is
-    # the style, which Sphinx copies with a page that changed, and with none stops before that.
-    decisive = [path.relative_to(ROOT).as_posix() for path in executed.files_that_decide()]
-    watched = [
-        changed("fingerprint", *decisive),
-        changed("look", "book/static", "book/extensions", "_config.yml"),
-    ]
-    if any(watched):
-        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
-
     start = time.perf_counter()
     chapters = all_notebooks()
-    os.environ |= executed.SETTINGS
+    executed.apply_settings()
+    BUILD.mkdir(exist_ok=True)
     print("Executing the chapters that are not executed yet: minutes the first time.", flush=True)
     number = execute_missing(chapters, jobs=min(os.cpu_count() or 1, 4))
     print(f"Chapters: {number} executed now, {len(chapters) - number} before.", flush=True)
     fill_cache(chapters)
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    command = [jupyter_book, "build", ROOT, "-n", "-W", "--keep-going", "-q"]
-    if subprocess.run(command, cwd=ROOT).returncode:
-        # Sphinx would read only changed pages next time, and lose the warnings of the others.
-        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    if not render():
         sys.exit(
             "\nThe book was not built: fix the warnings and errors above "
             "(each names its file), then run make book again."

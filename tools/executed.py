@@ -4,8 +4,10 @@ A chapter is executed by whoever needs it first. The others take its outputs fro
 its code, the package, the pinned versions and the settings are the same: a fingerprint holds them.
 """
 
+import contextlib
 import copy
 import hashlib
+import importlib.metadata
 import os
 import sys
 import tempfile
@@ -31,12 +33,34 @@ SETTINGS = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
     "MKL_CBWR": "AVX2",  # matrix products
     "OPENBLAS_CORETYPE": "Haswell",  # NumPy's
+    "PYTHONHASHSEED": "0",  # the order of sets
 }
+#: Distributions whose version decides an output: what is installed, not only what is pinned.
+DISTRIBUTIONS = [
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "pillow",
+    "sympy",
+    "ipykernel",
+]
+
+
+def apply_settings() -> None:
+    """Give this process, and so its kernels, the settings of a shared execution.
+
+    What torch compiles is kept apart as well: its cache does not tell by which vector unit a kernel
+    was made, and a kernel for another one gives wrong results or crashes.
+    """
+    os.environ |= SETTINGS
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(ROOT / "_build" / "inductor")
 
 
 def main(command: list[str]) -> None:
     """Run a command with the settings: ``python tools/executed.py COMMAND [ARGUMENT ...]``."""
-    os.environ |= SETTINGS
+    apply_settings()
     os.execvp(command[0], command)
 
 
@@ -68,6 +92,9 @@ def fingerprint(notebook: NotebookNode) -> str:
         notebook: only its code cells count; prose may change without a new execution.
     """
     digest = hashlib.sha256(sys.version.encode())
+    for name in DISTRIBUTIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            digest.update(f"{name}=={importlib.metadata.version(name)}\n".encode())
     for name, value in sorted(SETTINGS.items()):
         digest.update(f"{name}={value}\n".encode())
     for path in files_that_decide():
@@ -89,8 +116,9 @@ def execute(path: Path) -> NotebookNode:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed; nothing is kept.
     """
-    os.environ |= SETTINGS  # kernels inherit them
+    apply_settings()
     notebook = nbformat.read(path, as_version=4)
+    before = fingerprint(notebook)
     with tempfile.TemporaryDirectory() as folder:
         # See the conftest.py of the root: over files, no kernel takes the port of another.
         files = {"transport": "ipc", "ip": f"{folder}/socket"} if sys.platform != "win32" else {}
@@ -103,7 +131,7 @@ def execute(path: Path) -> NotebookNode:
             resources={"metadata": {"path": str(path.parent)}},
             config=Config(KernelManager=files),
         ).execute()
-    save(path, notebook, by="nbclient")
+    save(path, notebook, before, by="nbclient")
     return notebook
 
 
@@ -123,20 +151,21 @@ def place(path: Path) -> Path | None:
     return EXECUTED / path.relative_to(ROOT) if path.is_relative_to(ROOT) else None
 
 
-def save(path: Path, notebook: NotebookNode, by: str) -> None:
-    """Keep an executed notebook of this repository.
+def save(path: Path, notebook: NotebookNode, before: str, by: str) -> None:
+    """Keep an executed notebook of this repository, unless what decides its outputs has changed.
 
     Args:
         path: of its source.
         notebook: with all of its outputs, every cell executed without an error.
+        before: its fingerprint before the execution began.
         by: who executed it, for people who look.
     """
     kept = place(path)
-    if kept is None:
-        return
+    if kept is None or fingerprint(notebook) != before:
+        return  # edited meanwhile: nobody knows which state the outputs are of
     kept.parent.mkdir(parents=True, exist_ok=True)
     notebook = copy.deepcopy(notebook)
-    notebook.metadata["executed"] = {"by": by, "fingerprint": fingerprint(notebook)}
+    notebook.metadata["executed"] = {"by": by, "fingerprint": before}
     part = kept.with_suffix(f".{os.getpid()}.part")
     part.write_text(nbformat.writes(notebook), encoding="utf-8")
     part.replace(kept)

@@ -1,6 +1,6 @@
 """A pytest plugin: strict nbval, with three additions.
 
-- Pictures are compared as well: nbval leaves them out, so a stale one would pass.
+- Pictures are compared as well, where text is: nbval leaves them out, so a stale one would pass.
 - What has passed is kept as executed (``tools/executed.py``): the book needs no second execution.
 - Kernels talk through files. A kernel's manager picks five free TCP ports and lets go of them
   before the kernel takes them; of two processes that start kernels at the same time, one can lose
@@ -66,7 +66,8 @@ def compare_pictures(cell_class):
         if len(new) != len(stored):
             problem = f"{len(stored)} are stored, {len(new)} are drawn"
         else:
-            found = map(pictures.difference, stored, new)
+            varies = "picture-varies" in self.cell.metadata.get("tags", [])
+            found = (pictures.difference(*pair, varies) for pair in zip(stored, new, strict=True))
             problem = next((difference for difference in found if difference), None)
         if problem:
             self.comparison_traceback.append(
@@ -83,6 +84,14 @@ class SharedExecution:
 
     def __init__(self):
         self.passed = {}
+        self.before = {}  # fingerprints from before the kernels started
+
+    def pytest_runtest_setup(self, item):
+        """Note what decides the outputs before the first cell of a notebook runs."""
+        import executed
+
+        if hasattr(item, "cell_num") and item.path not in self.before:
+            self.before[item.path] = executed.fingerprint(item.parent.nb)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item, call):
@@ -111,4 +120,4 @@ class SharedExecution:
         for number, (cell, each) in enumerate(zip(done_cells, items, strict=True), start=1):
             cell.execution_count = number
             cell.outputs = [nbformat.from_dict(output) for output in each.test_outputs]
-        executed.save(item.path, done, by="nbval")
+        executed.save(item.path, done, self.before[item.path], by="nbval")

@@ -54,7 +54,7 @@ def normalize(notebook: nbformat.NotebookNode) -> None:
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write to a temporary name, then rename: an interruption leaves the old file whole."""
-    temporary = path.with_suffix(".ipynb.part")
+    temporary = path.with_suffix(f".ipynb.{os.getpid()}.part")
     nbformat.validate(notebook)
     temporary.write_text(nbformat.writes(notebook, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -87,20 +87,21 @@ def colab(missing):
 @pytest.fixture(scope="session")
 def clone(shared):
     """A clone of the repository as it is on disk, also what is not committed; as a pip source."""
-    path = shared / "clone" / "course"
+    path = shared / "clone"
+    part = shared / "clone.part"  # renamed when it is whole
 
-    def git(*arguments, cwd=path):
+    def git(*arguments, cwd=part):
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         command = ["git", *identity, "-c", "commit.gpgsign=false", *arguments]
         return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
     with FileLock(shared / "clone.lock"):
         if not path.exists():
-            git("clone", "-q", "--no-hardlinks", str(ROOT), str(path), cwd=ROOT)
+            git("clone", "-q", "--no-hardlinks", str(ROOT), str(part), cwd=ROOT)
             if git("status", "--porcelain", cwd=ROOT):
                 listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
                 for name in filter(None, git(*listing, cwd=ROOT).split("\0")):
-                    source, target = ROOT / name, path / name
+                    source, target = ROOT / name, part / name
                     if source.is_file():
                         target.parent.mkdir(parents=True, exist_ok=True)
                         shutil.copy2(source, target)
@@ -108,17 +109,19 @@ def clone(shared):
                         target.unlink(missing_ok=True)
                 git("add", "--all")
                 git("commit", "-q", "--no-verify", "--allow-empty", "-m", "as it is on disk")
+            part.rename(path)
     return f"git+file://localhost{path}"
 
 
 @pytest.fixture(scope="session")
 def package(shared, colab, clone):
     """The folder into which pip installed the package from the clone, once."""
-    folder = shared / "package"
+    folder, part = shared / "package", shared / "package.part"
     with FileLock(shared / "package.lock"):
         if not folder.exists():
-            install = [colab, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
+            install = [colab, "-m", "pip", "install", "-q", "--no-deps", "--target", part]
             subprocess.run([*install, f"resnorm @ {clone}"], check=True)
+            part.rename(folder)
     return folder
 
 

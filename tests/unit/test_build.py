@@ -1,5 +1,8 @@
 """Chapters are executed several at a time before Sphinx asks for them, once."""
 
+import contextlib
+import types
+
 import nbformat
 import pytest
 
@@ -38,20 +41,58 @@ def test_the_cache_gets_what_succeeds_and_nothing_is_executed_twice(tmp_path, mo
         cache.match_cache_notebook(nbformat.read(bad, as_version=4))
 
 
-def test_a_change_below_a_folder_is_seen_once(tmp_path, monkeypatch):
+@pytest.fixture
+def rendering(tmp_path, monkeypatch):
+    """A book in which Sphinx is a function; ``rendering(outcome)`` says what Sphinx found."""
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
     monkeypatch.setattr(build_book, "BUILD", tmp_path / "_build")
-    style = tmp_path / "book" / "static" / "css" / "a.css"
-    style.parent.mkdir(parents=True)
-    style.write_text("a {}")
-    (tmp_path / "pins.txt").write_text("x==1")
+    monkeypatch.setattr(executed, "ROOT", tmp_path)
+    monkeypatch.setattr(executed, "EXECUTED", tmp_path / "_build" / "executed")
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_toc.yml").write_text("root: a")
 
-    def ask():
-        return build_book.changed("look", "book/static", "pins.txt")
+    def render(code=0, interrupt=False):
+        kept = []
 
-    assert [ask(), ask()] == [True, False]
-    for path in (style, tmp_path / "pins.txt"):
-        path.write_text("b {}")
-        assert [ask(), ask()] == [True, False]
-    style.rename(style.with_name("b.css"))
-    assert [ask(), ask()] == [True, False]
+        def sphinx(*_, **__):
+            pages = tmp_path / "_build" / ".doctrees"
+            kept.append(pages.is_dir())
+            pages.mkdir(exist_ok=True)
+            if interrupt:
+                raise KeyboardInterrupt
+            return types.SimpleNamespace(returncode=code)
+
+        monkeypatch.setattr(build_book.subprocess, "run", sphinx)
+        with contextlib.suppress(KeyboardInterrupt):
+            assert build_book.render() == (code == 0)
+        return kept[0]
+
+    return render
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_what_sphinx_read_before_serves_after_a_success(rendering):
+    assert [rendering(), rendering()] == [False, True]
+
+
+@pytest.mark.parametrize("failure", [{"code": 1}, {"interrupt": True}])
+def test_after_a_failure_or_an_interruption_every_page_is_read_again(rendering, failure):
+    assert [rendering(), rendering(**failure), rendering(), rendering()] == [
+        False,
+        True,
+        False,  # or the warnings of unchanged pages would be lost
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["_toc.yml", "_config.yml", "book/static/css/a.css", "_build/executed/1/a.ipynb"]
+)
+def test_what_sphinx_does_not_watch_makes_it_read_again(rendering, tmp_path, name):
+    assert [rendering(), rendering()] == [False, True]
+    write(tmp_path / name, "changed")
+    assert [rendering(), rendering()] == [False, True]

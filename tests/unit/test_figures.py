@@ -75,7 +75,7 @@ def test_the_mode_is_named_by_the_environment(monkeypatch):
         monkeypatch.setenv("RESNORM_FIGURES", mode)
         assert figures.display_mode() == mode
     monkeypatch.setenv("RESNORM_FIGURES", "pdf")
-    with pytest.raises(ValueError, match="'pdf'.*live, book, stored"):
+    with pytest.raises(ValueError, match="'pdf'.*live, page"):
         figures.display_mode()
 
 

@@ -39,8 +39,8 @@ WRONG = {
         "mean not taken away": ("x - x.mean(axes, keepdim=True)", "x"),
         "mean of everything": ("x.mean(axes, keepdim=True)", "x.mean()"),
         "variance of everything": (
-            "centred.square().mean(axes, keepdim=True)",
-            "centred.square().mean()",
+            "centered.square().mean(axes, keepdim=True)",
+            "centered.square().mean()",
         ),
         "the other axes": NORMALIZE
         + "    axes = [a for a in range(x.ndim) if a not in [b % x.ndim for b in axes]] or list(range(x.ndim))\n"
@@ -155,7 +155,7 @@ WRONG = {
         "dbeta a mean": ("dy.sum(0)", "dy.mean(0)"),
         "dgamma of dy": ("(dy * x_hat).sum(0)", "dy.sum(0)"),
         "unbiased": (
-            "centred.square().mean(1, keepdim=True)",
+            "centered.square().mean(1, keepdim=True)",
             "x.var(1, keepdim=True, correction=0 if x.shape[1] == 1 else 1)",
         ),
     },
