@@ -87,8 +87,8 @@ def test_a_value_travels_unchanged(value):
         {"dtype": 3, "shape": None, "values": None},
     ],
 )
-def test_what_is_no_record_is_refused(made_up):
-    with pytest.raises(ValueError, match="no record"):
+def test_what_is_not_an_emitted_value_is_refused(made_up):
+    with pytest.raises(ValueError, match="not an emitted value"):
         checking.decode(made_up)
 
 
