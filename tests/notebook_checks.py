@@ -143,6 +143,16 @@ def widgets_go_through_explore(notebook):
             yield f"{name} stores a widget, which no built page can show: run make notebooks"
 
 
+def outputs_are_what_strict_nbval_compares(notebook):
+    for name, cell in code_cells(notebook):
+        if found := re.search(r"\bclear_output\b|\bdisplay_id\b|\bupdate_display\b", source(cell)):
+            yield f"{name} uses {found[0]}, which nbval ignores: display the result once"
+    for name, _, output in outputs(notebook):
+        for kind in output.get("data", {}):
+            if kind.startswith("image/") and kind != "image/png":
+                yield f"{name} stores {kind}, which nobody compares: use figures.show"
+
+
 def outputs_are_the_same_on_every_machine(notebook):
     address, path = r"0x[0-9a-f]{6,}", r"/(?:tmp|root|home|Users|usr)/\S+"
     timing = r"\b\d+(?:\.\d+)? ?(?:µs|ms) (?:per|±)"
@@ -270,6 +280,7 @@ CHECKS = [
     cells_have_ids_of_their_own,
     pictures_have_alternative_text,
     widgets_go_through_explore,
+    outputs_are_what_strict_nbval_compares,
     outputs_are_the_same_on_every_machine,
     code_cells_fit_on_a_screen,
     code_lines_fit_the_page,

@@ -65,6 +65,7 @@ def fill_cache(paths: list[Path]) -> None:
     for path in paths:
         notebook = executed.load(path)
         if notebook is not None:
+            notebook.metadata.language_info.pygments_lexer = "ipython3"  # it colors !commands, too
             bundle = CacheBundleIn(notebook, str(path))
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 

@@ -44,8 +44,8 @@ def code_wider_than_its_box(page):
     """Visible code cells in which a reader at a desk would have to scroll sideways."""
     found = page.evaluate(
         """() => [...document.querySelectorAll('div.cell_input pre')]
-            .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1)
-            .map(e => e.innerText.split('\\n').reduce((a, b) => a.length > b.length ? a : b))"""
+            .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+            .map(e => e.textContent.split('\\n').reduce((a, b) => a.length > b.length ? a : b))"""
     )
     return [f"a line of code is wider than its box: {line}" for line in found]
 

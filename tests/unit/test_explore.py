@@ -211,7 +211,8 @@ def live(**options):
         patch.setattr(
             ipywidgets, "VBox", lambda children: boxes.append(make(children)) or boxes[-1]
         )
-        resnorm.explore(draw, options.pop("grid", GRID), alt=alt, mode="live", **options)
+        drawing, grid = options.pop("draw", draw), options.pop("grid", GRID)
+        resnorm.explore(drawing, grid, alt=alt, mode="live", **options)
     InteractiveShell.clear_instance()
     views = [
         output
@@ -248,6 +249,19 @@ def test_moving_a_live_control_changes_the_picture_and_its_text():
     controls[0].value = 0.1
     controls[0].value = 10.0
     assert picture.value in seen  # back at a state: the same picture
+
+
+def test_a_live_figure_draws_only_what_is_looked_at():
+    drawn = []
+
+    def count(**values):
+        drawn.append(values["eps"])
+        return draw(**values)
+
+    controls, _ = live(draw=count)
+    assert drawn == [0.1]
+    controls[0].value = 10.0
+    assert drawn == [0.1, 10.0]
 
 
 def test_without_ipywidgets_a_reader_gets_the_precomputed_figure(displayed, monkeypatch):
