@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..restoring import buffers_restored
 from .layers import Norm, conv1x1, conv3x3
-
-
-@contextmanager
-def unchanged_buffers(module: nn.Module) -> Iterator[None]:
-    """Restore a module's buffers, such as running statistics, at the end of a ``with`` block.
-
-    Args:
-        module: The module whose buffers are restored.
-
-    Yields:
-        Nothing.
-    """
-    before = [buffer.clone() for buffer in module.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(module.buffers(), before, strict=True):
-                buffer.copy_(value)
 
 
 class DenseLayer(nn.Module):
@@ -99,7 +80,7 @@ class DenseLayer(nn.Module):
         Returns:
             A context manager for each of the two.
         """
-        return nullcontext(), unchanged_buffers(self.norm1)
+        return nullcontext(), buffers_restored(self.norm1)
 
 
 class DenseBlock(nn.ModuleDict):

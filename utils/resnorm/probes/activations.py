@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored
+from ..restoring import buffers_and_gradients_restored
 from .selection import select_layers
 
 

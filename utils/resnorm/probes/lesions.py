@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .restoring import evaluation_mode
+from ..restoring import evaluation_mode
 
 
 @contextmanager

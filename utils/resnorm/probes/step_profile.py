@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored, parameters_restored
+from ..restoring import buffers_and_gradients_restored, parameters_restored
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def gradient_step_profile(
     if not step_sizes or min(step_sizes) <= 0:
         raise ValueError(f"step_sizes is {list(step_sizes)}; give one or more positive numbers")
     losses, changes, ratios = [], [], []
-    with buffers_and_gradients_restored(model), parameters_restored(model) as start:
+    with buffers_and_gradients_restored(model), parameters_restored(model.parameters()) as start:
         _, gradient = _loss_and_gradient(model, loss)
         length = _length(gradient)
         for step in step_sizes:
