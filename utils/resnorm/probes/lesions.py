@@ -50,8 +50,9 @@ def _bypass(block: nn.Module, name: str) -> tuple[RemovableHandle, RemovableHand
     given: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-        given.append(inputs[0])
-        return inputs[0].clone()  # the block may overwrite what it is given
+        (x,) = inputs
+        given.append(x)
+        return x.clone()  # the block may overwrite what it is given
 
     def hand_on(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
         x = given.pop()
