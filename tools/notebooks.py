@@ -98,7 +98,7 @@ def tidy(path: Path) -> None:
 def main(arguments: list[str]) -> None:
     """Execute or tidy the notebooks that are named, or all of them."""
     if not arguments or arguments[0] not in ("execute", "tidy"):
-        sys.exit(__doc__)
+        sys.exit(__doc__ or "the first argument must be execute or tidy")
     paths = [Path(name).resolve() for name in arguments[1:]] or all_notebooks()
     for path in paths:
         if not path.is_file():

@@ -2,6 +2,10 @@
 
 import base64
 import io
+import json
+import os
+import subprocess
+import sys
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -100,6 +104,63 @@ def test_the_style_cycles_through_the_palette():
     assert cycle == [
         figures.PALETTE[name] for name in ("blue", "orange", "green", "purple", "red", "gray")
     ]
+
+
+INLINE = "module://matplotlib_inline.backend_inline"
+
+
+@pytest.mark.parametrize("backend", [INLINE, "agg", "svg"])
+def test_the_style_leaves_the_backend_and_what_a_context_restores(backend):
+    before, style = matplotlib.get_backend(), dict(matplotlib.rcParams)
+    interactive = matplotlib.is_interactive()
+    try:
+        with plt.rc_context():
+            plt.switch_backend(backend)
+            figures.use_style()
+            assert matplotlib.get_backend() in (backend, "inline")
+            assert matplotlib.is_interactive() == interactive
+    finally:
+        plt.switch_backend(before)
+    assert dict(matplotlib.rcParams) == style
+
+
+CELLS = {
+    "shown with alternative text": ("fig, ax = plt.subplots(); figures.show(fig, alt=ALT)", [ALT]),
+    "shown by plt.show": ("plt.plot([1, 2]); plt.show()", [None]),
+    "shown by nobody": ("plt.plot([1, 2])", [None]),
+    "shown in both ways": (
+        "fig, ax = plt.subplots(); figures.show(fig, alt=ALT); plt.plot([1, 2]); plt.show()",
+        [ALT, None],
+    ),
+    "explored": (
+        "from resnorm import explore\n"
+        "explore(lambda a: plt.figure(), {'a': [1, 2]}, alt=lambda a: ALT, mode='page')",
+        [ALT],
+    ),
+}
+IN_A_NOTEBOOK = f"""
+import json
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+shell = InteractiveShell.instance()
+shell.run_cell("import matplotlib.pyplot as plt; from resnorm import figures; figures.use_style()")
+shell.run_cell("ALT = {ALT!r}")
+for cell in {[cell for cell, _ in CELLS.values()]}:
+    with capture_output() as captured:
+        assert shell.run_cell(cell).success
+    pictures = [o for o in captured.outputs if "image/png" in o.data]
+    print(json.dumps([(o.metadata or {{}}).get("image/png", {{}}).get("alt") for o in pictures]))
+"""
+
+
+def test_in_a_notebook_each_figure_is_displayed_once_and_plt_show_works():
+    environment = os.environ | {"MPLBACKEND": INLINE, "IPYTHONDIR": os.devnull}
+    result = subprocess.run(
+        [sys.executable, "-c", IN_A_NOTEBOOK], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    shown = [json.loads(line) for line in result.stdout.splitlines()]
+    assert dict(zip(CELLS, shown)) == {name: alts for name, (_, alts) in CELLS.items()}
 
 
 def test_a_heatmap_writes_each_number_where_it_stands():

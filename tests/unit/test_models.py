@@ -1,5 +1,7 @@
 """The model families: published counts, equality with torchvision, and bad input."""
 
+import copy
+
 import pytest
 import torch
 import torchvision
@@ -36,6 +38,7 @@ COUNTS = {
     "CIFAR ResNet-1202": (lambda: models.cifar_resnet(1202), 19_421_274),
     "CIFAR ResNet-20, option B": (lambda: models.cifar_resnet(20, "B"), 269_722 + 2_752),
     "plain-20": (lambda: models.cifar_plain(20), 269_722),
+    "pre-activation ResNet-110": (lambda: models.cifar_preact_resnet(110), 1_730_522),
     "pre-activation ResNet-164": (lambda: models.cifar_preact_resnet(164), 1_703_258),
     "pre-activation ResNet-1001": (lambda: models.cifar_preact_resnet(1001), 10_327_706),
     "WRN-28-10": (lambda: models.cifar_wide_resnet(28, 10), 36_479_194),
@@ -128,7 +131,7 @@ def test_torchvisions_weights_give_torchvisions_outputs_gradients_and_statistics
     "make",
     [
         lambda norm: models.cifar_resnet(8, norm=norm),
-        lambda norm: models.cifar_preact_resnet(11, norm=norm),
+        lambda norm: models.cifar_preact_resnet(11, "bottleneck", norm=norm),
         lambda norm: models.cifar_wide_resnet(10, 2, norm=norm),
         lambda norm: models.cifar_densenet(10, 4, True, 0.5, norm=norm),
     ],
@@ -158,9 +161,26 @@ def test_shortcut_a_subsamples_and_pads():
     assert torch.equal(y[:, :2], x[:, :, ::2, ::2]) and not y[:, 2:].any()
 
 
+def test_the_published_110_layers_are_basic_blocks_and_any_depth_may_be_asked_for():
+    with torch.device("meta"):
+        basic, bottleneck, small = (
+            models.cifar_preact_resnet(110),
+            models.cifar_preact_resnet(110, "bottleneck"),
+            models.cifar_preact_resnet(20, "basic"),
+        )
+    assert {type(block) for stage in basic.stages for block in stage} == {blocks.PreActBasicBlock}
+    assert sum(p.numel() for p in bottleneck.parameters()) == 1_146_842
+    assert [len(stage) for model in (basic, bottleneck, small) for stage in model.stages] == [
+        *(18, 18, 18),
+        *(12, 12, 12),
+        *(3, 3, 3),
+    ]
+
+
 def test_without_norms_the_skip_reads_the_raw_input():
     torch.manual_seed(0)
-    block = models.cifar_preact_resnet(20, norm=lambda channels: nn.Identity()).stages[0][1]
+    model = models.cifar_preact_resnet(20, "bottleneck", norm=lambda channels: nn.Identity())
+    block = model.stages[0][1]
     for convolution in (block.conv1, block.conv2, block.conv3):
         nn.init.zeros_(convolution.weight)
     x = torch.randn(2, 64, 8, 8)
@@ -219,6 +239,40 @@ def test_checkpointing_changes_neither_outputs_nor_gradients_nor_statistics():
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
+def test_a_norm_with_its_own_generator_draws_the_same_noise_when_it_is_recomputed():
+    lives, x, dy = [], torch.randn(3, 3, 8, 8), torch.randn(3, 10)
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(1)
+        model = models.cifar_densenet(
+            10,
+            4,
+            True,
+            checkpointed=checkpointed,
+            norm=lambda channels: norms.NoisyBatchNorm2d(channels, generator=generator),  # noqa: B023
+        )
+        lives.append([*life(model, x, dy, True), *life(model, x, dy, True), generator.get_state()])
+    for a, b in zip(*lives, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bottleneck, norm",
+    [(True, nn.BatchNorm2d), (False, nn.BatchNorm2d), (True, norms.BatchNorm2d)],
+    ids=["bottleneck", "no bottleneck", "our norm"],
+)
+def test_a_checkpointed_densenet_compiles_to_the_same_network(bottleneck, norm):
+    torch.manual_seed(0)
+    model = models.cifar_densenet(
+        10, 4, bottleneck, compression=0.5, checkpointed=True, norm=norm
+    ).double()
+    twin = copy.deepcopy(model)
+    x, dy = torch.randn(2, 3, 8, 8, dtype=torch.float64), torch.randn(2, 10, dtype=torch.float64)
+    compiled = torch.compile(twin, backend="aot_eager", fullgraph=True)
+    for a, b in zip(life(compiled, x, dy, True), life(model, x, dy, True), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
 def test_unet_sizes():
     with torch.device("meta"):
         flat, solid = models.unet(1, 2), models.unet(3, 3, dims=3)
@@ -246,7 +300,28 @@ def test_stacked_hourglass_supervises_every_stack():
     "make, message",
     [
         (lambda: models.cifar_resnet(21), r"6n \+ 2 layers, such as 20 or 26"),
-        (lambda: models.cifar_preact_resnet(100), r"9n \+ 2 layers, such as 92 or 101"),
+        (
+            lambda: models.cifar_preact_resnet(100, "bottleneck"),
+            r"9n \+ 2 layers, such as 92 or 101",
+        ),
+        (
+            lambda: models.cifar_preact_resnet(164 - 9, "basic"),
+            r"6n \+ 2 layers, such as 152 or 158",
+        ),
+        (lambda: models.cifar_preact_resnet(20), r"110 \(basic\), .* give a block: 'basic' for 6n"),
+        (lambda: models.cifar_preact_resnet(56), r"110 \(basic\), .* give a block: 'basic' for 6n"),
+        (lambda: models.cifar_preact_resnet(110, "wide"), "'basic', 'bottleneck'"),
+        (lambda: models.ResNet(blocks.BasicBlock, (2,) * 5), "layers has 5 entries.* widths has 4"),
+        (lambda: models.ResNet(blocks.Bottleneck, (1, 1), (8, 16, 32)), "2 entries.* widths has 3"),
+        (
+            lambda: models.PreActResNet(blocks.PreActBasicBlock, (1, 1, 1, 1), (8, 16, 32), 8),
+            "layers has 4 entries.* widths has 3",
+        ),
+        (
+            lambda: models.ResNet(blocks.BasicBlock, (2, 0), (8, 16)),
+            "every stage must have 1 block",
+        ),
+        (lambda: models.PreActResNet(blocks.PreActBasicBlock, (), (), 8), "every stage must have"),
         (lambda: models.cifar_wide_resnet(27, 2), r"6n \+ 4"),
         (lambda: models.cifar_wide_resnet(28, 0), "1 or more"),
         (lambda: models.cifar_densenet(41, 12), r"3n \+ 4 layers, such as 40 or 43"),

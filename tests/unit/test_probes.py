@@ -173,3 +173,45 @@ def test_a_surface_has_the_model_in_its_middle():
         probes.loss_surface(model, squared, directions, points=6)
     with pytest.raises(ValueError, match="do not fit"):
         probes.loss_surface(nn.Linear(2, 2), squared, directions, points=3)
+
+
+# --- frozen parameters ----------------------------------------------------------------------------
+
+
+def test_a_step_moves_what_is_not_frozen():
+    model = net()
+    model[0].requires_grad_(False)
+    before = everything(model)
+    profile = probes.gradient_step_profile(model, squared, [0.1, 0.2])
+    assert same(before, everything(model))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(squared(model), parameters)
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter -= 0.1 * gradient
+    assert profile.losses[0] == pytest.approx(squared(model).item(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [models.SpeedNet((4, 4, 4)), models.cifar_resnet(8).requires_grad_(False)],
+    ids=["whitening", "all but the classifier"],
+)
+def test_a_step_profile_of_networks_with_frozen_parts(model):
+    list(model.children())[-1].requires_grad_(True)
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    profile = probes.gradient_step_profile(model, lambda m: m(x).square().mean(), [0.01])
+    assert 0 < profile.beta_smoothness < math.inf
+
+
+def test_a_step_profile_of_a_frozen_network_is_refused():
+    with pytest.raises(ValueError, match="every parameter of the model is frozen"):
+        probes.gradient_step_profile(net().requires_grad_(False), squared, [0.1])
+
+
+def test_gradients_are_measured_at_frozen_layers_too():
+    model = net()
+    expected = probes.layer_statistics(model, batch(), loss=lambda y: y.square().mean())
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    assert probes.layer_statistics(model, batch(), loss=lambda y: y.square().mean()) == expected

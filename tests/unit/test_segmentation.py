@@ -103,25 +103,67 @@ def test_the_weighted_loss_reads_the_middle_and_weights_of_one_are_no_weights():
 # --- tiles ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [(40, 40), (37, 52)])
-def test_tiles_of_a_valid_network_are_the_whole(size):
+def valid_unet(levels, dims=2):
+    """A small U-Net in float64, and the pixels that it loses at each side."""
     torch.manual_seed(0)
-    model = models.UNet(1, 2, [(4, 4), (8, 8)], 0.5).double().eval()  # loses 16: 8 a side
+    widths = [(2, 2)] * (levels - 1) + [(4, 4)]
+    model = models.UNet(1, 2, widths, 0.5, dims=dims).double().eval()
+    return model, 6 * 2 ** (levels - 1) - 4
+
+
+def whole(model, image, margin, pooling):
+    """The prediction for an image at once, mirrored as far as the network needs."""
+    extra = [
+        (4 - length) % pooling for length in reversed(image.shape[2:])
+    ]  # outputs: 4 + k pooling
+    padding = [width for more in extra for width in (margin, margin + more)]
+    predicted = model(torch.nn.functional.pad(image, padding, mode="reflect"))
+    return predicted[:, :, *(slice(length) for length in image.shape[2:])]
+
+
+@pytest.mark.parametrize(
+    "levels, size, tile",
+    [
+        (2, (40, 40), 12),
+        (2, (37, 52), 12),
+        (3, (51, 45), 20),
+        (4, (61, 50), 12),  # outputs are 4 + 8k wide
+        (5, (115, 120), 20),  # outputs are 4 + 16k wide, as in 572 -> 388
+        (5, (130, 97), 36),
+        (2, (17, 12, 21), 6),
+        (3, (23, 30, 33), 12),
+    ],
+)
+def test_tiles_of_a_valid_network_are_the_whole(levels, size, tile):
+    pooling = 2 ** (levels - 1)
+    model, margin = valid_unet(levels, dims=len(size))
     image = torch.randn(1, 1, *size, dtype=torch.float64)
-    tiled = segmentation.overlap_tile(model, image, tile=12, margin=8)
-    down, right = -size[0] % 12, -size[1] % 12
-    padded = torch.nn.functional.pad(image, (8, 8 + right, 8, 8 + down), mode="reflect")
-    torch.testing.assert_close(
-        tiled, model(padded)[:, :, : size[0], : size[1]], rtol=1e-12, atol=1e-12
-    )
+    with torch.no_grad():
+        tiled = segmentation.overlap_tile(model, image, tile, margin, pooling)
+        expected = whole(model, image, margin, pooling)
+    torch.testing.assert_close(tiled, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_a_wrong_margin_and_a_small_image_are_named():
+def test_the_published_tile_advances_by_384():
+    starts = []
+
+    def predict(x):
+        starts.append(x[0, 0, 0, 0].item())
+        return x[..., 92:-92, 92:-92]
+
+    image = torch.arange(512.0).expand(1, 1, 512, 512)
+    assert torch.equal(segmentation.overlap_tile(predict, image, 388, 92, 16), image)
+    assert starts == [92, 384 - 92] * 2  # the columns at which the inputs begin, mirrored and not
+
+
+def test_a_wrong_margin_a_small_image_and_a_small_tile_are_named():
     model = models.UNet(1, 2, [(4, 4), (8, 8)], 0.5)
     with pytest.raises(ValueError, match="does margin=6 fit"):
-        segmentation.overlap_tile(model, torch.zeros(1, 1, 40, 40), tile=12, margin=6)
-    with pytest.raises(ValueError, match="cannot be mirrored"):
-        segmentation.overlap_tile(model, torch.zeros(1, 1, 8, 8), tile=12, margin=8)
+        segmentation.overlap_tile(model, torch.zeros(1, 1, 40, 40), tile=12, margin=6, pooling=2)
+    with pytest.raises(ValueError, match="of 9 x 8 cannot be mirrored by 11 pixels"):
+        segmentation.overlap_tile(model, torch.zeros(1, 1, 9, 8), tile=12, margin=8, pooling=2)
+    with pytest.raises(ValueError, match="a tile of 16 or more"):
+        segmentation.overlap_tile(model, torch.zeros(1, 1, 40, 40), tile=4, margin=92, pooling=16)
 
 
 # --- data ----------------------------------------------------------------------------------------

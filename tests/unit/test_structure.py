@@ -154,5 +154,23 @@ def test_every_submodule_loads_on_first_use():
     assert sorted(printed.split()) == [f"resnorm.{name}" for name in names]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        [
+            "-c",
+            f"import importlib\nfor name in {MODULES}: importlib.import_module('resnorm.' + name)",
+        ],
+        ["-m", "resnorm.experiments", "--help"],
+        ["-m", "resnorm.course.cli", "release", "--help"],
+    ],
+    ids=["every module", "experiments", "course"],
+)
+def test_the_package_works_without_docstrings(command):
+    command = [sys.executable, "-OO", *command]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+
+
 def test_explore_is_a_function_of_the_package():
     assert in_a_new_process("import resnorm; print(callable(resnorm.explore))")[0] == "True\n"

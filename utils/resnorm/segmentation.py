@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -150,51 +151,71 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def overlap_tile(
-    predict: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int
+    predict: Callable[[Tensor], Tensor], images: Tensor, tile: int, margin: int, pooling: int
 ) -> Tensor:
     """Predict an image of any size from overlapping tiles, mirrored at the border.
 
     Each tile of the output is computed from a larger tile of the input. What a network needs
-    beyond the image's border is reflected.
+    beyond the image's border is reflected. Tiles advance by a multiple of ``pooling``, so that the
+    cells of every pooling are those of the whole image; where tiles overlap they are equal.
 
     Args:
-        predict: (n, c, tile + 2 margin, ...) -> (n, k, tile, tile), as a valid U-Net does.
-        images: (n, c, H, W).
+        predict: (n, c, tile + 2 margin, ...) -> (n, k, tile, ...), as a valid U-Net does.
+        images: (n, c, *size), in two or three dimensions.
         tile: side of the output's tiles, in pixels.
         margin: pixels that the network loses at each side of its input.
+        pooling: pixels of the image that lie in a pixel of the lowest level, per side; 2^(L-1) for
+            a U-Net of L levels.
 
     Returns:
-        (n, k, H, W).
+        (n, k, *size).
 
     Raises:
-        ValueError: reflection cannot fill the margin, or a prediction has another size.
+        ValueError: a tile is smaller than ``pooling``, reflection cannot fill the margin, or a
+            prediction has another size.
 
     Source:
         Ronneberger et al. (2015), figure 2.
     """
-    height, width = images.shape[2:]
-    down, right = -height % tile, -width % tile
-    reach = margin + max(down, right)
-    if reach >= min(height, width):
+    if not 1 <= pooling <= tile:
         raise ValueError(
-            f"an image of {height} x {width} cannot be mirrored by {reach} pixels "
-            f"(margin {margin}, tile {tile}): the image must be larger than that"
+            f"tile is {tile} and pooling {pooling}: tiles advance by multiples of pooling, so take "
+            f"a tile of {pooling} or more, and pooling = 2^(L-1) for a U-Net of L levels"
         )
-    padded = F.pad(images, (margin, margin + right, margin, margin + down), mode="reflect")
-    side = tile + 2 * margin
-    rows = []
-    for top in range(0, height, tile):
-        row = []
-        for left in range(0, width, tile):
-            out = predict(padded[:, :, top : top + side, left : left + side])
-            if out.shape[2:] != (tile, tile):
-                raise ValueError(
-                    f"predict returned {tuple(out.shape[2:])} for a tile of {tile}: "
-                    f"does margin={margin} fit the network?"
-                )
-            row.append(out)
-        rows.append(torch.cat(row, 3))
-    return torch.cat(rows, 2)[:, :, :height, :width]
+    size = images.shape[2:]
+    step = tile - tile % pooling
+    starts = [range(0, max(length - (tile - step), 1), step) for length in size]
+    reach = [start[-1] + tile for start in starts]  # tiles may end beyond the image
+    padded = _mirrored(images, margin, reach)
+    result = None
+    for corner in itertools.product(*starts):
+        inside = [slice(start, start + tile + 2 * margin) for start in corner]
+        out = predict(padded[:, :, *inside])
+        if out.shape[2:] != (tile,) * len(size):
+            raise ValueError(
+                f"predict returned {tuple(out.shape[2:])} for a tile of {tile}: "
+                f"does margin={margin} fit the network?"
+            )
+        if result is None:
+            result = out.new_empty(*out.shape[:2], *reach)
+        result[:, :, *(slice(start, start + tile) for start in corner)] = out
+    assert result is not None  # there is a tile at least
+    return result[:, :, *(slice(length) for length in size)]
+
+
+def _mirrored(images: Tensor, margin: int, reach: Sequence[int]) -> Tensor:
+    """Mirror images at their borders: by ``margin`` before, and up to ``reach + margin`` behind."""
+    size = images.shape[2:]
+    padding: list[int] = []
+    for length, end in zip(size, reach, strict=True):
+        behind = end - length + margin
+        if behind >= length:
+            raise ValueError(
+                f"an image of {' x '.join(map(str, size))} cannot be mirrored by {behind} pixels "
+                f"(margin {margin}, tiles to {end}): a side must be longer than that"
+            )
+        padding = [margin, behind, *padding]  # F.pad begins with the last axis
+    return F.pad(images, padding, mode="reflect")
 
 
 def vote(masks: Tensor) -> Tensor:

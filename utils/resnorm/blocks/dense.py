@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..restoring import buffers_restored
 from .layers import Norm, conv1x1, conv3x3
 
 
 @contextmanager
-def unchanged_buffers(module: nn.Module) -> Iterator[None]:
-    """Restore a module's buffers, such as running statistics, at the end of a ``with`` block.
+def repetition(norm: nn.Module, states: Mapping[torch.Generator, Tensor]) -> Iterator[None]:
+    """Let a norm run a second time as it ran before, without a trace.
+
+    It draws the same noise, and does not count the batch in its running statistics again.
 
     Args:
-        module: The module whose buffers are restored.
-
-    Yields:
-        Nothing.
+        norm: The layer; its buffers are restored at the end.
+        states: The state that each of its generators had before the norm ran first.
     """
-    before = [buffer.clone() for buffer in module.buffers()]
+    now = {generator: generator.get_state() for generator in states}
     try:
-        yield
+        for generator, state in states.items():
+            generator.set_state(state)
+        with buffers_restored(norm):
+            yield
     finally:
-        with torch.no_grad():
-            for buffer, value in zip(module.buffers(), before, strict=True):
-                buffer.copy_(value)
+        for generator, state in now.items():
+            generator.set_state(state)
 
 
 class DenseLayer(nn.Module):
@@ -70,7 +74,11 @@ class DenseLayer(nn.Module):
     def forward(self, features: list[Tensor]) -> Tensor:
         """Compute the new feature maps from all earlier ones."""
         if self.checkpointed and self.training:
-            out = checkpoint(self.read, *features, use_reentrant=False, context_fn=self.contexts)
+            # Compiled code repeats no write to a buffer, and accepts no contexts.
+            contexts: dict[str, Any] = (
+                {} if torch.compiler.is_compiling() else {"context_fn": self.contexts}
+            )
+            out = checkpoint(self.read, *features, use_reentrant=False, **contexts)
         else:
             out = self.read(*features)
         if not self.bottleneck:
@@ -92,14 +100,14 @@ class DenseLayer(nn.Module):
         return self.conv1(x)
 
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        """Make the contexts of the forward pass and of its repetition.
-
-        The repetition must not count the batch in the running statistics a second time.
+        """Make the contexts of the forward pass, which is about to begin, and of its repetition.
 
         Returns:
             A context manager for each of the two.
         """
-        return nullcontext(), unchanged_buffers(self.norm1)
+        generators = [getattr(module, "generator", None) for module in self.norm1.modules()]
+        states = {g: g.get_state() for g in generators if isinstance(g, torch.Generator)}
+        return nullcontext(), repetition(self.norm1, states)
 
 
 class DenseBlock(nn.ModuleDict):

@@ -87,6 +87,8 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
 def show(fig: Figure, *, alt: str, caption: str = "") -> None:
     """Display ``fig`` with alternative text and a caption.
 
+    The figure is closed, so that the inline backend does not display it again without them.
+
     Args:
         fig: a matplotlib figure.
         alt: what the figure shows, for a reader who cannot see it, in four words or more. Where it

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 #: The palette of pages and figures: distinct in grayscale and to color-blind readers
@@ -22,8 +20,8 @@ PALETTE = {
 
 
 def use_style() -> None:
-    """Apply the course's matplotlib style to all figures that follow."""
-    # The inline backend would display figures by itself, without alternative text.
-    if "IPython" in sys.modules and "inline" in mpl.get_backend():
-        plt.switch_backend("agg")
+    """Apply the course's matplotlib style to all figures that follow; the backend stays.
+
+    Inside ``with matplotlib.rc_context():`` the style ends with the block.
+    """
     plt.style.use(str(files("resnorm") / "assets" / "resnorm.mplstyle"))

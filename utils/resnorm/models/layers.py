@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
@@ -52,7 +52,26 @@ def blocks_of_depth(depth: int, per_block: int, extra: int, stages: int = 3) -> 
     return n
 
 
-def check_choice(what: str, given: str, allowed: Sequence[str]) -> None:
+def check_stages(layers: Sequence[int], widths: Sequence[int]) -> None:
+    """Check that every stage has a number of blocks and a width.
+
+    Args:
+        layers: Blocks per stage.
+        widths: Channels per stage.
+
+    Raises:
+        ValueError: One has more entries than the other, or a stage has no block.
+    """
+    if len(layers) != len(widths):
+        raise ValueError(
+            f"layers has {len(layers)} entries, {tuple(layers)}, and widths has {len(widths)}, "
+            f"{tuple(widths)}; give both one entry per stage"
+        )
+    if min(layers, default=0) < 1:
+        raise ValueError(f"layers is {tuple(layers)}; every stage must have 1 block or more")
+
+
+def check_choice(what: str, given: str, allowed: Iterable[str]) -> None:
     """Check that an argument is one of a few words.
 
     Args:

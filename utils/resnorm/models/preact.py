@@ -10,7 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import Norm, PreActBasicBlock, PreActBottleneck, check_norm, conv3x3
-from .layers import STEMS, blocks_of_depth, check_choice, he_initialization
+from .layers import STEMS, blocks_of_depth, check_choice, check_stages, he_initialization
+
+#: A kind of block: its class, and the number of layers in it.
+BLOCKS: dict[str, tuple[type[PreActBasicBlock] | type[PreActBottleneck], int]] = {
+    "basic": (PreActBasicBlock, 2),
+    "bottleneck": (PreActBottleneck, 3),
+}
+#: The block of each depth that is published for CIFAR (He et al. 2016b, table 4).
+PUBLISHED_BLOCKS = {110: "basic", 164: "bottleneck", 1001: "bottleneck"}
 
 
 class PreActResNet(nn.Module):
@@ -29,7 +37,8 @@ class PreActResNet(nn.Module):
         norm: Makes a norm from a number of channels; any of :mod:`resnorm.norms`.
 
     Raises:
-        ValueError: The stem is unknown, or ``norm`` cannot make layers.
+        ValueError: The stem is unknown, ``norm`` cannot make layers, or ``layers`` and ``widths``
+            do not fit together.
 
     Shape:
         (N, in_channels, H, W) -> (N, num_classes), the logits.
@@ -53,9 +62,10 @@ class PreActResNet(nn.Module):
         super().__init__()
         check_choice("stem", stem, STEMS)
         check_norm(norm)
+        check_stages(layers, widths)
         self.stem = make_stem(stem, in_channels, stem_channels, norm)
         channels, stages = stem_channels, []
-        for stage, (depth, width) in enumerate(zip(layers, widths, strict=False)):
+        for stage, (depth, width) in enumerate(zip(layers, widths, strict=True)):
             blocks = []
             for i in range(depth):
                 stride = 2 if stage > 0 and i == 0 else 1
@@ -119,24 +129,36 @@ def preact_resnet200(**kwargs: Any) -> PreActResNet:
     return PreActResNet(PreActBottleneck, (3, 24, 36, 3), (64, 128, 256, 512), 64, **options)
 
 
-def cifar_preact_resnet(depth: int, **kwargs: Any) -> PreActResNet:
-    """Make a pre-activation ResNet of bottlenecks for 32 x 32 images, such as 164 or 1001 layers.
+def cifar_preact_resnet(depth: int, block: str | None = None, **kwargs: Any) -> PreActResNet:
+    """Make a pre-activation ResNet for 32 x 32 images, such as 110, 164 or 1001 layers.
 
     Args:
-        depth: Number of layers, 9n + 2.
+        depth: Number of layers, 6n + 2 with basic blocks and 9n + 2 with bottlenecks.
+        block: ``"basic"`` or ``"bottleneck"``; None is the published choice, which is basic for
+            110 layers and bottlenecks for 164 and 1001.
         **kwargs: Further arguments of :class:`PreActResNet`.
 
     Returns:
         The network, randomly initialized.
 
     Raises:
-        ValueError: The depth is not 9n + 2.
+        ValueError: The depth does not fit the block, or ``block`` is missing for a depth that is
+            not published.
 
     Source:
-        He et al. (2016b), section 4.
+        He et al. (2016b), section 4 and table 4.
     """
-    n = blocks_of_depth(depth, per_block=3, extra=2)
-    return PreActResNet(PreActBottleneck, (n, n, n), (16, 32, 64), 16, **kwargs)
+    if block is None and depth not in PUBLISHED_BLOCKS:
+        published = ", ".join(f"{d} ({kind})" for d, kind in PUBLISHED_BLOCKS.items())
+        raise ValueError(
+            f"depth is {depth}, and published are {published}; for another depth give a block: "
+            "'basic' for 6n + 2 layers, 'bottleneck' for 9n + 2"
+        )
+    name = PUBLISHED_BLOCKS[depth] if block is None else block
+    check_choice("block", name, BLOCKS)
+    kind, layers_per_block = BLOCKS[name]
+    n = blocks_of_depth(depth, per_block=layers_per_block, extra=2)
+    return PreActResNet(kind, (n, n, n), (16, 32, 64), 16, **kwargs)
 
 
 def cifar_wide_resnet(depth: int, widen_factor: int, **kwargs: Any) -> PreActResNet:

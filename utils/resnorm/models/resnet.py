@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import BasicBlock, Bottleneck, Norm, check_norm, conv3x3, make_shortcut
-from .layers import STEMS, blocks_of_depth, check_choice, he_initialization
+from .layers import STEMS, blocks_of_depth, check_choice, check_stages, he_initialization
 
 #: Shortcuts A and B of He et al. (2016a), or none at all: a plain network.
 SHORTCUTS = ("A", "B", "none")
@@ -39,7 +39,8 @@ class ResNet(nn.Module):
         norm: Makes a norm from a number of channels; any of :mod:`resnorm.norms`.
 
     Raises:
-        ValueError: The stem or the shortcut is unknown, or ``norm`` cannot make layers.
+        ValueError: The stem or the shortcut is unknown, ``norm`` cannot make layers, or ``layers``
+            and ``widths`` do not fit together.
 
     Shape:
         (N, in_channels, H, W) -> (N, num_classes), the logits.
@@ -67,6 +68,7 @@ class ResNet(nn.Module):
         check_choice("stem", stem, STEMS)
         check_norm(norm)
         check_choice("shortcut", shortcut, SHORTCUTS)
+        check_stages(layers, widths)
         self.maxpool: nn.Module
         if stem == "imagenet":
             self.conv1 = nn.Conv2d(in_channels, widths[0], 7, stride=2, padding=3, bias=False)
@@ -79,7 +81,7 @@ class ResNet(nn.Module):
         residual = shortcut != "none"
         channels = widths[0]
         self.stages = []  # names: the modules are layer1, layer2, ..., as in torchvision
-        for stage, (depth, width) in enumerate(zip(layers, widths, strict=False), start=1):
+        for stage, (depth, width) in enumerate(zip(layers, widths, strict=True), start=1):
             blocks = []
             for i in range(depth):
                 stride = 2 if stage > 1 and i == 0 else 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ..restoring import buffers_restored, evaluation_mode
 from .channels import at_least_float32, reduced_axes
 from .folding import AnyBatchNorm
 
@@ -53,7 +53,9 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
     hooks = [norm.register_forward_pre_hook(accumulate) for norm in norms]
     try:
-        with _training_only(norms, model):
+        with evaluation_mode(model), buffers_restored(*norms):  # the passes move the buffers
+            for norm in norms:
+                norm.train()
             for batch in batches:
                 model(batch)
     finally:
@@ -90,21 +92,3 @@ class _Moments:
         mean = self.mean + delta * (other.count / total)
         between = delta**2 * (self.count * other.count / total)
         return _Moments(total, mean, self.squares + other.squares + between)
-
-
-@contextmanager
-def _training_only(norms: Sequence[nn.Module], model: nn.Module) -> Iterator[None]:
-    """Put ``norms`` in training mode and the rest in evaluation; restore modes and buffers."""
-    modes = {module: module.training for module in model.modules()}
-    buffers = {norm: [buffer.clone() for buffer in norm.buffers(recurse=False)] for norm in norms}
-    try:
-        model.eval()
-        for norm in norms:
-            norm.train()
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for norm, saved in buffers.items():  # the passes in between have moved them
-            for buffer, old in zip(norm.buffers(recurse=False), saved, strict=True):
-                buffer.copy_(old)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored
+from ..restoring import buffers_and_gradients_restored
 from .selection import select_layers
 
 
@@ -23,7 +23,7 @@ class LayerStatistics:
         rms: root mean square of the activations.
         zeros: fraction of activations that are exactly zero, from 0 to 1 (inactive ReLUs).
         grad_rms: root mean square of the loss gradient with respect to the activations; None
-            without a loss.
+            without a loss, or where no gradient arrives.
     """
 
     name: str
@@ -56,37 +56,45 @@ def layer_statistics(
         ValueError: the model has no such layer.
     """
     chosen = select_layers(model, layers)
-    outputs: dict[str, Tensor] = {}
+    statistics: dict[str, LayerStatistics] = {}
 
-    def keep_as(name: str) -> Callable[..., None]:
+    def describe_as(name: str) -> Callable[..., None]:
+        # The numbers are taken at once: a later in-place operation may overwrite the tensor.
         def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+            run = statistics[name] = _describe(name, output.detach())
+
+            def add_gradient(grad: Tensor) -> None:
+                if statistics[name] is run:  # the layer's last run
+                    statistics[name] = replace(run, grad_rms=_rms(grad))
+
             if output.requires_grad:
-                output.retain_grad()
-            outputs[name] = output
+                output.register_hook(add_gradient)  # of this output, even if it is overwritten
 
         return hook
 
-    handles = [module.register_forward_hook(keep_as(name)) for name, module in chosen.items()]
+    handles = [module.register_forward_hook(describe_as(name)) for name, module in chosen.items()]
     with buffers_and_gradients_restored(model):
         try:
             with torch.set_grad_enabled(loss is not None):
-                y = model(x)
+                if loss is not None and x.is_floating_point():
+                    x = x.detach().requires_grad_()  # gradients reach frozen layers, too
+                y = model(x.clone())
                 if loss is not None:
                     loss(y).backward()
         finally:
             for handle in handles:
                 handle.remove()
-    return [_describe(name, output.detach(), output.grad) for name, output in outputs.items()]
+    return list(statistics.values())
 
 
-def _describe(name: str, output: Tensor, grad: Tensor | None) -> LayerStatistics:
+def _describe(name: str, output: Tensor) -> LayerStatistics:
     return LayerStatistics(
         name=name,
         mean=output.mean().item(),
         std=output.std(correction=0).item(),
         rms=_rms(output),
         zeros=(output == 0).double().mean().item(),
-        grad_rms=None if grad is None else _rms(grad),
+        grad_rms=None,
     )
 
 

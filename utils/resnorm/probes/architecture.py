@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .restoring import evaluation_mode
+from ..restoring import evaluation_mode
 from .selection import select_layers
 
 #: A multiply-add is two floating-point operations.

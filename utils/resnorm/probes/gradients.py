@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored
+from ..restoring import buffers_and_gradients_restored
 
 
 def input_gradients(model: nn.Module, x: Tensor) -> Tensor:

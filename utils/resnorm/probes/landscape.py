@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored, parameters_restored
+from ..restoring import buffers_and_gradients_restored, parameters_restored
 
 
 def filter_normalized_direction(
@@ -81,7 +81,7 @@ def loss_surface(
     with (
         torch.no_grad(),
         buffers_and_gradients_restored(model),
-        parameters_restored(model) as start,
+        parameters_restored(model.parameters()) as start,
     ):
         for i, a in enumerate(coordinates.tolist()):
             for j, b in enumerate(coordinates.tolist()):

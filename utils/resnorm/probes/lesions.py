@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from .restoring import evaluation_mode
+from ..restoring import evaluation_mode
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
                 f"its modules are {', '.join(filter(None, modules))}"
             )
 
-    handles = [modules[name].register_forward_hook(_bypass(name)) for name in names]
+    handles = [handle for name in names for handle in _bypass(modules[name], name)]
     try:
         yield
     finally:
@@ -44,11 +45,17 @@ def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
             handle.remove()
 
 
-def _bypass(name: str) -> Callable[..., Tensor]:
-    """Return a forward hook that puts a block's input in the place of its output."""
+def _bypass(block: nn.Module, name: str) -> tuple[RemovableHandle, RemovableHandle]:
+    """Hook into a block so that its input stands in the place of its output."""
+    given: list[Tensor] = []
 
-    def hook(_module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    def keep(_module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
         (x,) = inputs
+        given.append(x)
+        return x.clone()  # the block may overwrite what it is given
+
+    def hand_on(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        x = given.pop()
         if x.shape != output.shape:
             raise ValueError(
                 f"block {name!r} turns {tuple(x.shape)} into {tuple(output.shape)}: without it the "
@@ -56,7 +63,7 @@ def _bypass(name: str) -> Callable[..., Tensor]:
             )
         return x
 
-    return hook
+    return block.register_forward_pre_hook(keep), block.register_forward_hook(hand_on)
 
 
 @contextmanager

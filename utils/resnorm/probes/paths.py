@@ -62,7 +62,7 @@ def path_jacobians(blocks: Sequence[nn.Module], x: Tensor) -> dict[tuple[int, ..
         take = {(*path, i): through_branch @ J for path, J in paths.items()}
         paths = skip | take
         with torch.no_grad():
-            x = block(x[None])[0]
+            x = block(x[None].clone())[0]
     return dict(sorted(paths.items(), key=lambda item: (len(item[0]), item[0])))
 
 
@@ -74,7 +74,7 @@ def _block_jacobians(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
     return (
         jacobian(lambda z: _shortcut(block, z)),
-        jacobian(lambda z: block(z) - _shortcut(block, z)),
+        jacobian(lambda z: block(z.clone()) - _shortcut(block, z)),  # it may overwrite its input
     )
 
 
@@ -155,7 +155,7 @@ def _stages(blocks: Iterable[nn.Module], x: Tensor) -> list[dict[str, Tensor]]:
     z = x.detach()
     for block in blocks:
         z = z.detach().requires_grad_()
-        y, shortcut = block(z), _shortcut(block, z)
+        y, shortcut = block(z.clone()), _shortcut(block, z)  # the block may overwrite its input
         stages.append({"input": z, "shortcut": shortcut, "branch": y - shortcut, "block": y})
         z = y
     return stages

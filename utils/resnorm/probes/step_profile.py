@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .restoring import buffers_and_gradients_restored, parameters_restored
+from ..restoring import buffers_and_gradients_restored, parameters_restored
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def gradient_step_profile(
     """Walk along the negative gradient and measure the loss and the gradient on the way.
 
     Args:
-        model: its parameters, buffers and gradients are restored afterwards.
+        model: its parameters, buffers and gradients are restored afterwards; frozen parameters
+            stay where they are, and have no part in the gradient.
         loss: maps the model to a scalar, on a fixed batch.
         step_sizes: positive, in units of the gradient (a learning rate of plain SGD).
 
@@ -43,22 +44,25 @@ def gradient_step_profile(
         One loss and one change of the gradient per step size.
 
     Raises:
-        ValueError: there are no step sizes, or one is not positive.
+        ValueError: there are no step sizes, one is not positive, or all parameters are frozen.
 
     Source:
         Santurkar et al. (2018), section 3.1 and figure 4.
     """
     if not step_sizes or min(step_sizes) <= 0:
         raise ValueError(f"step_sizes is {list(step_sizes)}; give one or more positive numbers")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("every parameter of the model is frozen: let some have requires_grad=True")
     losses, changes, ratios = [], [], []
-    with buffers_and_gradients_restored(model), parameters_restored(model) as start:
-        _, gradient = _loss_and_gradient(model, loss)
+    with buffers_and_gradients_restored(model), parameters_restored(trained) as start:
+        _, gradient = _loss_and_gradient(model, loss, trained)
         length = _length(gradient)
         for step in step_sizes:
             with torch.no_grad():
-                for parameter, old, g in zip(model.parameters(), start, gradient, strict=True):
+                for parameter, old, g in zip(trained, start, gradient, strict=True):
                     parameter.copy_(old - step * g)
-            value, moved = _loss_and_gradient(model, loss)
+            value, moved = _loss_and_gradient(model, loss, trained)
             change = _length([a - b for a, b in zip(moved, gradient, strict=True)])
             losses.append(value)
             changes.append(change)
@@ -67,11 +71,10 @@ def gradient_step_profile(
 
 
 def _loss_and_gradient(
-    model: nn.Module, loss: Callable[[nn.Module], Tensor]
+    model: nn.Module, loss: Callable[[nn.Module], Tensor], parameters: Sequence[nn.Parameter]
 ) -> tuple[float, list[Tensor]]:
     """Return the loss and its gradient, which is zero for parameters that the loss ignores."""
     value = loss(model)
-    parameters = list(model.parameters())
     gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
     return value.item(), list(gradients)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..restoring import evaluation_mode
+
 
 @torch.no_grad()
 def error(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 512) -> float:
-    """Measure the classification error in evaluation mode; the model's mode is restored.
+    """Measure the classification error in evaluation mode; the modes of all modules are restored.
 
     Args:
         model: maps images to (n, classes) scores.
@@ -19,9 +21,7 @@ def error(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 51
     Returns:
         Percentage of images that are classified wrongly.
     """
-    training = model.training
-    model.eval()
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
-    wrong = sum((model(batch).argmax(1) != truth).sum() for batch, truth in batches)
-    model.train(training)
+    with evaluation_mode(model):
+        wrong = sum((model(batch).argmax(1) != truth).sum() for batch, truth in batches)
     return 100 * int(wrong) / len(labels)
