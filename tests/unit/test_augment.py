@@ -59,6 +59,27 @@ def test_mixup_mixes_images_and_labels_alike():
     torch.testing.assert_close(soft.sum(1), torch.ones(6))
 
 
+@pytest.mark.parametrize("mix", [augment.mixup, augment.cutmix])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int16])
+def test_class_numbers_may_be_integers_of_any_type(mix, dtype):
+    images, labels = torch.randn(6, 3, 8, 8, generator=generator()), torch.arange(6)
+    expected_images, expected_soft = mix(images, labels, 6, generator(1))
+    found_images, soft = mix(images, labels.to(dtype), 6, generator(1))
+    assert torch.equal(found_images, expected_images) and torch.equal(soft, expected_soft)
+    again = mix(images, soft, 6, generator(1))[1]  # soft labels can be mixed once more
+    assert again.shape == (6, 6)
+
+
+@pytest.mark.parametrize("mix", [augment.mixup, augment.cutmix])
+@pytest.mark.parametrize(
+    "labels",
+    [torch.arange(6.0), torch.ones(6, 5), torch.eye(6, dtype=torch.int64), torch.tensor(1)],
+)
+def test_labels_that_are_neither_numbers_nor_shares_of_classes_are_refused(mix, labels):
+    with pytest.raises(ValueError, match=r"labels are .* of torch.*integers \(N,\), .*\(N, 6\)"):
+        mix(torch.zeros(6, 3, 8, 8), labels, 6, generator())
+
+
 def test_the_lambda_of_mixup_is_beta():
     images, labels = torch.eye(9).view(9, 1, 1, 9), torch.arange(9)
 

@@ -2,7 +2,10 @@
 
 import hashlib
 import http.server
+import os
 import pickle
+import socket
+import ssl
 import tarfile
 import threading
 from pathlib import Path
@@ -68,6 +71,33 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="No space left"):
         assert len(data.cifar10(tmp_path).train_images) == 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["test", "train"]
+
+
+def refuse_to_write(folder, monkeypatch):
+    """As root, permissions stop nothing: say for one folder what a read-only file system says."""
+
+    def refusing(function):
+        def call(path, *rest, **options):
+            if folder in (Path(path), *Path(path).parents):
+                raise OSError(30, "Read-only file system", str(path))
+            return function(path, *rest, **options)
+
+        return call
+
+    def save(value, path):
+        raise RuntimeError(f"Parent directory {path.parent} cannot be written to")
+
+    monkeypatch.setattr(torch, "save", save)
+    monkeypatch.setattr(Path, "unlink", refusing(Path.unlink))
+    monkeypatch.setattr(os, "mkdir", refusing(os.mkdir))
+    monkeypatch.setattr(os, "replace", refusing(os.replace))
+
+
+def test_a_read_only_folder_costs_the_cache_and_nothing_else(tmp_path, monkeypatch):
+    make_folder(tmp_path)
+    refuse_to_write(tmp_path, monkeypatch)
+    with pytest.warns(UserWarning, match="could not write .* the images are used all the same"):
+        assert len(data.cifar10(tmp_path).train_images) == 30
 
 
 def test_nine_classes_a_broken_image_and_a_large_one_are_named(tmp_path):
@@ -176,6 +206,33 @@ def test_the_official_archive_is_unpacked_and_read(tmp_path, archive):
     (root / cifar_archive.FOLDER / "data_batch_2").write_bytes(b"damaged")
     with pytest.raises(ConnectionError, match="damaged"):
         data.cifar10(root)
+
+
+def test_an_archive_in_a_read_only_folder_is_read_all_the_same(tmp_path, archive, monkeypatch):
+    refuse_to_write(archive.parent, monkeypatch)
+    for cache in (False, True):
+        with pytest.warns(UserWarning, match="used all the same") as caught:
+            found = data.cifar10(archive.parent, cache=cache)
+        assert "could not unpack" in str(caught[0].message) and len(caught) == 1 + cache
+        assert found.train_images.shape == (10, 3, 32, 32) and found.source == "CIFAR-10"
+    assert set(names(archive.parent)) == {cifar_archive.ARCHIVE, "made"}
+
+
+def test_an_archive_whose_unpacking_was_interrupted_is_unpacked_again(
+    tmp_path, archive, monkeypatch
+):
+    from torchvision.datasets import utils
+
+    def unpack_half(source, target):
+        (Path(target) / cifar_archive.FOLDER).mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(utils, "extract_archive", unpack_half)
+        with pytest.raises(KeyboardInterrupt):
+            data.cifar10(archive.parent)
+    assert set(names(archive.parent)) == {cifar_archive.ARCHIVE, "made"}
+    assert len(data.cifar10(archive.parent).train_images) == 10
 
 
 def test_half_an_archive_is_not_unpacked(tmp_path, archive):
@@ -293,11 +350,44 @@ def test_after_the_last_attempt_the_message_says_what_to_do(tmp_path, serve):
     assert Server.requests == 2 and names(tmp_path) == []
 
 
-@pytest.mark.parametrize("status, requests", [(404, 1), (403, 1), (503, 3)])
-def test_a_file_that_the_server_refuses_is_not_asked_for_again(tmp_path, serve, status, requests):
+@pytest.mark.parametrize(
+    "status, requests", [(404, 1), (403, 1), (410, 1), (503, 3), (429, 3), (408, 3)]
+)
+def test_a_file_that_the_server_refuses_for_good_is_not_asked_for_again(
+    tmp_path, serve, status, requests
+):
     with pytest.raises(ConnectionError, match=f"could not download .*{status}"):
         download(serve(CONTENT, status=status), tmp_path / "file", SUM, pause=0)
     assert Server.requests == requests and names(tmp_path) == []
+
+
+def test_a_server_that_does_not_answer_is_given_up_and_the_default_restored(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
+        for before in (None, 77.0):
+            socket.setdefaulttimeout(before)
+            with pytest.raises(ConnectionError, match="could not download .*timed out"):
+                download(url, tmp_path / "file", SUM, attempts=2, pause=0, timeout=0.2)
+            assert socket.getdefaulttimeout() == before
+    socket.setdefaulttimeout(None)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [ssl.SSLEOFError, TimeoutError, ConnectionResetError])
+def test_a_connection_that_breaks_inside_a_file_is_tried_again(tmp_path, serve, monkeypatch, error):
+    from torchvision.datasets import utils
+
+    original, calls = utils._urlretrieve, []
+
+    def break_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise error("broken")
+        original(*arguments)
+
+    monkeypatch.setattr(utils, "_urlretrieve", break_once)
+    download(serve(CONTENT), tmp_path / "file", SUM, pause=0)
+    assert len(calls) == 2 and (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_without_a_network_the_message_says_so(tmp_path):

@@ -87,7 +87,7 @@ def mixup(
 
     Args:
         images: (N, C, H, W), floating point.
-        labels: (N,) int64, or soft labels, (N, num_classes).
+        labels: (N,) integers of any type, or soft labels, (N, num_classes) floating point.
         num_classes: number of classes.
         generator: source of the random draws.
         alpha: lambda is drawn from Beta(alpha, alpha), once per batch as in the authors' code.
@@ -96,7 +96,7 @@ def mixup(
         Images of the same shape, and soft labels, (N, num_classes), for ``F.cross_entropy``.
 
     Raises:
-        ValueError: ``alpha`` is not positive.
+        ValueError: ``alpha`` is not positive, or the labels are neither of the two.
 
     Source: Zhang et al. (2018).
     """
@@ -118,7 +118,7 @@ def cutmix(
 
     Args:
         images: (N, C, H, W).
-        labels: (N,) int64, or soft labels, (N, num_classes).
+        labels: (N,) integers of any type, or soft labels, (N, num_classes) floating point.
         num_classes: number of classes.
         generator: source of the random draws.
         alpha: lambda is drawn from Beta(alpha, alpha), once per batch.
@@ -127,7 +127,7 @@ def cutmix(
         Images of the same shape, and soft labels, (N, num_classes), for ``F.cross_entropy``.
 
     Raises:
-        ValueError: ``alpha`` is not positive.
+        ValueError: ``alpha`` is not positive, or the labels are neither of the two.
 
     Source: Yun et al. (2019).
     """
@@ -180,5 +180,12 @@ def _draw_lambda(alpha: float, generator: Generator) -> float:
 
 
 def _soft_labels(labels: Tensor, num_classes: int) -> Tensor:
-    """(N,) int64 -> (N, num_classes) float32; other labels are soft already."""
-    return F.one_hot(labels, num_classes).float() if labels.dtype == torch.int64 else labels
+    """(N,) integers -> (N, num_classes) float32; labels of that shape are soft already."""
+    if labels.ndim == 1 and not (labels.is_floating_point() or labels.is_complex()):
+        return F.one_hot(labels.long(), num_classes).float()
+    if labels.is_floating_point() and labels.shape[1:] == (num_classes,):
+        return labels
+    raise ValueError(
+        f"labels are {tuple(labels.shape)} of {labels.dtype}; they must be integers (N,), "
+        f"or soft labels (N, {num_classes}) of a floating-point type"
+    )

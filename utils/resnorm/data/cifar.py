@@ -10,8 +10,9 @@ from torch import Tensor
 
 from . import cifar_archive
 from .dataset import ImageDataset
-from .image_folder import read_image_folder
-from .tensor_cache import load_tensors, save_tensors
+from .image_folder import SUFFIXES, read_image_folder
+from .pixels import image_files
+from .tensor_cache import fingerprint, load_tensors, save_tensors
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 #: Of the training images' channels, on a scale from 0 to 1; the values are in wide use.
@@ -115,7 +116,7 @@ def cifar10(root: str | Path, *, download: bool = False, cache: bool = True) -> 
     The forms are tried in this order: the official archive or the folder that it unpacks to, which
     torchvision reads and checks; then ``train/<class>/*`` and ``test/<class>/*`` with images of
     32 x 32 pixels. What was read is also stored as one file in the same folder, which loads faster
-    the next time.
+    the next time; it is made again when images were added, removed or changed.
 
     Args:
         root: the folder.
@@ -143,20 +144,27 @@ def cifar10(root: str | Path, *, download: bool = False, cache: bool = True) -> 
             "or use resnorm.data.synthetic(), which is generated"
         )
     cached = root / f"resnorm-cifar10-{'official' if official else 'folder'}.pt"
-    if cache and (kept := load_tensors(cached)) is not None:
+    # Of the folder before it is read, because files may come meanwhile. The archive has a checksum.
+    state = "" if official or not cache else fingerprint(root, _images_in(root))
+    if cache and (kept := load_tensors(cached)) is not None and kept.pop("files", "") == state:
         return Cifar10(**kept)
     if official:
         found = Cifar10(*cifar_archive.read(root), source="CIFAR-10")
     else:
         found = _read_folder(root)
     if cache:
-        save_tensors(vars(found), cached)
+        save_tensors(vars(found) | {"files": state}, cached)
     return found
+
+
+def _images_in(root: Path) -> list[Path]:
+    folders = [root / part / name for part in ("train", "test") for name in CLASSES]
+    return [path for folder in folders for path in image_files(folder, SUFFIXES)]
 
 
 def _read_folder(root: Path) -> Cifar10:
     train_images, train_labels = read_image_folder(root, "train", CLASSES, size=32)
     test_images, test_labels = read_image_folder(root, "test", CLASSES, size=32)
-    jpeg = any((root / "train" / CLASSES[0]).glob("*.jp*g"))
+    jpeg = any(path.suffix.lower() in (".jpg", ".jpeg") for path in _images_in(root))
     source = "CIFAR-10 (JPEG copy)" if jpeg else "CIFAR-10 (folder)"
     return Cifar10(train_images, train_labels, test_images, test_labels, source)

@@ -5,6 +5,9 @@ torchvision is imported where it is needed, because the rest of the package work
 
 from __future__ import annotations
 
+import os
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,9 @@ def download_to(root: Path) -> None:
 def read(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Unpack the archive if necessary, and read it.
 
+    Where the folder cannot be written to, the archive is unpacked to a temporary folder, with a
+    warning.
+
     Args:
         root: a folder with the archive or what it unpacks to.
 
@@ -52,15 +58,40 @@ def read(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         ConnectionError: the archive or an unpacked file is damaged or incomplete.
     """
     from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity, extract_archive
+    from torchvision.datasets.utils import check_integrity
 
-    if not (root / FOLDER).is_dir():
-        if not check_integrity(root / ARCHIVE, CIFAR10.tgz_md5):
-            raise ConnectionError(
-                f"{ARCHIVE} has a wrong checksum: it is damaged or incomplete; "
-                "delete it, and download it again"
-            )
-        extract_archive(root / ARCHIVE, root)
+    if (root / FOLDER).is_dir():
+        return _read_unpacked(root)
+    if not check_integrity(root / ARCHIVE, CIFAR10.tgz_md5):
+        raise ConnectionError(
+            f"{ARCHIVE} has a wrong checksum: it is damaged or incomplete; "
+            "delete it, and download it again"
+        )
+    try:
+        _unpack(root / ARCHIVE, root)
+    except OSError as problem:  # a read-only folder, a full disk
+        warnings.warn(
+            f"could not unpack {ARCHIVE} where it is ({problem}); the images are used all the same",
+            stacklevel=3,
+        )
+        with tempfile.TemporaryDirectory() as elsewhere:
+            _unpack(root / ARCHIVE, Path(elsewhere))
+            return _read_unpacked(Path(elsewhere))
+    return _read_unpacked(root)
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    """Unpack the archive; under its name there is either nothing or the whole folder."""
+    from torchvision.datasets.utils import extract_archive
+
+    with tempfile.TemporaryDirectory(dir=root, prefix=f"{FOLDER}.") as part:
+        extract_archive(archive, part)
+        os.replace(Path(part) / FOLDER, root / FOLDER)
+
+
+def _read_unpacked(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from torchvision.datasets import CIFAR10
+
     try:
         train, test = CIFAR10(root, train=True), CIFAR10(root, train=False)
     except RuntimeError as problem:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from .cell_images import Cells
+from .pixels import image_files, read_gray, read_labels
 
 
 def microscopy(root: str | Path) -> Cells:
@@ -17,29 +17,27 @@ def microscopy(root: str | Path) -> Cells:
     Connected regions of the label are numbered as cells (scipy).
 
     Args:
-        root: a folder with ``image/N.png`` and ``label/N.png``, N from 0, of 8 bits; a label of 0
-            is membrane.
+        root: a folder with ``image/N.png`` and ``label/N.png``, N from 0, of 8 or 16 bits; a label
+            of 0 is membrane, any other value is cell. Hidden files do not count.
 
     Returns:
         Standardized images, and the cell of each pixel.
 
     Raises:
         FileNotFoundError: a folder is missing or empty, or an image has no label, or the reverse.
-        ValueError: the images differ in size.
+        ValueError: the images differ in size, or the name of an image is not a number.
     """
     from scipy import ndimage  # here: import resnorm stays light
 
     root = Path(root)
     names = _common_names(root)
-    arrays = {
-        kind: [np.asarray(Image.open(root / kind / name).convert("L")) for name in names]
-        for kind in ("image", "label")
-    }
-    shapes = {array.shape for kind in arrays.values() for array in kind}
+    pictures = [read_gray(root / "image" / name) for name in names]
+    labels = [read_labels(root / "label" / name) for name in names]
+    shapes = {array.shape for array in [*pictures, *labels]}
     if len(shapes) != 1:
         raise ValueError(f"microscopy({str(root)!r}): images of different sizes, {sorted(shapes)}")
-    images = torch.from_numpy(np.stack(arrays["image"])).float().unsqueeze(1) / 255
-    regions = np.stack([ndimage.label(label > 127)[0] for label in arrays["label"]])
+    images = torch.from_numpy(np.stack(pictures)).unsqueeze(1)  # (n, 1, H, W)
+    regions = np.stack([ndimage.label(label)[0] for label in labels])
     return Cells(
         (images - images.mean()) / images.std(),
         torch.from_numpy(regions).long(),
@@ -49,11 +47,18 @@ def microscopy(root: str | Path) -> Cells:
 
 def _common_names(root: Path) -> list[str]:
     """Return the names of the files in both folders, in the order of their numbers."""
-    images, labels = ({p.name for p in (root / kind).glob("*.png")} for kind in ("image", "label"))
+    images, labels = (
+        {path.name for path in image_files(root / kind, (".png",))} for kind in ("image", "label")
+    )
     if not images or images != labels:
         unpaired = sorted(images ^ labels)[:5]
         raise FileNotFoundError(
             f"microscopy({str(root)!r}): expected image/N.png and label/N.png with the same names; "
             + (f"without a partner: {', '.join(unpaired)}" if unpaired else "found no images")
+        )
+    if wrong := sorted(name for name in images if not Path(name).stem.isdecimal()):
+        raise ValueError(
+            f"microscopy({str(root)!r}): the order of the slices is that of their numbers, but "
+            f"{', '.join(wrong[:5])} has none; name the images 0.png, 1.png, ..."
         )
     return sorted(images, key=lambda name: int(Path(name).stem))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
+
+from .pixels import image_files, read_rgb
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -21,7 +22,7 @@ def read_image_folder(
     Args:
         root: the folder of the data set.
         part: such as ``"train"``.
-        classes: names of the folders that must be there; no other may be.
+        classes: names of the folders that must be there; no other may be, unless it is hidden.
         size: side of the images in pixels.
 
     Returns:
@@ -33,8 +34,7 @@ def read_image_folder(
     _check_classes(root / part, part, classes)
     images, labels = [], []
     for label, name in enumerate(classes):
-        files = (root / part / name).iterdir()
-        paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+        paths = image_files(root / part / name, SUFFIXES)
         if not paths:
             raise ValueError(f"{part}/{name}/ holds no .png or .jpg images")
         images += [_read_image(path, f"{part}/{name}/{path.name}", size) for path in paths]
@@ -44,7 +44,8 @@ def read_image_folder(
 
 
 def _check_classes(folder: Path, part: str, classes: Sequence[str]) -> None:
-    there = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    inside = folder.iterdir() if folder.is_dir() else ()
+    there = {path.name for path in inside if path.is_dir() and not path.name.startswith(".")}
     missing, extra = sorted(set(classes) - there), sorted(there - set(classes))
     if missing or extra:
         raise ValueError(
@@ -57,8 +58,7 @@ def _check_classes(folder: Path, part: str, classes: Sequence[str]) -> None:
 def _read_image(path: Path, name: str, size: int) -> np.ndarray:
     """Return an image as (size, size, 3), uint8."""
     try:
-        with Image.open(path) as image:
-            array = np.asarray(image.convert("RGB"))
+        array = read_rgb(path)
     except OSError as problem:
         raise ValueError(f"{name} cannot be read as an image ({problem})") from None
     if array.shape != (size, size, 3):

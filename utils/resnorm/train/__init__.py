@@ -1,8 +1,9 @@
 """Training: a loop that is short enough to read, and what stands around it.
 
 :func:`fit` in ``loop.py`` is the lesson. Each of the other files holds one thing that the loop
-uses: schedules, precision, the optimizer's groups, evaluation, the history, checkpoints,
-compilation, the progress bar, and advice when memory runs out.
+uses: schedules, precision, the optimizer's groups, evaluation, the history, checkpoints and the
+description of a run that they compare, compilation, the progress bar, and advice when memory runs
+out.
 """
 
 from .evaluation import error

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..data.tensor_cache import load_checked
+from .description import architecture, describe
 from .history import History
 
 
@@ -19,7 +22,8 @@ class Checkpoint:
 
     Attributes:
         path: the file; None keeps nothing.
-        settings: what must be equal for a run to be resumed, by name.
+        settings: what must be equal for a run to be resumed, by name; :func:`describe` turns it
+            into plain data, and the architecture of the model is added.
         model: the network.
         optimizer: with its momentum.
         scaler: of the loss, for float16.
@@ -35,6 +39,10 @@ class Checkpoint:
     generator: torch.Generator
     history: History
 
+    def __post_init__(self) -> None:
+        if self.path is not None:  # it reads the whole data
+            self.settings = describe(self.settings | {"model": architecture(self.model)})
+
     def save(self, epoch: int) -> None:
         """Write the file; at any moment a whole checkpoint exists, the previous one or the new one.
 
@@ -43,71 +51,150 @@ class Checkpoint:
         """
         if self.path is None:
             return
-        cuda = torch.cuda.is_available()
-        state = {
-            "run": self.settings,
-            "epoch": epoch,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "order": self.generator.get_state(),
-            "generator": torch.get_rng_state(),  # of dropout and the like
-            "generator of the GPU": torch.cuda.get_rng_state() if cuda else None,
-            "history": asdict(self.history),
-        }
         path = Path(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         try:
-            torch.save(state, part)
+            torch.save(self._state(epoch), part)
             os.replace(part, path)
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # such as that of a read-only folder, once more
+                part.unlink(missing_ok=True)
 
     def load(self) -> int:
-        """Restore the state from the file, if there is one.
+        """Restore the state from the file, if there is one. A file that is refused changes nothing.
 
         Returns:
             The epoch to begin with: 0 if there is no file.
 
         Raises:
-            ValueError: the file is of a run with other settings, or of another model.
+            ValueError: the file is damaged or no checkpoint, or it is of a run with other settings
+                or of another model.
         """
         if self.path is None or not Path(self.path).exists():
             return 0
-        state = torch.load(self.path, weights_only=True, map_location="cpu")
-        name = Path(self.path).name
-        self._check_settings(name, state["run"])
-        self._load_model(name, state["model"])
+        try:
+            state = load_checked(self.path)
+        except OSError:
+            raise
+        except Exception as problem:  # what is raised depends on where the file is damaged
+            raise self._refusal(
+                f"cannot be read ({type(problem).__name__}): it is cut short, damaged, or no "
+                "checkpoint"
+            ) from None
+        self._check(state)
+
+        self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.generator.set_state(state["order"])
-        torch.set_rng_state(state["generator"])
+        torch.set_rng_state(state["generator"][0])
+        for generator, saved in zip(
+            own_generators(self.model), state["generator"][1:], strict=True
+        ):
+            generator.set_state(saved)
         if torch.cuda.is_available() and state["generator of the GPU"] is not None:
             torch.cuda.set_rng_state(state["generator of the GPU"])
         for field, value in state["history"].items():
             setattr(self.history, field, value)
         return state["epoch"]
 
-    def _check_settings(self, file: str, saved: dict[str, Any]) -> None:
-        different = [
-            f"{name} {saved.get(name)!r} there, {value!r} here"
-            for name, value in self.settings.items()
-            if saved.get(name) != value
-        ]
-        if different:
-            raise ValueError(
-                f"the checkpoint {file} is of another run: {'; '.join(different)}. "
-                "Choose another file, or delete it"
-            )
+    def _state(self, epoch: int) -> dict[str, Any]:
+        optimizer = self.optimizer.state_dict()
+        return {
+            "run": self.settings,
+            "epoch": epoch,
+            "model": self.model.state_dict(),
+            # Plain numbers, because a schedule may compute with those of NumPy.
+            "optimizer": optimizer | {"param_groups": describe(optimizer["param_groups"])},
+            "scaler": self.scaler.state_dict(),
+            "order": self.generator.get_state(),
+            # Of dropout and the like, and of layers that have a generator of their own.
+            "generator": [
+                torch.get_rng_state(),
+                *(generator.get_state() for generator in own_generators(self.model)),
+            ],
+            "generator of the GPU": (
+                torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+            ),
+            "history": asdict(self.history),
+        }
 
-    def _load_model(self, file: str, weights: dict[str, Any]) -> None:
-        try:
-            self.model.load_state_dict(weights)
-        except RuntimeError as problem:
-            difference = str(problem).splitlines()[1].strip()  # the first of torch's list
-            raise ValueError(
-                f"the checkpoint {file} is of another model: {difference} "
-                "Choose another file, or delete it"
-            ) from None
+    def _check(self, state: Any) -> None:
+        """Refuse a state that cannot be restored, before any of it is."""
+        own = self._state(0)
+        if not isinstance(state, dict) or set(state) != set(own):
+            raise self._refusal("is no checkpoint of fit")
+        saved = state["run"]
+        if not isinstance(saved, dict) or set(saved) != set(self.settings):
+            names = ", ".join(sorted(set(saved) ^ set(self.settings)))
+            raise self._refusal(f"is of another version, which kept other settings ({names})")
+        if different := [name for name in self.settings if saved[name] != self.settings[name]]:
+            kind = "model" if "model" in different else "run"
+            each = (_difference(name, saved[name], self.settings[name]) for name in different)
+            raise self._refusal(f"is of another {kind}: {'; '.join(each)}")
+
+        if state["generator of the GPU"] is None or own["generator of the GPU"] is None:
+            state = state | {"generator of the GPU": own["generator of the GPU"]}
+        there, here = _layout(state), _layout(own)
+        if there != here:
+            different = [name for name in here if there[name] != here[name]]
+            each = (_difference(name, there[name], here[name]) for name in different)
+            raise self._refusal(f"does not fit: {'; '.join(each)}")
+        if not self._fits_the_optimizer(state["optimizer"]):
+            raise self._refusal("does not fit: the momentum is not of these parameters")
+
+    def _fits_the_optimizer(self, saved: dict[str, Any]) -> bool:
+        groups = self.optimizer.param_groups
+        sizes = [len(group["params"]) for group in groups]
+        shapes = dict(enumerate(p.shape for group in groups for p in group["params"]))
+        return sizes == [len(group["params"]) for group in saved["param_groups"]] and all(
+            momentum is None or shapes.get(index) == getattr(momentum, "shape", None)
+            for index, entry in saved["state"].items()
+            for momentum in entry.values()
+        )
+
+    def _refusal(self, reason: str) -> ValueError:
+        name = Path(self.path or "").name
+        return ValueError(f"the checkpoint {name} {reason}. Choose another file, or delete it")
+
+
+def own_generators(model: nn.Module) -> list[torch.Generator]:
+    """Find the generators that layers have of their own, such as those of noisy batch norms.
+
+    Args:
+        model: the network.
+
+    Returns:
+        Each generator once, in the order of the modules.
+    """
+    values = (value for module in model.modules() for value in vars(module).values())
+    return list(dict.fromkeys(value for value in values if isinstance(value, torch.Generator)))
+
+
+def _layout(value: Any) -> Any:
+    """Keep the names, the types and the shapes, which two states of one run have in common."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, dict):
+        momenta = "state" if "param_groups" in value else None  # there are none at the start
+        return {
+            name: "dict" if name == momenta and isinstance(item, dict) else _layout(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_layout(item) for item in value if not isinstance(item, float | int)]
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    """Name the first value, inside of two descriptions, that is another one."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        key = next(key for key in here | there if there.get(key) != here.get(key))
+        return _difference(f"{name}.{key}", there.get(key), here.get(key))
+    there, here = (
+        value.get("name") or value.get("type") or value if isinstance(value, dict) else value
+        for value in (there, here)
+    )
+    return f"{name} {there!r} there, {here!r} here"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..augment import Augment
 from ..data import ImageDataset
 from .checkpoint import Checkpoint
-from .compilation import compile_model
+from .compilation import compile_model, first_moments
 from .evaluation import error
 from .history import DivergedError, History, LossMonitor
 from .memory import smaller_batch_error
@@ -75,12 +75,16 @@ def fit(
             :func:`~resnorm.train.best_precision`.
         channels_last: store images and weights channel by channel for each pixel, the memory layout
             in which most devices convolve fastest.
-        compile: compile the model by ``torch.compile`` before the clock starts.
+        compile: compile the model by ``torch.compile`` before the clock starts, for each size of
+            the images; the test error is measured without it.
         after_step: called after each step with the number of steps so far and the model.
         evaluate: measure the test error after each epoch; for classifiers only.
-        progress: show a progress bar with loss and error (tqdm).
+        progress: show a progress bar with loss and error (tqdm; without it, a warning).
         checkpoint: a file that is written after each epoch; if it exists, the run is resumed from
-            it. On a CPU a resumed run equals an uninterrupted one to the last bit.
+            it. On a CPU a resumed run equals an uninterrupted one to the last bit. A file of
+            another run is refused: model, data and all arguments must be equal, except for
+            ``after_step``, ``progress`` and ``allow_divergence``. Functions are equal if their code
+            is, and the values that they read from around them.
         allow_divergence: return the history when the loss is infinite or NaN, instead of raising.
 
     Returns:
@@ -88,8 +92,8 @@ def fit(
 
     Raises:
         ValueError: the batch is larger than the training set; the precision is unknown; label
-            smoothing is given together with another loss; the checkpoint is of another run or
-            model.
+            smoothing is given together with another loss; the checkpoint is damaged, or of another
+            run or model.
         DivergedError: the loss is infinite or NaN; the checkpoint of the epoch before is kept.
         torch.OutOfMemoryError: the message says which batch size would fit.
     """
@@ -110,14 +114,20 @@ def fit(
     # A checkpoint is resumed only if all of this is the same.
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
     settings |= {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-    settings |= {"decay_all": decay_all, "label_smoothing": label_smoothing}
-    settings |= {"precision": precision, "seed": seed, "images": n, "data": data.source}
+    settings |= {"decay_all": decay_all, "label_smoothing": label_smoothing, "loss": loss}
+    settings |= {"precision": precision, "channels_last": channels_last, "compile": compile}
+    settings |= {"schedule": schedule, "augment": augment, "image_size": image_size}
+    settings |= {"seed": seed, "evaluate": evaluate, "device": device.type, **vars(data)}
     saved = Checkpoint(checkpoint, settings, model, optimizer, scaler, generator, history)
     first_epoch = saved.load()
     monitor = LossMonitor(history, epochs, steps, device, checkpoint)
+    prepare = partial(_prepare, data, augment, image_size, channels_last)
     forward = model
-    if compile and first_epoch < epochs:
-        forward = compile_model(model, data, batch_size, autocast, loss)
+    if compile:
+        first = torch.arange(batch_size, device=device)
+        example = partial(prepare, first, generator.clone_state())
+        moments = first_moments(image_size, first_epoch * steps, epochs * steps)
+        forward = compile_model(model, example, moments, autocast, loss)
 
     for epoch in progress_bar(range(first_epoch, epochs), history, visible=progress):
         model.train()
@@ -128,16 +138,8 @@ def fit(
             if schedule is not None:
                 for group in optimizer.param_groups:
                     group["lr"] = lr * schedule(done)
-
             batch = order[step * batch_size : (step + 1) * batch_size]
-            images, labels = data.train_images[batch], data.train_labels[batch]
-            if augment is not None:
-                images, labels = augment(images, labels, generator)
-            if image_size is not None:
-                images = _resize(images, image_size(done))
-            if channels_last:
-                images = images.contiguous(memory_format=torch.channels_last)
-
+            images, labels = prepare(batch, generator, done)
             try:
                 with autocast:
                     value = loss(forward(images), labels)
@@ -161,7 +163,7 @@ def fit(
         history.seconds.append(time.perf_counter() - start)
         if evaluate:
             with autocast:
-                history.test_errors.append(error(forward, data.test_images, data.test_labels))
+                history.test_errors.append(error(model, data.test_images, data.test_labels))
         saved.save(epoch + 1)
     return history
 
@@ -178,8 +180,21 @@ def _check_arguments(
         )
 
 
-def _resize(images: Tensor, side: int) -> Tensor:
-    """(N, C, H, W) -> (N, C, side, side)."""
-    if side == images.shape[-1]:
-        return images
-    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+def _prepare(
+    data: ImageDataset,
+    augment: Augment | None,
+    image_size: Callable[[float], int] | None,
+    channels_last: bool,
+    batch: Tensor,
+    generator: torch.Generator,
+    done: float,
+) -> tuple[Tensor, Tensor]:
+    """(N,) indices -> (N, C, H, W) images, augmented and resized, and their labels."""
+    images, labels = data.train_images[batch], data.train_labels[batch]
+    if augment is not None:
+        images, labels = augment(images, labels, generator)
+    if image_size is not None and (side := image_size(done)) != images.shape[-1]:
+        images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    if channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    return images, labels

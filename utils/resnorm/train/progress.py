@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from .history import History
 
@@ -13,16 +15,15 @@ def progress_bar(epochs: range, history: History, *, visible: bool) -> Iterator[
     Args:
         epochs: the epochs to run; a resumed run does not begin at 0.
         history: read after each epoch.
-        visible: False only yields the epochs, and tqdm is not needed.
+        visible: False only yields the epochs. So does True, with a warning, without tqdm.
 
     Yields:
         Each epoch, before it runs.
     """
-    if not visible:
+    tqdm = _find_tqdm() if visible else None
+    if tqdm is None:
         yield from epochs
         return
-    from tqdm.auto import tqdm
-
     with tqdm(total=epochs.stop, initial=epochs.start, unit="epoch") as bar:
         for epoch in epochs:
             yield epoch  # the body of the caller's loop runs here
@@ -31,3 +32,16 @@ def progress_bar(epochs: range, history: History, *, visible: bool) -> Iterator[
                 shown["test error"] = f"{history.test_errors[-1]:.2f} %"
             bar.set_postfix(shown)
             bar.update()
+
+
+def _find_tqdm() -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        warnings.warn(
+            "there is no progress bar, because tqdm is not installed: pip install tqdm. "
+            "The training goes on without it",
+            stacklevel=4,
+        )
+        return None
+    return tqdm
