@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -11,25 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .layers import Norm, conv1x1, conv3x3
-
-
-@contextmanager
-def unchanged_buffers(module: nn.Module) -> Iterator[None]:
-    """Restore a module's buffers, such as running statistics, at the end of a ``with`` block.
-
-    Args:
-        module: The module whose buffers are restored.
-
-    Yields:
-        Nothing.
-    """
-    before = [buffer.clone() for buffer in module.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(module.buffers(), before, strict=True):
-                buffer.copy_(value)
+from .repetition import Repetition
 
 
 class DenseLayer(nn.Module):
@@ -94,12 +75,13 @@ class DenseLayer(nn.Module):
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Make the contexts of the forward pass and of its repetition.
 
-        The repetition must not count the batch in the running statistics a second time.
+        The repetition must draw the same noise, where the norm draws any, and must not count the
+        batch in the running statistics a second time.
 
         Returns:
             A context manager for each of the two.
         """
-        return nullcontext(), unchanged_buffers(self.norm1)
+        return nullcontext(), Repetition(self.norm1)
 
 
 class DenseBlock(nn.ModuleDict):
