@@ -18,6 +18,29 @@ def batch(n=32, d=4, seed=1):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+# --- half precision -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("value", [300.0, 3e4, 1e-5])
+def test_the_rms_of_half_precision_neither_overflows_nor_vanishes(dtype, value):
+    x = torch.full((2, 3), value, dtype=dtype)
+    (found,) = probes.layer_statistics(nn.Sequential(nn.Identity()), x, ["0"])
+    assert found.rms == pytest.approx(x[0, 0].item(), rel=1e-3)
+
+
+def test_the_length_of_a_float16_gradient_does_not_overflow():
+    model = nn.Linear(4, 1, bias=False).half()
+    nn.init.ones_(model.weight)
+    profile = probes.gradient_step_profile(
+        model, lambda m: (1000 * m.weight.square()).sum(), [2.5e-4]
+    )
+    assert profile.gradient_changes == pytest.approx(
+        [2000.0], rel=1e-2
+    )  # each of 4: from 2000 to 1000
+    assert profile.beta_smoothness == pytest.approx(2000.0, rel=1e-2)
+
+
 def squared(model):
     return model(batch()).square().mean()
 

@@ -7,6 +7,7 @@ module                  blocks
 ``postact``             :class:`BasicBlock` and :class:`Bottleneck` of ResNet
 ``preact``              :class:`PreActBasicBlock` and :class:`PreActBottleneck`
 ``dense``               :class:`DenseBlock` of DenseNet and its :class:`DenseLayer`
+``repetition``          :class:`Repetition`, for a pass that is run again in the backward pass
 ``shortcuts``           what takes the input across where a block changes the shape
 ``layers``              the convolutions and the type of a norm that blocks share
 ======================  ===========================================================
@@ -17,6 +18,7 @@ from .fully_connected import ORDERS, ResidualBlock
 from .layers import Norm, check_norm, conv1x1, conv3x3
 from .postact import BasicBlock, Bottleneck
 from .preact import PreActBasicBlock, PreActBottleneck
+from .repetition import Repetition
 from .shortcuts import SubsampleAndPad, make_shortcut
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "ORDERS",
     "PreActBasicBlock",
     "PreActBottleneck",
+    "Repetition",
     "ResidualBlock",
     "SubsampleAndPad",
     "check_norm",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,29 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..restoring import buffers_restored
 from .layers import Norm, conv1x1, conv3x3
-
-
-@contextmanager
-def repetition(norm: nn.Module, states: Mapping[torch.Generator, Tensor]) -> Iterator[None]:
-    """Let a norm run a second time as it ran before, without a trace.
-
-    It draws the same noise, and does not count the batch in its running statistics again.
-
-    Args:
-        norm: The layer; its buffers are restored at the end.
-        states: The state that each of its generators had before the norm ran first.
-    """
-    now = {generator: generator.get_state() for generator in states}
-    try:
-        for generator, state in states.items():
-            generator.set_state(state)
-        with buffers_restored(norm):
-            yield
-    finally:
-        for generator, state in now.items():
-            generator.set_state(state)
+from .repetition import Repetition
 
 
 class DenseLayer(nn.Module):
@@ -102,12 +80,13 @@ class DenseLayer(nn.Module):
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Make the contexts of the forward pass, which is about to begin, and of its repetition.
 
+        The repetition draws the same noise, where the norm draws any, and does not count the batch
+        in the running statistics a second time.
+
         Returns:
             A context manager for each of the two.
         """
-        generators = [getattr(module, "generator", None) for module in self.norm1.modules()]
-        states = {g: g.get_state() for g in generators if isinstance(g, torch.Generator)}
-        return nullcontext(), repetition(self.norm1, states)
+        return nullcontext(), Repetition(self.norm1)
 
 
 class DenseBlock(nn.ModuleDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ..blocks import Norm, PreActBottleneck, check_norm
 
@@ -108,12 +108,7 @@ class StackedHourglass(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Predict the heat maps, once per stack."""
-        side = 2**self.depth
-        if x.shape[2] % side or x.shape[3] % side:
-            raise ValueError(
-                f"the image has {tuple(x.shape[2:])} pixels; both sides must be multiples of "
-                f"{side} (2^depth)"
-            )
+        check_sides(x, self.depth)
         x = self.stem(x)
         predictions = []
         for i, hourglass in enumerate(self.hourglasses):
@@ -122,6 +117,25 @@ class StackedHourglass(nn.Module):
             if i < len(self.remap_features):
                 x = x + self.remap_features[i](features) + self.remap_prediction[i](predictions[-1])
         return predictions
+
+
+@fx.wrap  # torch.fx records this as one call, because it cannot look at the shape of an image
+def check_sides(x: Tensor, depth: int) -> None:
+    """Check that an image can be halved often enough.
+
+    Args:
+        x: (N, C, H, W).
+        depth: How many times an hourglass halves the resolution.
+
+    Raises:
+        ValueError: 2^depth does not divide both sides.
+    """
+    side = 2**depth
+    if x.shape[2] % side or x.shape[3] % side:
+        raise ValueError(
+            f"the image has {tuple(x.shape[2:])} pixels; both sides must be multiples of "
+            f"{side} (2^depth)"
+        )
 
 
 def make_block(channels: int, norm: Norm) -> PreActBottleneck:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ..blocks import Norm, check_norm
 from .layers import check_choice
@@ -19,6 +19,7 @@ _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 PADDINGS = ("valid", "same")
 
 
+@fx.wrap  # torch.fx records this as one call, because it cannot loop over a size
 def center_crop(x: Tensor, size: Sequence[int]) -> Tensor:
     """Cut out the center of a feature map, which is what a valid U-Net passes across.
 
@@ -32,6 +33,61 @@ def center_crop(x: Tensor, size: Sequence[int]) -> Tensor:
     for axis, length in enumerate(size, start=2):
         x = x.narrow(axis, (x.shape[axis] - length) // 2, length)
     return x
+
+
+@fx.wrap  # one call for torch.fx as well, because it cannot look at a size
+def checked_output_size(size: Sequence[int], padding: str, levels: int) -> tuple[int, ...]:
+    """Compute the size of a U-Net's output for an image of a size, if the image fits.
+
+    Args:
+        size: Sides of the image.
+        padding: ``"valid"`` or ``"same"``.
+        levels: Number of double convolutions on the way down.
+
+    Returns:
+        Sides of the map of logits.
+
+    Raises:
+        ValueError: A side becomes odd before a pooling, or is too small; the message names the
+            nearest sides that fit.
+    """
+    lengths = [output_length(n, padding, levels) for n in size]
+    fitting = [length for length in lengths if length is not None]
+    if len(fitting) == len(lengths):
+        return tuple(fitting)
+    n = size[lengths.index(None)]
+    candidates = [m for m in range(1, 2 * n + 512) if output_length(m, padding, levels) is not None]
+    near = sorted(sorted(candidates, key=lambda m: abs(m - n))[:2])
+    raise ValueError(
+        f"a side of {n} does not fit this U-Net ({padding} convolutions, {levels} levels): at "
+        "each level it must be even before it is pooled, and something must be left; sides near "
+        f"it that fit: {', '.join(map(str, near))}"
+    )
+
+
+def output_length(n: int, padding: str, levels: int) -> int | None:
+    """Follow a side of an image through a U-Net.
+
+    Args:
+        n: The side of the image.
+        padding: ``"valid"`` or ``"same"``.
+        levels: Number of double convolutions on the way down.
+
+    Returns:
+        The side of the output, or None if the image does not fit.
+    """
+    loss = 4 if padding == "valid" else 0  # of two convolutions
+    for level in range(levels):
+        n -= loss
+        if n < 1 or (level < levels - 1 and n % 2):
+            return None
+        if level < levels - 1:
+            n //= 2
+    for _ in range(levels - 1):
+        n = 2 * n - loss
+        if n < 1:
+            return None
+    return n
 
 
 class UNet(nn.Module):
@@ -98,7 +154,8 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the map of logits."""
-        self.output_size(x.shape[2:])  # raises a clear error before any work is done
+        # This raises a clear error before any work is done.
+        checked_output_size(x.shape[2:], self.padding, len(self.down))
         features = []
         for level, double in enumerate(self.down):
             x = double(x if level == 0 else self.pool(x))
@@ -125,35 +182,7 @@ class UNet(nn.Module):
             ValueError: A side becomes odd before a pooling, or is too small; the message names
                 the nearest sides that fit.
         """
-        return tuple(self._checked_length(length) for length in size)
-
-    def _checked_length(self, n: int) -> int:
-        """Compute the output's side for an image's side, or raise an error with sides that fit."""
-        length = self._length(n)
-        if length is not None:
-            return length
-        fitting = [m for m in range(1, 2 * n + 512) if self._length(m) is not None]
-        near = sorted(sorted(fitting, key=lambda m: abs(m - n))[:2])
-        raise ValueError(
-            f"a side of {n} does not fit this U-Net ({self.padding} convolutions, "
-            f"{len(self.down)} levels): at each level it must be even before it is pooled, and "
-            f"something must be left; sides near it that fit: {', '.join(map(str, near))}"
-        )
-
-    def _length(self, n: int) -> int | None:
-        """Follow a side through the network; None if it does not fit."""
-        loss = 4 if self.padding == "valid" else 0  # of two convolutions
-        for level in range(len(self.down)):
-            n -= loss
-            if n < 1 or (level < len(self.down) - 1 and n % 2):
-                return None
-            if level < len(self.down) - 1:
-                n //= 2
-        for _ in self.up:
-            n = 2 * n - loss
-            if n < 1:
-                return None
-        return n
+        return checked_output_size(size, self.padding, len(self.down))
 
     def _double(
         self, in_channels: int, first: int, second: int, norm: Norm | None

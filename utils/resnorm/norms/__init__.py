@@ -21,7 +21,8 @@ to (groups, m), one closed-form function, and a reshape back, see
 from . import in_numpy
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .batch_renorm import BatchRenorm2d
-from .folding import fold, fold_model
+from .fold_network import fold_model
+from .folding import fold
 from .functional import (
     BatchNormFunction,
     batch_norm_closed,

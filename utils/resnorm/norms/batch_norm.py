@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from .channels import scale_and_shift
 from .functional import FORMS, batch_norm_inference
-from .validation import check_eps, check_positive_int
+from .norm_base import _NormBase
 
 
-class _BatchNorm(nn.Module):
+class _BatchNorm(_NormBase):
     """What the batch norm layers share; they differ only in the shapes that they accept.
 
     Its arguments are documented where they are used, in :class:`BatchNorm1d` and
-    :class:`BatchNorm2d`. Arguments, defaults, parameters, buffers and state-dict keys are those of
-    ``torch.nn``; only ``form`` is ours.
+    :class:`BatchNorm2d`; only ``form`` is not torch's.
     """
-
-    _version = 2  # torch's own: state dicts carry num_batches_tracked
-    _accepts: dict[int, str] = {}  # number of dimensions -> the shape in words
-
-    weight: nn.Parameter | None
-    bias: nn.Parameter | None
-    # Without track_running_stats these three are None, and nothing below touches them.
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
 
     def __init__(
         self,
@@ -42,44 +30,12 @@ class _BatchNorm(nn.Module):
         bias: bool = True,
         form: str = "closed",
     ) -> None:
-        super().__init__()
         if form not in FORMS:
             raise ValueError(f"form is {form!r}; it must be one of {', '.join(FORMS)}")
-        self.num_features = check_positive_int(
-            num_features, "num_features", "C, the size of axis 1"
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )
-        self.eps = check_eps(eps)
-        self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
         self.form = form
-
-        def empty() -> Tensor:
-            return torch.empty(num_features, device=device, dtype=dtype)
-
-        self.register_parameter("weight", nn.Parameter(empty()) if affine else None)
-        self.register_parameter("bias", nn.Parameter(empty()) if affine and bias else None)
-        # Buffers, not plain attributes: they must move with .to(device) and be saved.
-        self.register_buffer("running_mean", empty() if track_running_stats else None)
-        self.register_buffer("running_var", empty() if track_running_stats else None)
-        count = torch.tensor(0, dtype=torch.long, device=device) if track_running_stats else None
-        self.register_buffer("num_batches_tracked", count)
-        self.reset_parameters()
-
-    def reset_running_stats(self) -> None:
-        """Forget every batch seen: the running mean is 0 again, the running variance 1."""
-        if self.track_running_stats:
-            self.running_mean.zero_()
-            self.running_var.fill_(1)
-            self.num_batches_tracked.zero_()
-
-    def reset_parameters(self) -> None:
-        """Set scale to 1 and shift to 0, and forget every batch seen."""
-        self.reset_running_stats()
-        if self.weight is not None:
-            nn.init.ones_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize by the batch's statistics in training, by the running ones in evaluation."""
@@ -89,49 +45,33 @@ class _BatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, self.eps
             )
         m = self._values_per_channel(x)
+        if m == 0:
+            return self._normalize_nothing(x)
         y, mean, var = FORMS[self.form](x, self.weight, self.bias, self.eps)
         if self.training and self.track_running_stats:
             self._update_running_stats(mean, var, m)
         return y
 
+    def _normalize_nothing(self, x: Tensor) -> Tensor:
+        """Pass an empty batch on; as in torch it is counted, but moves no statistics."""
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked.add_(1)
+        return scale_and_shift(x.clone(), self.weight, self.bias).to(x.dtype)
+
     @torch.no_grad()
     def _update_running_stats(self, mean: Tensor, var: Tensor, m: int) -> None:
         """Count this batch and move towards it; with ``momentum=None``, average all batches."""
-        self.num_batches_tracked += 1
+        self.num_batches_tracked.add_(1)
         factor = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self._move_running_stats(mean, var, m, factor)
 
-    @torch.no_grad()
-    def _move_running_stats(self, mean: Tensor, var: Tensor, m: int, factor: float) -> None:
-        """Average with weight ``factor`` on the new batch, whose variance is made unbiased."""
-        unbiased = var * (m / (m - 1))  # Bessel's correction; the normalizing variance is biased
-        self.running_mean.mul_(1 - factor).add_(mean.to(self.running_mean.dtype), alpha=factor)
-        self.running_var.mul_(1 - factor).add_(unbiased.to(self.running_var.dtype), alpha=factor)
-
-    def _check_shape(self, x: Tensor) -> None:
-        """Refuse a wrong number of dimensions or channels."""
-        if x.ndim not in self._accepts:
-            expected = " or ".join(self._accepts.values())
-            raise ValueError(
-                f"{self._get_name()} takes an input of shape {expected}, "
-                f"but was given {x.ndim} dimensions: {tuple(x.shape)}"
-            )
-        if x.shape[1] != self.num_features:
-            message = (
-                f"{self._get_name()}(num_features={self.num_features}) was given "
-                f"{x.shape[1]} channels: axis 1 of {tuple(x.shape)}."
-            )
-            if x.shape[-1] == self.num_features and x.ndim > 2:
-                message += (
-                    " The last axis has that size: if channels are last, "
-                    "call .movedim(-1, 1) first."
-                )
-            raise ValueError(message)
-
     def _values_per_channel(self, x: Tensor) -> int:
         """Return the m of the formulas: N for (N, C), N * H * W for (N, C, H, W)."""
-        m = x.numel() // x.shape[1]
-        if m <= 1:
+        return self._check_count(x.numel() // x.shape[1], x)
+
+    def _check_count(self, m: int, x: Tensor) -> int:
+        """Refuse a single value per channel; return ``m``."""
+        if m == 1:
             raise ValueError(
                 f"{self._get_name()} in training mode needs more than one value per channel, but "
                 f"an input of shape {tuple(x.shape)} has {m}: its variance is 0 and every output "
@@ -139,21 +79,6 @@ class _BatchNorm(nn.Module):
                 ".eval() to use the running statistics."
             )
         return m
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
-    ) -> None:
-        # Checkpoints older than torch 0.4.1 count no batches; torch takes the layer's own count.
-        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
-            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def extra_repr(self) -> str:
-        """Return the arguments that ``print(layer)`` shows."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
-        )
 
 
 class BatchNorm1d(_BatchNorm):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .batch_norm import BatchNorm2d
-from .channels import per_channel, scale_and_shift
+from .channels import at_least_float32, per_channel, scale_and_shift
 from .functional import FORMS
 
 
@@ -35,7 +35,8 @@ class BatchRenorm2d(BatchNorm2d):
         **kwargs: further keyword arguments of :class:`resnorm.norms.BatchNorm2d`.
 
     Raises:
-        ValueError: ``r_max``, ``d_max`` or an argument of batch norm is out of range.
+        ValueError: ``r_max``, ``d_max`` or an argument of batch norm is out of range, or
+            ``track_running_stats`` is False.
 
     Shape:
         - Input: (N, C, H, W).
@@ -56,6 +57,11 @@ class BatchRenorm2d(BatchNorm2d):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, **kwargs)
+        if not self.track_running_stats:
+            raise ValueError(
+                "track_running_stats is False, but BatchRenorm2d corrects towards running "
+                "statistics; leave it True, or use BatchNorm2d"
+            )
         if r_max < 1 or d_max < 0:
             raise ValueError(
                 f"r_max={r_max} and d_max={d_max}; r_max must be at least 1 and d_max at least 0 "
@@ -66,17 +72,25 @@ class BatchRenorm2d(BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Correct the batch's statistics towards the running ones in training."""
-        if not self.training:
+        if not self.training or x.numel() == 0:
             return super().forward(x)
         self._check_shape(x)
         m = self._values_per_channel(x)
-        x_hat, mean, var = FORMS[self.form](x, None, None, self.eps)
+        x_hat, mean, var = FORMS[self.form](at_least_float32(x), None, None, self.eps)
+        r, d = self._corrections(mean, var)
+        self._update_running_stats(mean, var, m)
+        x_hat = x_hat * per_channel(r, x) + per_channel(d, x)
+        return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
+
+    # In one compiled graph the backward pass would compute r and d again, and by then the running
+    # statistics have moved on. Outside of the graph they are computed once.
+    @torch.compiler.disable
+    def _corrections(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r and d for the statistics of a batch, each (C,), as constants."""
         sigma = torch.sqrt(self.running_var + self.eps)
         r = (torch.sqrt(var + self.eps) / sigma).clamp(1 / self.r_max, self.r_max)
         d = ((mean - self.running_mean) / sigma).clamp(-self.d_max, self.d_max)
-        self._update_running_stats(mean, var, m)
-        x_hat = x_hat * per_channel(r, x) + per_channel(d, x)
-        return scale_and_shift(x_hat, self.weight, self.bias)
+        return r, d
 
     def extra_repr(self) -> str:
         """Return the arguments that ``print(layer)`` shows."""

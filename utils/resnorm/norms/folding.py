@@ -6,22 +6,42 @@ so the two are one layer (chapter 2.1):
 .. math::
     W' = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\,W, \qquad
     b' = \beta + \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\,(b - \mu) .
+
+:mod:`resnorm.norms.fold_network` folds all of a network.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
-from torch import fx, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as TorchBatchNorm
 
-from .batch_norm import _BatchNorm
+from .batch_norm import BatchNorm1d, BatchNorm2d, _BatchNorm
+from .batch_renorm import BatchRenorm2d
+from .ghost_batch_norm import GhostBatchNorm2d
+from .sync_batch_norm import SyncBatchNorm2d
 
 AnyBatchNorm: TypeAlias = _BatchNorm | TorchBatchNorm
-Foldable: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-_FOLDABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+_NORMS_1D = (BatchNorm1d, nn.BatchNorm1d)
+_NORMS_2D = (BatchNorm2d, GhostBatchNorm2d, BatchRenorm2d, SyncBatchNorm2d, nn.BatchNorm2d)
+#: The layers that can take a norm in, and the norms whose channels are that layer's channels.
+#: Only these very classes, because a subclass may compute something else.
+FOLDABLE: dict[type[nn.Module], tuple[type[nn.Module], ...]] = {
+    nn.Linear: _NORMS_1D,
+    nn.Conv1d: (*_NORMS_1D, nn.SyncBatchNorm),
+    nn.Conv2d: (*_NORMS_2D, nn.SyncBatchNorm),
+    nn.Conv3d: (nn.BatchNorm3d, nn.SyncBatchNorm),
+}
+#: Number of dimensions of a batch that the layer puts out, with channels in axis 1.
+BATCH_DIMS = {nn.Linear: 2, nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
+#: These norms also take batches with another number of dimensions, whose axis 1 is no channel axis
+#: of the layer: (N, L, C) from Linear, (C, L) from Conv1d.
+TAKES_SEVERAL_DIMS = (*_NORMS_1D, nn.SyncBatchNorm)
 
 
 @torch.no_grad()
@@ -29,26 +49,64 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """Return one layer equal to ``norm(layer(x))`` in evaluation mode.
 
     Args:
-        layer: Linear or Conv1d/2d/3d, with or without bias, with any ``groups``.
+        layer: Linear or Conv1d/2d/3d, with or without bias, with any ``groups``; not a subclass
+            of these, which may compute something else.
         norm: batch norm over the layer's output channels, ours or torch's.
 
     Returns:
         A new layer of the same kind, always with a bias; the arguments are left as they are.
+        Where the norm would take axis 1 of an unusual input for the channels, as BatchNorm1d does
+        with (N, L, C) from Linear, the new layer refuses that input with a ValueError.
 
     Raises:
         TypeError: the layer or the norm is of another kind.
-        ValueError: the norm keeps no running statistics, or has another number of channels.
+        ValueError: the norm keeps no running statistics or has another number of channels; one of
+            the two has forward hooks.
     """
-    if not isinstance(layer, _FOLDABLE):
+    check_foldable(layer, norm)
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = torch.zeros_like(scale) if norm.bias is None else norm.bias
+    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias
+
+    weight = layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1))
+    folded = copy.deepcopy(layer)
+    folded.weight = nn.Parameter(weight.to(layer.weight.dtype))
+    folded.bias = nn.Parameter((shift + scale * (bias - norm.running_mean)).to(layer.weight.dtype))
+    if isinstance(norm, TAKES_SEVERAL_DIMS):
+        folded.register_forward_pre_hook(partial(_check_batch, norm=type(norm).__name__))
+    return folded
+
+
+def check_foldable(layer: nn.Module, norm: nn.Module) -> None:
+    """Refuse two modules that no single layer is known to equal.
+
+    Args:
+        layer: the module that runs first.
+        norm: the module that takes its output.
+
+    Raises:
+        TypeError: the layer or the norm is of a kind that cannot be folded.
+        ValueError: the two are of the right kinds, but these two cannot be folded.
+    """
+    layer_name, norm_name = type(layer).__name__, type(norm).__name__
+    if type(layer) not in FOLDABLE:
+        kinds = ", ".join(kind.__name__ for kind in FOLDABLE)
+        advice = "; call parametrize.remove_parametrizations first"
         raise TypeError(
-            f"cannot fold into {type(layer).__name__}; the layer before the norm must be "
-            f"one of {', '.join(kind.__name__ for kind in _FOLDABLE)}"
+            f"cannot fold into {layer_name}; the layer before the norm must be one of {kinds}, and "
+            "not a subclass, which may compute something else"
+            + (advice if hasattr(layer, "parametrizations") else "")
         )
-    if not isinstance(norm, AnyBatchNorm):
+    if not any(type(norm) in kinds for kinds in FOLDABLE.values()):
         raise TypeError(
-            f"cannot fold {type(norm).__name__}: only batch norm is an affine map at test time "
-            "(layer, instance and group norm compute their statistics from each input)"
+            f"cannot fold {norm_name}: only batch norm is an affine map at test time (layer, "
+            "instance and group norm compute their statistics from each input, and a subclass may "
+            "compute something else)"
         )
+    if type(norm) not in FOLDABLE[type(layer)]:
+        raise TypeError(f"cannot fold {norm_name} into {layer_name}: their channel axes differ")
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(
             "the norm has no running statistics (track_running_stats=False), so it is not constant"
@@ -56,63 +114,20 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
     channels = layer.weight.shape[0]
     if channels != norm.num_features:
         raise ValueError(f"the layer has {channels} output channels, the norm {norm.num_features}")
-
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    if norm.weight is not None:
-        scale = scale * norm.weight
-    shift = torch.zeros_like(scale) if norm.bias is None else norm.bias
-    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias
-
-    folded = copy.deepcopy(layer)
-    folded.weight = nn.Parameter(layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1)))
-    folded.bias = nn.Parameter(shift + scale * (bias - norm.running_mean))
-    return folded
+    for module in (layer, norm):
+        if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+            raise ValueError(
+                f"{type(module).__name__} has forward hooks or a forward of its own, which may "
+                "change what it computes; remove them first"
+            )
 
 
-def fold_model(model: nn.Module) -> nn.Module:
-    """Return a copy of ``model`` in evaluation mode in which batch norms are folded where possible.
-
-    A norm is folded where its only input is a Linear or Conv layer that feeds nothing else.
-
-    Args:
-        model: any module that ``torch.fx`` can trace (no data-dependent control flow).
-
-    Returns:
-        A ``torch.fx.GraphModule``; ``model`` is left as it is.
-    """
-    model = copy.deepcopy(model).eval()
-    graph = _Tracer().trace(model)
-    for node in list(graph.nodes):
-        source = _foldable_source(node, model)
-        if source is None:
-            continue
-        layer, norm = (model.get_submodule(str(call.target)) for call in (source, node))
-        model.set_submodule(str(source.target), fold(layer, norm))
-        node.replace_all_uses_with(source)
-        graph.erase_node(node)
-    folded = fx.GraphModule(model, graph, type(model).__name__)
-    folded.delete_all_unused_submodules()
-    return folded
-
-
-class _Tracer(fx.Tracer):
-    """Records our norms as single calls, as ``torch.fx`` does with torch's own."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _BatchNorm) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _foldable_source(node: fx.Node, model: nn.Module) -> fx.Node | None:
-    """Return the layer call whose result ``node`` normalizes, if the two calls can become one."""
-    if node.op != "call_module":
-        return None
-    norm = model.get_submodule(str(node.target))
-    if not isinstance(norm, AnyBatchNorm) or norm.running_mean is None:
-        return None
-    source = node.all_input_nodes[0]
-    if source.op != "call_module" or len(source.users) > 1:
-        return None
-    calls = [other for other in node.graph.nodes if other.op == "call_module"]
-    if sum(other.target == source.target for other in calls) > 1:
-        return None  # the layer is used twice, and no single weight can serve both places
-    return source if isinstance(model.get_submodule(str(source.target)), _FOLDABLE) else None
+def _check_batch(layer: nn.Module, inputs: tuple[Any, ...], norm: str) -> None:
+    """Refuse an input for which the norm that was folded in had another channel axis."""
+    (x,) = inputs
+    dims = BATCH_DIMS[type(layer)]
+    if isinstance(x, Tensor) and x.ndim != dims:
+        raise ValueError(
+            f"{type(layer).__name__} was folded with {norm}, which is exact for batches of {dims} "
+            f"dimensions, but was given {x.ndim}: {tuple(x.shape)}. Use the two unfolded layers."
+        )

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from .channels import at_least_float32, per_channel, reduced_axes, scale_and_shift
+from .differentiation import needs_plain_operations
 
 #: (x, gamma, beta, eps) -> (y, mean, var)
 Form: TypeAlias = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -170,6 +171,9 @@ def batch_norm_closed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Call :class:`BatchNormFunction` with the signature of the other forms.
 
+    Under ``torch.func`` and in forward mode, which it does not serve, its place is taken by
+    :func:`batch_norm_var_mean`, whose operations torch differentiates one by one.
+
     Args:
         x: (N, C, *positions) input.
         gamma: (C,) scale, or None.
@@ -179,6 +183,8 @@ def batch_norm_closed(
     Returns:
         ``(y, mean, var)``: the output, shaped as ``x``, and the detached statistics, each (C,).
     """
+    if needs_plain_operations(x, gamma, beta):
+        return batch_norm_var_mean(x, gamma, beta, eps)
     return BatchNormFunction.apply(x, gamma, beta, eps)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .channels import scale_and_shift
+from .channels import at_least_float32, scale_and_shift
 from .standardization import standardize
-from .validation import check_eps
+from .validation import check_eps, check_positive_int
 
 
 class GroupNorm(nn.Module):
@@ -49,7 +49,9 @@ class GroupNorm(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        num_groups = check_positive_int(num_groups, "num_groups", "G, the groups of an image")
+        num_channels = check_positive_int(num_channels, "num_channels", "C, the size of axis 1")
+        if num_channels % num_groups:
             divisors = [g for g in range(1, num_channels + 1) if num_channels % g == 0]
             raise ValueError(
                 f"num_channels={num_channels} cannot be split into num_groups={num_groups} equal "
@@ -67,7 +69,8 @@ class GroupNorm(nn.Module):
         """Standardize each group of channels of each image, then scale and shift per channel."""
         self._check_shape(x)
         groups = x.shape[0] * self.num_groups  # consecutive in memory, image after image
-        return scale_and_shift(standardize(x, groups, self.eps), self.weight, self.bias)
+        x_hat = standardize(at_least_float32(x), groups, self.eps)
+        return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 
     def _check_shape(self, x: Tensor) -> None:
         """Refuse a wrong number of channels, and groups too small to have a variance."""
@@ -76,7 +79,7 @@ class GroupNorm(nn.Module):
                 f"GroupNorm(num_channels={self.num_channels}) takes (N, {self.num_channels}, ...), "
                 f"but was given {tuple(x.shape)}"
             )
-        if x.numel() == x.shape[0] * self.num_groups:
+        if x.numel() == x.shape[0] * self.num_groups > 0:
             raise ValueError(
                 f"a group of {tuple(x.shape)} holds a single value: its variance is 0 and every "
                 "output would be the shift. Use fewer groups."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .batch_norm import BatchNorm2d
 from .channels import at_least_float32, scale_and_shift
 from .functional import batch_norm_inference
+from .norm_base import _NormBase
 from .standardization import standardize
 
 
-class InstanceNorm2d(BatchNorm2d):
+class InstanceNorm2d(_NormBase):
     """Instance normalization: statistics over (H, W) of each image and channel, as in torch.
 
     Statistics of shape (N, C, 1, 1) are these, not layer norm's. As in torch there is neither an
@@ -41,6 +41,8 @@ class InstanceNorm2d(BatchNorm2d):
         Ulyanov, Vedaldi & Lempitsky (2016), equation 4.
     """
 
+    _accepts = {4: "(N, C, H, W)"}
+
     def __init__(
         self,
         num_features: int,
@@ -62,11 +64,12 @@ class InstanceNorm2d(BatchNorm2d):
             )
         n, channels = x.shape[:2]
         m = self._positions(x)
-        if self.track_running_stats:
+        if self.track_running_stats and x.numel():
             var, mean = torch.var_mean(at_least_float32(x.detach()), (2, 3), correction=0)
             # torch does not count batches here, and takes momentum=None as "never move"
             self._move_running_stats(mean.mean(0), var.mean(0), m, self.momentum or 0.0)
-        return scale_and_shift(standardize(x, n * channels, self.eps), self.weight, self.bias)
+        x_hat = standardize(at_least_float32(x), n * channels, self.eps)
+        return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 
     def _positions(self, x: Tensor) -> int:
         """Return H * W, the number of values in a group; refuse a single one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -26,25 +27,26 @@ class _ElementwiseNorm(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
-        shape = normalized_shape
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if not shape or any(not isinstance(size, int) or size < 1 for size in shape):
+        single = isinstance(normalized_shape, Integral)
+        sizes = (normalized_shape,) if single else tuple(normalized_shape)
+        if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
                 f"normalized_shape is {normalized_shape!r}; it must be one or more positive ints"
             )
-        self.normalized_shape = shape
+        shape = self.normalized_shape = tuple(int(size) for size in sizes)
         self.elementwise_affine = elementwise_affine
         ones = torch.ones(shape, device=device, dtype=dtype)
         self.register_parameter("weight", nn.Parameter(ones) if elementwise_affine else None)
 
     def _standardize(self, x: Tensor, eps: float, center: bool) -> Tensor:
+        """Standardize each group, in float32 if ``x`` is in half precision."""
         shape = self.normalized_shape
         if tuple(x.shape[-len(shape) :]) != shape:
             raise ValueError(
                 f"{self._get_name()}(normalized_shape={shape}) was given shape {tuple(x.shape)}, "
                 f"which does not end in {shape}"
             )
-        return standardize(x, x.numel() // math.prod(shape), eps, center)
+        return standardize(at_least_float32(x), x.numel() // math.prod(shape), eps, center)
 
 
 class LayerNorm(_ElementwiseNorm):
@@ -95,7 +97,9 @@ class LayerNorm(_ElementwiseNorm):
         x_hat = self._standardize(x, self.eps, center=True)
         if self.weight is not None:
             x_hat = x_hat * self.weight
-        return x_hat if self.bias is None else x_hat + self.bias
+        if self.bias is not None:
+            x_hat = x_hat + self.bias
+        return x_hat.to(x.dtype)
 
     def extra_repr(self) -> str:
         """Return the arguments that ``print(layer)`` shows."""
@@ -142,7 +146,8 @@ class RMSNorm(_ElementwiseNorm):
         """Divide each group by its root mean square, then scale its elements."""
         eps = torch.finfo(at_least_float32(x).dtype).eps if self.eps is None else self.eps
         x_hat = self._standardize(x, eps, center=False)
-        return x_hat if self.weight is None else x_hat * self.weight
+        y = x_hat if self.weight is None else x_hat * self.weight
+        return y.to(x.dtype)
 
     def extra_repr(self) -> str:
         """Return the arguments that ``print(layer)`` shows."""

@@ -21,7 +21,8 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     Here the weights stand still and every batch counts. Means and centered sums of squares are
     merged by the law of total variance, so that the variance is that of all values together and
     not an average of batch variances. The layers before a norm run in training mode, that is, with
-    batch statistics.
+    batch statistics. Only batch norm has population statistics: instance norms
+    keep theirs, which average over images.
 
     Args:
         model: any module with batch norms, ours or torch's. Its running statistics are changed in

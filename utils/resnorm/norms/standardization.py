@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .channels import at_least_float32
+from .differentiation import needs_plain_operations
 
 
 class StandardizeFunction(torch.autograd.Function):
@@ -73,5 +74,12 @@ def standardize(x: Tensor, groups: int, eps: float, center: bool = True) -> Tens
     Returns:
         The standardized values, of the shape and dtype of ``x``.
     """
+    if x.numel() == 0:
+        return x.clone()
     rows = at_least_float32(x).reshape(groups, -1)
-    return StandardizeFunction.apply(rows, eps, center).view(x.shape).to(x.dtype)
+    if needs_plain_operations(x):
+        mean, rstd = _row_statistics(rows, eps, center)
+        x_hat = (rows - mean) * rstd
+    else:
+        x_hat = StandardizeFunction.apply(rows, eps, center)
+    return x_hat.reshape(x.shape).to(x.dtype)

@@ -35,9 +35,11 @@ class SyncStandardizeFunction(torch.autograd.Function):
         ctx: Any, x: Tensor, eps: float, group: dist.ProcessGroup | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Standardize ``x`` by the statistics of all processes."""
-        axes = reduced_axes(x)
         n = torch.tensor([x.numel() // x.shape[1]], dtype=x.dtype, device=x.device)
-        var, mean = torch.var_mean(x, axes, correction=0)
+        if x.numel():
+            var, mean = torch.var_mean(x, reduced_axes(x), correction=0)
+        else:  # without values these would be 0/0, and no count of 0 can undo a NaN
+            var = mean = x.new_zeros(x.shape[1])
         mine = torch.cat([n, mean, n * var])
         everyone = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
         dist.all_gather(everyone, mine, group=group)
@@ -45,13 +47,15 @@ class SyncStandardizeFunction(torch.autograd.Function):
         counts, rest = torch.stack(everyone).split([1, mine.numel() - 1], dim=1)
         means, squares = rest.chunk(2, dim=1)
         m = counts.sum()
-        mean = (counts * means).sum(0) / m
+        divisor = m.clamp(min=1)  # m is 0 if the batches of all processes are empty
+        mean = (counts * means).sum(0) / divisor
         # The law of total variance: the variance within the processes, and between them.
-        var = (squares + counts * (means - mean).square()).sum(0) / m
+        var = (squares + counts * (means - mean).square()).sum(0) / divisor
         rstd = torch.rsqrt(var + eps)
         x_hat = (x - per_channel(mean, x)) * per_channel(rstd, x)
 
-        ctx.save_for_backward(x_hat, rstd)
+        # The input and not x_hat, which the next layer may overwrite.
+        ctx.save_for_backward(x, mean, rstd)
         ctx.m, ctx.group = m, group
         ctx.mark_non_differentiable(mean, var, m)
         return x_hat, mean, var, m
@@ -61,11 +65,12 @@ class SyncStandardizeFunction(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of ``x``, and None for ``eps`` and ``group``."""
         dy = grads[0]  # mean, var and m are not differentiable
-        x_hat, rstd = ctx.saved_tensors
-        axes = reduced_axes(x_hat)
+        x, mean, rstd = ctx.saved_tensors
+        axes = reduced_axes(x)
+        x_hat = (x - per_channel(mean, x)) * per_channel(rstd, x)
         sums = torch.cat([dy.sum(axes), (dy * x_hat).sum(axes)])
         dist.all_reduce(sums, group=ctx.group)
-        mean_dy, mean_dy_x_hat = (sums / ctx.m).chunk(2)
+        mean_dy, mean_dy_x_hat = (sums / ctx.m.clamp(min=1)).chunk(2)
         dx = dy - per_channel(mean_dy, dy) - x_hat * per_channel(mean_dy_x_hat, dy)
         return dx * per_channel(rstd, dy), None, None
 
@@ -109,8 +114,11 @@ class SyncBatchNorm2d(BatchNorm2d):
         x_hat, mean, var, m = SyncStandardizeFunction.apply(
             at_least_float32(x), self.eps, self.process_group
         )
+        m = self._check_count(int(m), x)
+        if m == 0:
+            return self._normalize_nothing(x)
         if self.training and self.track_running_stats:
-            self._update_running_stats(mean, var, int(m))
+            self._update_running_stats(mean, var, m)
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 
     def _has_other_processes(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 
 def check_eps(eps: float) -> float:
     """Return ``eps`` if it can keep a variance positive.
@@ -21,7 +23,7 @@ def check_eps(eps: float) -> float:
 
 
 def check_positive_int(value: int, name: str, meaning: str) -> int:
-    """Return ``value`` if it is a positive int.
+    """Return ``value`` as a Python int if it is a positive integer, NumPy's included.
 
     Args:
         value: the argument's value.
@@ -29,11 +31,11 @@ def check_positive_int(value: int, name: str, meaning: str) -> int:
         meaning: what the argument stands for, for the message.
 
     Returns:
-        ``value`` as it is.
+        ``value``, of type int.
 
     Raises:
-        ValueError: ``value`` is not an int, or is less than 1.
+        ValueError: ``value`` is not an integer, or is less than 1.
     """
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} is {value!r}; it must be a positive int: {meaning}")
-    return value
+    return int(value)

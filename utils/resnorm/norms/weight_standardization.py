@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .standardization import standardize
@@ -40,4 +39,4 @@ class WeightStandardizedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` with the standardized filters."""
         weight = standardize(self.weight, self.out_channels, self.eps)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._conv_forward(x, weight, self.bias)  # stride, padding_mode and all the rest

@@ -99,4 +99,5 @@ def _describe(name: str, output: Tensor) -> LayerStatistics:
 
 
 def _rms(x: Tensor) -> float:
-    return x.square().mean().sqrt().item()
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # 256 squared overflows float16
+    return wide.square().mean().sqrt().item()

@@ -81,5 +81,7 @@ def _loss_and_gradient(
 
 def _length(vectors: Sequence[Tensor]) -> float:
     """Return the Euclidean length of all the tensors taken as one vector."""
-    squares = sum((v.square().sum() for v in vectors), start=vectors[0].new_zeros(()))
+    # In float16 the square of 256 overflows.
+    wide = [v.to(torch.promote_types(v.dtype, torch.float32)) for v in vectors]
+    squares = sum((v.square().sum() for v in wide), start=wide[0].new_zeros(()))
     return squares.sqrt().item()
