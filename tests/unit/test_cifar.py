@@ -268,6 +268,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
+        if self.folder is not None:  # before the last byte, which the client waits for
+            self.seen.append([path.name for path in self.folder.iterdir()])
         sent = self.content[: self.breaks.pop(0)] if self.breaks else self.content
         if self.chunked:
             self.wfile.write(b"%x\r\n" % len(self.content) + sent)
@@ -276,8 +278,6 @@ class Server(http.server.BaseHTTPRequestHandler):
         else:
             self.wfile.write(sent)
         self.wfile.flush()
-        if self.folder is not None:
-            self.seen.append([path.name for path in self.folder.iterdir()])
 
     def log_message(self, *_):
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +28,11 @@ class _ElementwiseNorm(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
-        single = isinstance(normalized_shape, Integral)
-        sizes = (normalized_shape,) if single else tuple(normalized_shape)
+        sizes: tuple[Any, ...]
+        if isinstance(normalized_shape, Sequence):
+            sizes = tuple(normalized_shape)
+        else:
+            sizes = (normalized_shape,)
         if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
                 f"normalized_shape is {normalized_shape!r}; it must be one or more positive ints"

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..probes.restoring import buffers_and_gradients_restored
+from ..restoring import buffers_and_gradients_restored
 from .checkpoint import own_generators
 
 
