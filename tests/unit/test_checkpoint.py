@@ -190,6 +190,15 @@ def text(path):
     path.write_text("a note")
 
 
+def cut_in_the_middle(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def make_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
 def flip_a_bit(path):
     content = bytearray(path.read_bytes())
     weights = torch.load(path)["model"]["1.weight"].numpy().tobytes()
@@ -224,6 +233,8 @@ def change(*keys, value=None, remove=False):
 DAMAGES = [
     (cut, r"cannot be read \(BadZipFile\)"),
     (empty, "cannot be read"),
+    (cut_in_the_middle, "cannot be read"),
+    (make_a_folder, "cannot be read"),
     (text, "cannot be read"),
     (flip_a_bit, "cannot be read"),
     (weights_only, "is no checkpoint of fit"),

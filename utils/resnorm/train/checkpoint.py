@@ -75,7 +75,7 @@ class Checkpoint:
             return 0
         try:
             state = load_checked(self.path)
-        except OSError:
+        except PermissionError:
             raise
         except Exception as problem:  # what is raised depends on where the file is damaged
             raise self._refusal(

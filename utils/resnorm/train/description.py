@@ -78,7 +78,7 @@ def _describe_tensor(tensor: Tensor) -> str:
     text = f"{tensor.dtype} {tuple(tensor.shape)}"
     if tensor.requires_grad:  # it is trained, so that its values are none that were chosen
         return text
-    content = tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    content = tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data
     return f"{text} {hashlib.blake2b(content, digest_size=6).hexdigest()}"
 
 
