@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from resnorm import data, ledger
-from resnorm.experiments import cifar
 from resnorm.experiments import __main__ as command_module
+from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
 from resnorm.experiments.command_line import make_parser
 from resnorm.probes import multiply_adds
