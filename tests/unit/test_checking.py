@@ -19,6 +19,13 @@ from resnorm.checking import close, compare, decode, emit
         (np.float64(0.5), 0.5),
         (torch.tensor([1.0 + 5e-8], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)),
         (torch.zeros(0, 3), torch.zeros(0, 3)),
+        (np.int32(3), 3),
+        (np.float16(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.ones(2, ">f8"), np.ones(2)),
+        (np.arange(3, dtype=">i2"), np.arange(3, dtype=np.int16)),
+        (np.arange(6.0).reshape(2, 3).T[::-1], np.arange(6.0).reshape(2, 3).T[::-1].copy()),
+        (torch.tensor([1 + 2j]).conj().imag, torch.tensor([-2.0])),
     ],
 )
 def test_equal_values_pass(actual, expected):
@@ -67,6 +74,16 @@ class AlwaysEqualFloat(float):
         [1.0, 1.0],
         np.array([AlwaysEqual(), AlwaysEqual()], dtype=object),
         np.array([1.0 + 0j, 1.0]),
+        np.array(["1", "1"]),
+        np.ones(2, dtype=np.longdouble),
+        1j,
+        10**400,
+        torch.ones(2, dtype=torch.complex64),
+        torch.ones(2, device="meta"),
+        torch.ones(2).to_sparse(),
+        torch.eye(2).to_sparse_csr(),
+        torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8),
+        torch.nested.nested_tensor([torch.ones(2)]),
     ],
     ids=lambda impostor: type(impostor).__name__,
 )
@@ -111,6 +128,56 @@ def test_the_tolerance_is_absolute_plus_relative():
         close(1.0 + 2.1e-3, 1.0, rtol=1e-3, atol=1e-3)
     with pytest.raises(AssertionError):
         close(1e-9, 0.0)
+
+
+@pytest.mark.parametrize(
+    "expected", [float("nan"), float("inf"), -float("inf"), torch.tensor([1.0, float("nan")])]
+)
+def test_nothing_is_close_to_an_expected_value_that_is_not_finite(expected):
+    actual = torch.ones_like(expected) if isinstance(expected, torch.Tensor) else 5.0
+    with pytest.raises(AssertionError, match=r"expected y is not finite at index \("):
+        close(actual, expected, name="y")
+    assert not compare({"y": (actual, expected)}).passed
+
+
+def test_a_tolerance_that_is_nan_tolerates_nothing():
+    for tolerance in ({"rtol": float("nan")}, {"atol": float("nan")}):
+        with pytest.raises(AssertionError, match="differs at 1 of 1"):
+            close(5.0, 1.0, **tolerance)
+
+
+@pytest.mark.parametrize("value", [torch.tensor([1 + 5j]), np.array([1 + 5j]), 1 + 5j])
+def test_an_imaginary_part_is_not_dropped(value):
+    with pytest.raises(
+        AssertionError, match="z must be .*, but is a?n? ?(complex|array of complex)"
+    ):
+        close(value, value.real + 0 * value, name="z")
+    with pytest.raises(
+        AssertionError, match="z must be .*, but is a?n? ?(complex|array of complex)"
+    ):
+        emit("z", value)
+
+
+def test_the_place_that_is_shown_is_one_that_differs():
+    wanted = torch.tensor([1e9, 1.0], dtype=torch.float64)
+    with pytest.raises(AssertionError, match=r"difference, 0.5, is at index \(1,\): got 1.5, exp"):
+        close(wanted + torch.tensor([50, 0.5]), wanted)
+
+
+@pytest.mark.parametrize(
+    "actual, expected",
+    [
+        ([3e-9, 1e-9], [1e-9, 1e-9]),  # all values are tiny, no sign is reversed
+        ([-1e-9, -2e-9], [-1e-9, 2e-9]),
+        ([1.000002, 2.000004], [1.0, 2.0]),  # not "1 times"
+        ([2.0, 4.0, 5.0], [1.0, 2.0, 0.0]),  # one value is no multiple of 0
+        ([1.0, 1.0], [0.0, 0.0]),
+    ],
+)
+def test_no_mistake_is_named_that_was_not_made(actual, expected):
+    actual, expected = (torch.tensor(x, dtype=torch.float64) for x in (actual, expected))
+    with pytest.raises(AssertionError, match=r"expected [-\de.]+\.$"):
+        close(actual, expected)
 
 
 def test_the_name_is_in_the_message():

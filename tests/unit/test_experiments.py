@@ -1,5 +1,7 @@
 """The named experiments: every arm is what its name says, runs, is recorded and resumed."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -7,8 +9,10 @@ import torch
 from torch import nn
 
 from resnorm import data, ledger
+from resnorm.experiments import __main__ as command_module
 from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
+from resnorm.experiments.command_line import make_parser
 from resnorm.probes import multiply_adds
 
 SMALL = data.synthetic(train=48, test=20, size=32)
@@ -248,6 +252,122 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["time-to-94"])
     assert "--data DIR is needed" in capsys.readouterr().err
+
+
+# What an experiment on CIFAR-10, segmentation and --merge read. The name is read by all.
+READ = {
+    "degradation-short": {
+        *("data", "download", "seeds", "arms", "validation", "device", "checkpoints", "out")
+    },
+    "segmentation": {"data", "seeds", "arms", "device", "out"},
+    "--merge": {"merge", "out"},
+}
+WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": []}
+OPTIONS = sorted(
+    action.dest for action in make_parser()._actions if action.dest not in ("help", "name")
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("job", READ)
+def test_every_option_is_read_or_refused(job, option, tmp_path, monkeypatch, capsys):
+    """A new option must be entered above, so that no job ignores it."""
+    seen = []
+    for does in ("merge", "run_segmentation", "run_cifar"):
+        monkeypatch.setattr(
+            command_module, does, lambda options, out: seen.append(options) or ledger_of_nothing()
+        )
+    words = {"--merge": ["segmentation", "--merge", "a.json"]}.get(job, [job, "--data", "DIR"])
+    if option not in ("merge", "data"):  # which are in ``words``
+        words += [f"--{option}", *WORDS.get(option, ["word"])]
+    elif f"--{option}" not in words:
+        words += [f"--{option}", "word"]
+    if job != "--merge" and option == "merge":
+        return  # makes it another job
+    if option in READ[job]:
+        assert main(words) == 0 and vars(seen[0])[option] not in (None, False)
+        return
+    with pytest.raises(SystemExit):
+        main(words)
+    assert f"{job} does not use --{option}" in capsys.readouterr().err and not seen
+
+
+def ledger_of_nothing():
+    return ledger.open_record(None, "test", "none", "none", {})
+
+
+def test_several_options_that_are_not_used_are_all_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["segmentation", "--data", "DIR", "--validation", "--checkpoints", "states"])
+    message = capsys.readouterr().err
+    assert "does not use --checkpoints, --validation; leave it out" in message
+    assert "(it uses --arms, --data, --device, --out, --seeds)" in message
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--device", "gpu"], "'gpu' cannot be used"),
+        (["--device", "meta"], "'meta' cannot be used"),
+        (["--device", "cuda:99"], "'cuda:99' cannot be used"),
+        (["--seeds", "0", "-1"], "a seed is '-1'"),
+        (["--seeds", str(2**64)], f"a seed is '{2**64}'"),
+        (["--seeds", "1.5"], "a seed is '1.5'"),
+        (["--out", ""], "--out: the path is empty"),
+        (["--checkpoints", ""], "--checkpoints: the path is empty"),
+        (["--data", ""], "--data: the path is empty"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_before_anything_runs(words, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["degradation-short", "--data", "DIR", *words])
+    assert message in capsys.readouterr().err
+
+
+def test_merging_overwrites_only_what_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ledger, "RESULTS", tmp_path)
+    files = [tmp_path / f"{name}.json" for name in ("a", "b", "segmentation")]
+    for seed, path in enumerate(files):
+        record = ledger.open_record(path, "segmentation", "none", "none", {})
+        record.add("with skips", seed, {"iou": 0.5}, 1.0)
+    a, b, default = map(str, files)
+    before = files[2].read_bytes(), files[1].read_bytes()
+    assert main(["segmentation", "--merge", a, b]) == 2  # into the file of the package
+    assert main(["segmentation", "--merge", a, default, "--out", b]) == 2
+    assert "b.json exists and would be overwritten" in capsys.readouterr().err
+    assert (files[2].read_bytes(), files[1].read_bytes()) == before
+    assert main(["segmentation", "--merge", a, b, str(tmp_path / "." / "segmentation.json")]) == 0
+    assert [run["seed"] for run in ledger.read(default).runs] == [0, 1, 2]
+    assert main(["segmentation", "--merge", a, b, "--out", str(tmp_path / "new.json")]) == 0
+
+
+def test_validation_has_a_record_of_its_own(tmp_path, monkeypatch):
+    outs = []
+    monkeypatch.setattr(
+        command_module, "run_cifar", lambda _, out: outs.append(out) or ledger_of_nothing()
+    )
+    main(["six-minutes", "--data", "DIR"])
+    main(["six-minutes", "--data", "DIR", "--validation"])
+    assert [out.name for out in outs] == ["six-minutes.json", "six-minutes.validation.json"]
+    assert all(out.parent == ledger.RESULTS for out in outs)
+
+
+def test_what_cannot_be_written_ends_with_a_sentence_before_the_training(
+    folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(cifar, "run", lambda *_, **__: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    common = ["degradation-short", "--data", str(folder)]
+    assert main([*common, "--out", str(tmp_path / "file" / "r.json")]) == 2
+    out = ["--out", str(tmp_path / "r.json")]
+    assert main([*common, *out, "--checkpoints", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.count("python -m resnorm.experiments: ") == 2
+
+
+def test_the_command_works_without_docstrings_and_asserts():
+    command = [sys.executable, "-OO", "-m", "resnorm.experiments", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    assert shown.returncode == 0 and "Run a named experiment" in shown.stdout
 
 
 def test_memory_that_does_not_suffice_ends_with_a_sentence(folder, tmp_path, monkeypatch, capsys):

@@ -5,7 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import results
 from resnorm import ledger
@@ -45,21 +47,117 @@ def test_a_record_is_written_after_each_run_and_read_back(tmp_path):
     assert list(path.parent.iterdir()) == [path]  # no temporary file stays
 
 
+def git(folder, *arguments):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A package in a repository of its own, which stamps are made of."""
+    package = tmp_path / "repository" / "utils" / "package"
+    (package / "results").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "results" / "old.json").write_text("{}")
+    git(tmp_path, "init", "-q", "repository")
+    git(package, "add", ".")
+    git(package, "commit", "-qm", "first")
+    stamp_of(package, monkeypatch)
+    return package
+
+
+def stamp_of(package, monkeypatch):
+    monkeypatch.setattr(ledger.stamp, "PACKAGE", package)
+    ledger.stamp._commit.cache_clear()
+    return ledger.commit()
+
+
+def head(package):
+    return git(package, "rev-parse", "HEAD")[:12]
+
+
 def test_a_run_is_stamped_with_the_commit_of_the_package():
-    def git(*arguments):
-        command = ["git", *arguments]
-        return subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True).stdout.strip()
-
-    assert ledger.RESULTS == PACKAGE / "results"
-    if head := git("rev-parse", "HEAD"):
-        changes = "+changes" if git("status", "--porcelain", "--", ".") else ""
-        assert ledger.commit() == head[:12] + changes
+    assert ledger.RESULTS == PACKAGE / "results" and ledger.stamp.PACKAGE == PACKAGE
+    if (ROOT / ".git").exists():
+        assert ledger.commit().removesuffix("+changes") == head(PACKAGE)
 
 
-def test_a_copy_outside_of_a_repository_has_an_unknown_commit(tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.setattr(ledger.stamp, "PACKAGE", tmp_path)
-    assert ledger.commit() == "unknown"
+def test_records_are_no_changes_of_the_code(checkout, monkeypatch):
+    assert ledger.commit() == head(checkout)
+    for name in ("old.json", "new.json", "new.json.1.part"):
+        (checkout / "results" / name).write_text("[]")
+    assert stamp_of(checkout, monkeypatch) == head(checkout)
+    record = new(checkout / "results" / "two runs.json")
+    for seed in (0, 1):
+        ledger.stamp._commit.cache_clear()  # as if each were a process of its own
+        record.add("a", seed, {}, 1.0)
+    assert [run["commit"] for run in record.runs] == [head(checkout)] * 2
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "new.py", "results.py", "deep/new.py"])
+def test_changed_code_is_seen(checkout, monkeypatch, file):
+    git(checkout, "config", "status.showUntrackedFiles", "no")  # a reader's own setting
+    (checkout / file).parent.mkdir(exist_ok=True)
+    (checkout / file).write_text("x = 1")
+    assert stamp_of(checkout, monkeypatch) == head(checkout) + "+changes"
+
+
+def test_a_clone_and_a_worktree_have_commits_of_their_own(checkout, tmp_path, monkeypatch):
+    first = head(checkout)
+    git(tmp_path, "clone", "-q", "repository", "clone")
+    git(checkout, "worktree", "add", "-q", "-b", "other", str(tmp_path / "worktree"))
+    (checkout / "__init__.py").write_text("x = 1")
+    git(checkout, "commit", "-qam", "second")
+    for copy in ("clone", "worktree"):
+        assert stamp_of(tmp_path / copy / "utils" / "package", monkeypatch) == first
+    assert stamp_of(checkout, monkeypatch) == head(checkout) != first
+
+
+def test_the_repository_of_a_hook_is_not_the_one_of_the_package(checkout, tmp_path, monkeypatch):
+    git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    stamp = stamp_of(checkout, monkeypatch)
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.delenv("GIT_WORK_TREE")
+    assert stamp == head(checkout)
+
+
+def test_a_package_that_no_repository_tracks_has_an_unknown_commit(checkout, tmp_path, monkeypatch):
+    installed = checkout.parents[1] / ".venv" / "site-packages" / "package"  # in a repository
+    outside = tmp_path / "site-packages" / "package"
+    for package in (installed, outside):
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+    (checkout.parents[1] / ".gitignore").write_text(".venv\n")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert stamp_of(installed, monkeypatch) == stamp_of(outside, monkeypatch) == "unknown"
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    assert stamp_of(checkout, monkeypatch) == "unknown"
+
+
+def test_the_commit_is_that_of_the_code_in_memory(checkout, tmp_path):
+    first = head(checkout)
+    record = new(tmp_path / "record.json")
+    (checkout / "__init__.py").write_text("x = 1")  # while the first run trains
+    record.add("a", 0, {}, 1.0)
+    git(checkout, "commit", "-qam", "second")
+    record.add("a", 1, {}, 1.0)
+    assert [run["commit"] for run in record.runs] == [first] * 2
+
+
+def test_the_hardware_is_what_the_run_used(monkeypatch):
+    names = {0: "first card", 1: "second card"}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: names[device.index or 0])
+    record = new(None)
+    for seed, device in enumerate(("cpu", "cuda", "cuda:1", "mps")):
+        record.add("a", seed, {}, 1.0, device)
+    used = [run["hardware"].split("; ")[1] for run in record.runs]
+    assert used == ["no GPU", "first card", "second card", "mps"]
 
 
 def test_an_error_in_a_run_records_nothing(tmp_path):
@@ -77,6 +175,78 @@ def test_a_crash_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         record.add("a", 1, {"error": 2.0}, 1.0)
     assert len(ledger.read(record.path).runs) == 1
+
+
+def test_what_another_process_added_is_kept(tmp_path):
+    path = tmp_path / "record.json"
+    mine, other = new(path), new(path)  # both opened before either has a run
+    mine.add("a", 0, {"e": 1.0}, 1.0)
+    other.add("a", 1, {"e": 2.0}, 1.0)
+    mine.add("a", 2, {"e": 3.0}, 1.0)
+    assert ledger.read(path).values("a", "e") == mine.values("a", "e") == [1.0, 2.0, 3.0]
+    path.unlink()  # moved away meanwhile
+    mine.add("a", 0, {"e": 9.0}, 1.0)
+    assert ledger.read(path).values("a", "e") == [9.0, 2.0, 3.0]
+
+
+def test_a_file_that_became_another_record_is_not_overwritten(tmp_path):
+    path = tmp_path / "record.json"
+    record = new(path)
+    new(path, data="other").add("b", 0, {}, 1.0)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="another record meanwhile .*data: 'other' there"):
+        record.add("a", 0, {}, 1.0)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="not JSON"):
+        record.add("a", 0, {}, 1.0)
+    assert not record.runs and path.read_text() == "{" and before
+
+
+def test_a_run_that_json_cannot_hold_changes_neither_file_nor_memory(tmp_path):
+    record = new(tmp_path / "record.json")
+    record.add("a", 0, {"e": 1.0}, 1.0)
+    before = record.path.read_bytes()
+    for value in (torch.tensor(1.0), {1, 2}, object()):
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            record.add("a", 1, {"e": value}, 1.0)
+    assert record.path.read_bytes() == before and not record.has("a", 1)
+    assert list(tmp_path.iterdir()) == [record.path]
+
+
+def test_memory_holds_what_a_reader_of_the_file_finds(tmp_path):
+    record = new(tmp_path / "record.json")
+    record.add("a", np.int64(0), {"sides": (1, 2), "by depth": {20: 1.0}}, 1)
+    assert record.runs == ledger.read(record.path).runs
+    assert record.runs[0]["results"] == {"sides": [1, 2], "by depth": {"20": 1.0}}
+
+
+def test_a_link_is_followed(tmp_path):
+    new(tmp_path / "real.json").add("a", 0, {}, 1.0)
+    (tmp_path / "link.json").symlink_to("real.json")
+    new(tmp_path / "link.json").add("a", 1, {}, 1.0)
+    assert (tmp_path / "link.json").is_symlink()
+    assert len(ledger.read(tmp_path / "real.json").runs) == 2
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_training(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
+    for path in (tmp_path / "folder.json", tmp_path / "file" / "record.json"):
+        with pytest.raises(OSError):
+            new(path)
+    new(tmp_path / "new" / "record.json")
+    assert not list((tmp_path / "new").iterdir())  # the trial leaves nothing
+
+
+def test_a_run_that_a_file_has_twice_is_named(tmp_path):
+    record = new(tmp_path / "record.json")
+    for seed in (0, 1):
+        record.add("a", seed, {"e": 1.0}, 1.0)
+    fields = json.loads(record.path.read_text())
+    fields["runs"].append(fields["runs"][1])  # as after a merge by hand
+    record.path.write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="record.json has a run twice: a, seed 1"):
+        ledger.read(record.path)
 
 
 def test_going_on_keeps_runs_and_refuses_another_configuration(tmp_path):
@@ -121,6 +291,9 @@ def test_a_broken_record_is_named(tmp_path, change, message):
     record.path.write_text("{")
     with pytest.raises(ValueError, match="not JSON"):
         ledger.read(record.path)
+    record.path.write_bytes(b"\xff\xfe{")
+    with pytest.raises(ValueError, match="record.json is not JSON"):
+        ledger.read(record.path)
 
 
 def test_an_arm_that_is_not_there_is_named():
@@ -128,6 +301,8 @@ def test_an_arm_that_is_not_there_is_named():
     record.add("a", 0, {"e": 1.0}, 1.0)
     with pytest.raises(KeyError, match="no run of 'b'; there are a"):
         record.values("b", "e")
+    with pytest.raises(KeyError, match="test, a: no 'error'; there are e"):
+        record.values("a", "error")
 
 
 def test_every_record_of_the_book_is_one():
@@ -151,6 +326,13 @@ def test_a_summary_has_mean_and_spread_and_the_best_first():
         2.0,
     ) and best.std != best.std  # one seed has no spread
     assert (other.arm, other.n, other.mean) == ("a", 2, 4.0) and other.std == pytest.approx(2**0.5)
+
+
+def test_a_mean_that_is_nan_comes_last():
+    record = new(None)
+    for arm, value in (("a", 2.0), ("b", float("nan")), ("c", 1.0)):
+        record.add(arm, 0, {"error": value}, 1.0)
+    assert [line.arm for line in ledger.summary(record, "error")] == ["c", "a", "b"]
 
 
 def test_the_page_of_results_is_what_the_records_say():
@@ -206,3 +388,5 @@ def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, mon
         ("fast", "2.00", "1", "0.5"),
         ("slow", "4.00 ± 1.41", "2", "1.5"),
     ]
+    new(tmp_path / "slow.json").add("a", 0, {"iou": 0.5}, 90.0)  # no clock of the training alone
+    assert ledger.leaderboard("slow", "iou") == [("a", "0.500", "1", "1.5")]

@@ -1,5 +1,7 @@
 """Segmentation: scores, border weights, tiles, votes; generated data; the experiment."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,7 @@ from PIL import Image
 from resnorm import data, ledger, models, segmentation
 from resnorm.experiments import microscopy
 from resnorm.experiments import segmentation as experiment
+from resnorm.experiments.__main__ import main
 
 # --- scores --------------------------------------------------------------------------------------
 
@@ -318,6 +321,84 @@ def test_a_run_is_recorded_and_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(microscopy, "train_on", lambda *_, **__: pytest.fail("trained again"))
     microscopy.run(record(), made, [0, 1, 2], SMALL, arms)
     assert ledger.read(path).runs == first.runs
+
+
+def fake(monkeypatch):
+    """Training and measuring without a network; returns what was trained, and where."""
+    trained = []
+
+    def train_on(images, target, arm, *, seed, recipe):
+        trained.append((arm, seed, images.device.type, target.device.type))
+
+    monkeypatch.setattr(microscopy, "train_on", train_on)
+    monkeypatch.setattr(
+        microscopy, "predict", lambda model, images, size: torch.zeros(1, 32, 32, dtype=torch.long)
+    )
+    monkeypatch.setattr(microscopy, "scores", lambda *_: {"iou": 0.5})
+    return trained
+
+
+def test_a_vote_does_not_replace_the_runs_that_are_recorded(tmp_path, monkeypatch):
+    slices(tmp_path / "em")
+    made, trained = data.microscopy(tmp_path / "em"), fake(monkeypatch)
+    arms = {"with skips": experiment.ARMS["with skips"]}
+    record = ledger.open_record(None, "segmentation", "command", made.source, {})
+    microscopy.run(record, made, [0], SMALL, arms)
+    record.runs[0]["commit"] = "an old one"
+    microscopy.run(record, made, [0, 1, 2], SMALL, arms)
+    assert [seed for _, seed, *_ in trained] == [0, 0, 1, 2]
+    assert [run["commit"] for run in record.runs].count("an old one") == 1
+    assert record.runs[-1]["arm"] == "with skips, vote of 3"
+    assert record.runs[-1]["results"]["seeds"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seeds", [[0, 0, 1], [1, 0, 1, 0], (s for s in (0, 0, 1))])
+def test_a_network_votes_once(tmp_path, monkeypatch, seeds):
+    slices(tmp_path / "em")
+    made, trained = data.microscopy(tmp_path / "em"), fake(monkeypatch)
+    record = ledger.open_record(None, "segmentation", "command", made.source, {})
+    microscopy.run(record, made, seeds, SMALL, {"with skips": experiment.ARMS["with skips"]})
+    assert sorted(seed for _, seed, *_ in trained) == [0, 1]
+    assert [run["arm"] for run in record.runs] == ["with skips"] * 2
+
+
+def test_the_command_trains_the_arms_that_are_asked_for(tmp_path, monkeypatch, capsys):
+    slices(tmp_path / "em")
+    trained = fake(monkeypatch)
+    monkeypatch.setattr(microscopy.run, "__defaults__", (SMALL, experiment.ARMS, "cpu"))
+    common = ["segmentation", "--data", str(tmp_path / "em"), "--out", str(tmp_path / "r.json")]
+    assert main([*common, "--seeds", "4", "--arms", "border weights", "--device", "cpu"]) == 0
+    assert trained == [(experiment.ARMS["border weights"], 4, "cpu", "cpu")]
+    (run,) = ledger.read(tmp_path / "r.json").runs
+    assert (run["arm"], run["seed"]) == ("border weights", 4) and "no GPU" in run["hardware"]
+    assert main([*common, "--arms", "with wings"]) == 2
+    assert "arm is 'with wings'; it must be one of with skips" in capsys.readouterr().err
+
+
+def test_the_networks_train_on_the_device(tmp_path, monkeypatch):
+    """``meta`` stands for a GPU; what is predicted there comes back to the CPU."""
+    slices(tmp_path / "em")
+    made, trained = data.microscopy(tmp_path / "em"), fake(monkeypatch)
+    record = ledger.open_record(None, "segmentation", "command", made.source, {})
+    arms = {"border weights": experiment.ARMS["border weights"]}
+    microscopy.run(record, made, [0], SMALL, arms, "meta")
+    assert trained == [(experiment.ARMS["border weights"], 0, "meta", "meta")]
+    assert record.runs[0]["hardware"].endswith("; meta")
+
+
+def test_slices_that_do_not_suffice_are_refused(tmp_path):
+    slices(tmp_path / "em")
+    made = data.microscopy(tmp_path / "em")
+    record = ledger.open_record(None, "segmentation", "command", made.source, {})
+    n = len(made.images)
+    for changes, message in (
+        ({"test": n}, f"{n} slices, of which {n} are held out"),
+        ({"test": 0}, "of which 0 are held out"),
+        ({"crop": 1000}, "a crop has .1000, 1000."),
+    ):
+        with pytest.raises(ValueError, match=message):
+            microscopy.run(record, made, [0], replace(SMALL, **changes))
+    assert not record.runs
 
 
 def test_an_unknown_arm_is_named():

@@ -7,7 +7,6 @@ reads it.
 from __future__ import annotations
 
 import base64
-import numbers
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,10 @@ import torch
 MIME = "application/vnd.resnorm.value+json"
 #: The largest value that can be emitted, in numbers.
 MAX_VALUES = 20_000
+#: The types of real numbers, exactly: a subclass could define its own comparison.
+NUMBERS = {int, float, bool} | {
+    kind for kind in np.sctypeDict.values() if issubclass(kind, (np.integer, np.floating, np.bool_))
+}
 
 
 def close(
@@ -39,8 +42,9 @@ def close(
         atol: the absolute tolerance.
 
     Raises:
-        AssertionError: if the type, the shape or the dtype is wrong, a value is not finite, or a
-            value differs; the message says which, and where the difference is largest.
+        AssertionError: if the type, the shape or the dtype is wrong, a value or an expected value
+            is not finite, or a value differs; the message says which, and where the difference is
+            largest.
     """
     emit(name, actual, rtol=rtol, atol=atol)
     got, want = _plain(actual, name), _plain(expected, f"expected {name}")
@@ -52,16 +56,19 @@ def close(
     if isinstance(actual, (torch.Tensor, np.ndarray)) and got.dtype != want.dtype:
         raise AssertionError(f"{name} has dtype {got.dtype}, expected {want.dtype}")
     got, want = got.double(), want.double()
-    if not torch.isfinite(got).all():
-        where = tuple((~torch.isfinite(got)).nonzero()[0].tolist())
-        raise AssertionError(f"{name} is not finite at index {where}: {got[where].item()}")
+    # Anything finite is closer to NaN and infinity than their tolerance, so neither is expected.
+    for values, what in ((got, name), (want, f"expected {name}")):
+        if not torch.isfinite(values).all():
+            where = tuple((~torch.isfinite(values)).nonzero()[0].tolist())
+            raise AssertionError(f"{what} is not finite at index {where}: {values[where].item()}")
     difference = (got - want).abs()
-    wrong = difference > atol + rtol * want.abs()
+    wrong = ~(difference <= atol + rtol * want.abs())  # also if a tolerance is NaN
     if wrong.any():
-        worst = np.unravel_index(int(difference.argmax()), difference.shape)
+        largest = difference.where(wrong, torch.tensor(-1.0, dtype=torch.float64, device="cpu"))
+        worst = np.unravel_index(int(largest.argmax()), difference.shape)
         raise AssertionError(
             f"{name} differs at {int(wrong.sum())} of {wrong.numel()} places; the largest "
-            f"difference, {difference.max().item():.3g}, is at index {tuple(map(int, worst))}: "
+            f"difference, {difference[worst].item():.3g}, is at index {tuple(map(int, worst))}: "
             f"got {got[worst].item():.6g}, expected {want[worst].item():.6g}."
             f"{_value_hint(got, want)}"
         )
@@ -168,21 +175,36 @@ class Comparison:
 
 def _plain(value: Any, name: str) -> torch.Tensor:
     """A detached copy on the CPU of a value whose type is exactly one of those allowed."""
-    if type(value) in (torch.Tensor, torch.nn.Parameter):
-        return value.detach().to("cpu", copy=True)
-    if type(value) is np.ndarray and value.dtype.kind in "fiub":
-        return torch.from_numpy(value.copy())
-    if isinstance(value, numbers.Real) and type(value) in (
-        int,
-        float,
-        bool,
-        np.float32,
-        np.float64,
-        np.int64,
-    ):
-        return torch.tensor(float(value), dtype=torch.float64, device="cpu")
-    given = "None: does the function return its result?" if value is None else type(value).__name__
+    kind = type(value)
+    if kind in (torch.Tensor, torch.nn.Parameter):
+        special = _special(value)
+        if special is None:
+            return value.detach().to("cpu", copy=True)
+        given = f"a {special} tensor; only dense, real values can be compared"
+    elif kind is np.ndarray:
+        if value.dtype.kind in "fiub" and value.dtype.itemsize <= 8:
+            return torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
+        given = f"an array of {value.dtype}"
+    elif kind in NUMBERS:
+        try:
+            return torch.tensor(float(value), dtype=torch.float64, device="cpu")
+        except OverflowError:
+            given = "an integer beyond the range of float64"
+    else:
+        given = "None: does the function return its result?" if value is None else kind.__name__
     raise AssertionError(f"{name} must be a tensor, an array or a number, but is {given}")
+
+
+def _special(value: torch.Tensor) -> str | None:
+    """Say what kind of tensor has no plain real values to compare, if it is one."""
+    kinds = {
+        "nested": value.is_nested,
+        "quantized": value.is_quantized,
+        "complex": value.is_complex(),
+        "meta": value.is_meta,
+        "sparse": value.layout is not torch.strided,
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), None)
 
 
 def _shape_hint(got: torch.Tensor, want: torch.Tensor) -> str:
@@ -197,10 +219,15 @@ def _shape_hint(got: torch.Tensor, want: torch.Tensor) -> str:
 
 def _value_hint(got: torch.Tensor, want: torch.Tensor) -> str:
     """Name a usual mistake that explains the difference, if there is one."""
-    if want.abs().max() > 0 and torch.allclose(got, -want, rtol=1e-5):
+    nonzero = want.abs() > 1e-6 * want.abs().max()
+    if not nonzero.any():
+        return ""
+    factor = got[nonzero][0] / want[nonzero][0]
+    rounding = 1e-5 * (factor * want).abs().max().item()
+    if not torch.allclose(got, factor * want, rtol=0, atol=rounding):
+        return ""
+    if abs(factor + 1) < 1e-5:
         return " The sign is reversed."
-    nonzero = want.abs() > 1e-12
-    ratio = got[nonzero] / want[nonzero]
-    if ratio.numel() > 1 and torch.allclose(ratio, ratio[0], rtol=1e-5):
-        return f" Every value is {ratio[0].item():.4g} times what it should be: a constant factor."
+    if want.numel() > 1 and abs(factor - 1) > 1e-3:
+        return f" Every value is {factor.item():.4g} times what it should be: a constant factor."
     return ""

@@ -13,6 +13,7 @@ __getattr__ = on_first_use(
     "batch_size",
     "choice",
     "cifar",
+    "command_line",
     "degradation",
     "lesion",
     "microscopy",

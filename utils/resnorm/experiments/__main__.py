@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +11,10 @@ import torch
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
 from . import cifar, microscopy
+from .choice import choose
+from .command_line import make_parser, refuse_unused
+
+SEEDS = (0, 1, 2, 3, 4)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,10 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if not options.merge and options.data is None:
-        parser.error("--data DIR is needed to run an experiment (--merge needs none)")
+    refuse_unused(parser, options)
     keep_freed_memory()
-    out = Path(options.out or ledger.RESULTS / f"{options.name}.json")
+    out = options.out or default_out(options)
     try:
         if options.merge:
             record = merge(options, out)
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             record = run_segmentation(options, out)
         else:
             record = run_cifar(options, out)
-    except (FileNotFoundError, ValueError, ConnectionError) as problem:
+    except (OSError, ValueError, ModuleNotFoundError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
     except (DivergedError, torch.OutOfMemoryError) as problem:
@@ -52,75 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line, whose help lists the experiments."""
-    described = {"segmentation": "U-Net on electron-microscopy slices, with and without skips"}
-    described |= {
-        name: f"{experiment.question} ({experiment.scale})"
-        for name, experiment in cifar.EXPERIMENTS.items()
-    }
-    fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m resnorm.experiments",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=(
-            "Run a named experiment and record it as JSON. A run that the record has is not\n"
-            "repeated, so a command that was stopped can be given again."
-        ),
-        epilog=f"experiments:\n{experiments}",
-    )
-    parser.add_argument(
-        "name", choices=list(described), metavar="NAME", help="one of the experiments below"
-    )
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        help=(
-            "CIFAR-10: the archive, or train/<class>/*.png; "
-            "segmentation: image/N.png and label/N.png"
-        ),
-    )
-    parser.add_argument(
-        "--download", action="store_true", help="download CIFAR-10 into DIR if it is not there"
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[0, 1, 2, 3, 4],
-        metavar="N",
-        help="default: 0 1 2 3 4",
-    )
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="run only these; default: all")
-    parser.add_argument(
-        "--validation",
-        action="store_true",
-        help=(
-            "hold 500 images per class out of the training set and measure on them; "
-            "use it to choose settings"
-        ),
-    )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="default: a GPU if there is one",
-    )
-    parser.add_argument(
-        "--checkpoints",
-        metavar="DIR",
-        help="keep the state of unfinished runs here, and resume from it",
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", help="default: NAME.json among the package's results"
-    )
-    parser.add_argument(
-        "--merge",
-        nargs="+",
-        metavar="FILE",
-        help="join these records, of other seeds or machines, into the file of --out",
-    )
-    return parser
+def default_out(options: argparse.Namespace) -> Path:
+    """Name the file of the record that comes with the package.
+
+    Args:
+        options: the command line.
+
+    Returns:
+        The file; errors on a validation set and on the test set have different ones.
+    """
+    return ledger.RESULTS / f"{options.name}{'.validation' * options.validation}.json"
 
 
 def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
@@ -135,15 +77,17 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     """
     experiment = cifar.EXPERIMENTS[options.name]
     images = data.cifar10(options.data, download=options.download)
-    chosen = images.split("validation" if options.validation else "test").to(options.device)
+    chosen = images.split("validation" if options.validation else "test").to(device(options))
     record = ledger.open_record(
         out, options.name, command(options), chosen.source, experiment.configuration()
     )
+    if options.checkpoints is not None:  # tried now and not after an epoch
+        options.checkpoints.mkdir(parents=True, exist_ok=True)
     cifar.run(
         record,
         experiment,
         chosen,
-        options.seeds,
+        options.seeds or SEEDS,
         arms=options.arms,
         checkpoints=options.checkpoints,
         progress=sys.stderr.isatty(),
@@ -161,12 +105,23 @@ def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
     Returns:
         The record with all of its runs.
     """
+    names = options.arms or microscopy.ARMS
+    arms = {name: choose("arm", name, microscopy.ARMS) for name in names}
     slices = data.microscopy(options.data)
     record = ledger.open_record(
         out, options.name, command(options), slices.source, microscopy.configuration()
     )
-    microscopy.run(record, slices, options.seeds)
+    microscopy.run(record, slices, options.seeds or SEEDS, arms=arms, device=device(options))
     return record
+
+
+def device(options: argparse.Namespace) -> torch.device:
+    """Choose what to train on.
+
+    Args:
+        options: the command line.
+    """
+    return options.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def merge(options: argparse.Namespace, out: Path) -> ledger.Record:
@@ -180,8 +135,14 @@ def merge(options: argparse.Namespace, out: Path) -> ledger.Record:
         The joint record.
 
     Raises:
-        ValueError: if the records are of another experiment, or of different ones.
+        ValueError: if the records are of another experiment, or of different ones, or if the file
+            exists and is not one of them.
     """
+    if out.exists() and not any(path.exists() and out.samefile(path) for path in options.merge):
+        raise ValueError(
+            f"{out} exists and would be overwritten. Name it after --merge, too, or choose "
+            "another file by --out"
+        )
     merged = ledger.merge([ledger.read(path) for path in options.merge])
     if merged.name != options.name:
         raise ValueError(f"these are records of {merged.name!r}, not of {options.name!r}")

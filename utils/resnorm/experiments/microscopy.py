@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -89,34 +90,67 @@ def run(
     seeds: Iterable[int],
     full: FullScale = FullScale(),
     arms: Mapping[str, Arm] = ARMS,
+    device: str | torch.device = "cpu",
 ) -> None:
     """Train every arm and seed that the record lacks, then let the networks of each arm vote.
 
     Args:
         record: where the runs go, see :func:`resnorm.ledger.open_record`.
         data: all slices; the last ``full.test`` are held out.
-        seeds: the seeds of weights, order of examples and crops. An odd number above one gets a
-            vote.
+        seeds: the seeds of weights, order of examples and crops; one that is given twice counts
+            once. An odd number above one gets a vote, unless the record has a vote of as many.
         full: the settings of the run.
         arms: name -> arm.
+        device: what to train on; the masks are compared on the CPU.
+
+    Raises:
+        ValueError: if there are too few slices, or they are smaller than a crop.
     """
+    _check_slices(data, full)
     held = Cells(data.images[-full.test :], data.instances[-full.test :], data.source)
     seen = Cells(data.images[: -full.test], data.instances[: -full.test], data.source)
-    seeds = list(seeds)
+    seeds = list(dict.fromkeys(seeds))
     for name, arm in arms.items():
         together = f"{name}, vote of {len(seeds)}"
         votes = len(seeds) > 1 and len(seeds) % 2 == 1 and not record.has(together, 0)
         if not votes and all(record.has(name, seed) for seed in seeds):
             continue
-        target, masks = targets(seen, arm), []
+        masks: list[Tensor] = []
+        train_and_predict = partial(
+            _train_and_predict, arm, seen, targets(seen, arm), held.images, full, device
+        )
         for seed in seeds:
-            if record.has(name, seed) and not votes:
-                continue  # For a vote, finished networks are trained again: masks are not kept.
-            with record.run(name, seed) as results:
-                images, labels = crops(seen, target, full.crop, full.crops, seed)
-                model = train_on(images, labels, arm, seed=seed, recipe=full.recipe)
-                masks.append(predict(model, held.images, 1))
-                results |= scores(masks[-1], held)
+            if not record.has(name, seed):
+                with record.run(name, seed, device) as results:
+                    masks.append(train_and_predict(seed))
+                    results |= scores(masks[-1], held)
+            elif votes:  # Masks are not kept, so a finished network is trained again for its vote.
+                masks.append(train_and_predict(seed))
         if votes:
-            with record.run(together, 0) as results:
-                results |= scores(vote(torch.stack(masks)), held)
+            with record.run(together, 0, device) as results:
+                results |= scores(vote(torch.stack(masks)), held) | {"seeds": seeds}
+
+
+def _train_and_predict(
+    arm: Arm,
+    seen: Cells,
+    target: Tensor,
+    held_out: Tensor,
+    full: FullScale,
+    device: str | torch.device,
+    seed: int,
+) -> Tensor:
+    """Train one network and predict the masks of the images that were held out."""
+    images, labels = (x.to(device) for x in crops(seen, target, full.crop, full.crops, seed))
+    model = train_on(images, labels, arm, seed=seed, recipe=full.recipe)
+    return predict(model, held_out.to(device), 1).cpu()
+
+
+def _check_slices(data: Cells, full: FullScale) -> None:
+    n, size = len(data.images), tuple(data.images.shape[2:])
+    if not 0 < full.test < n:
+        raise ValueError(
+            f"{n} slices, of which {full.test} are held out; at least one must be left to train on"
+        )
+    if min(size) < full.crop:
+        raise ValueError(f"the slices have {size} pixels; a crop has {(full.crop,) * 2}")

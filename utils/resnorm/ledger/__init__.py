@@ -1,13 +1,13 @@
 """Recorded runs: what was run, on what, and what came out. They are never edited by hand.
 
-A record is one JSON file with the finished runs of one experiment. ``record`` holds the record and
-writes it, ``files`` opens, reads and merges records, ``stamp`` says on what a run was made, and
-``table`` summarizes a record over its seeds.
+A record is one JSON file with the finished runs of one experiment. ``record`` holds, reads and
+writes it, ``files`` opens and merges records, ``stamp`` says on what a run was made, and ``table``
+summarizes a record over its seeds.
 """
 
-from .files import RESULTS, merge, open_record, read, recorded
-from .record import RECORD_FIELDS, RUN_FIELDS, Record, write
-from .stamp import commit, hardware, versions
+from .files import merge, open_record, recorded
+from .record import RECORD_FIELDS, RUN_FIELDS, Record, read, write
+from .stamp import RESULTS, commit, hardware, versions
 from .table import Line, leaderboard, summary
 
 __all__ = [

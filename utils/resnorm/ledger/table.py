@@ -43,7 +43,7 @@ def summary(record: Record, key: str) -> list[Line]:
         key: the name of the result.
 
     Returns:
-        One line per arm, the smallest mean first.
+        One line per arm, the smallest mean first; a mean that is NaN comes last.
 
     Raises:
         KeyError: if a run has no such result.
@@ -53,7 +53,7 @@ def summary(record: Record, key: str) -> list[Line]:
         values = record.values(arm, key)
         spread = stdev(values) if len(values) > 1 else math.nan
         lines.append(Line(arm, len(values), mean(values), spread))
-    return sorted(lines, key=lambda line: line.mean)
+    return sorted(lines, key=lambda line: (math.isnan(line.mean), line.mean))
 
 
 def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str, str]]:
@@ -72,8 +72,16 @@ def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str,
         record = recorded(name)
     except FileNotFoundError:
         return [(f"{name}: not recorded yet", "", "", "")]
-    minutes = {line.arm: line.mean / 60 for line in summary(record, "training seconds")}
     return [
-        (line.arm, str(line), str(line.n), f"{minutes[line.arm]:.1f}")
+        (line.arm, str(line), str(line.n), f"{_minutes(record, line.arm):.1f}")
         for line in summary(record, key)
     ]
+
+
+def _minutes(record: Record, arm: str) -> float:
+    """The minutes per run: of the training if they were recorded, else of the whole run."""
+    return mean(
+        run["results"].get("training seconds", run["seconds"]) / 60
+        for run in record.runs
+        if run["arm"] == arm
+    )

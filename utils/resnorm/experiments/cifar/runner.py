@@ -61,7 +61,7 @@ def run(
             file = None
             if checkpoints is not None:
                 file = Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
-            with record.run(name, seed) as results:
+            with record.run(name, seed, data.train_images.device) as results:
                 trained = train_arm(arm, data, seed, checkpoint=file, progress=progress)
                 results |= measure(arm, *trained)
             if file is not None:

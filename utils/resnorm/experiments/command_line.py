@@ -1,0 +1,151 @@
+"""The command line of ``python -m resnorm.experiments``: what it reads, and what it refuses."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from . import cifar
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line, whose help lists the experiments."""
+    described = {"segmentation": "U-Net on electron-microscopy slices, with and without skips"}
+    described |= {
+        name: f"{experiment.question} ({experiment.scale})"
+        for name, experiment in cifar.EXPERIMENTS.items()
+    }
+    fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m resnorm.experiments",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=(
+            "Run a named experiment and record it as JSON. A run that the record has is not\n"
+            "repeated, so a command that was stopped can be given again."
+        ),
+        epilog=f"experiments:\n{experiments}",
+    )
+    parser.add_argument(
+        "name", choices=list(described), metavar="NAME", help="one of the experiments below"
+    )
+    parser.add_argument(
+        "--data",
+        type=a_path,
+        metavar="DIR",
+        help=(
+            "CIFAR-10: the archive, or train/<class>/*.png; "
+            "segmentation: image/N.png and label/N.png"
+        ),
+    )
+    parser.add_argument(
+        "--download", action="store_true", help="download CIFAR-10 into DIR if it is not there"
+    )
+    parser.add_argument("--seeds", type=a_seed, nargs="+", metavar="N", help="default: 0 1 2 3 4")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="run only these; default: all")
+    parser.add_argument(
+        "--validation",
+        action="store_true",
+        help=(
+            "CIFAR-10: hold 500 images per class out of the training set and measure on them; "
+            "use it to choose settings"
+        ),
+    )
+    parser.add_argument("--device", type=a_device, help="default: a GPU if there is one")
+    parser.add_argument(
+        "--checkpoints",
+        type=a_path,
+        metavar="DIR",
+        help="CIFAR-10: keep the state of unfinished runs here, and resume from it",
+    )
+    parser.add_argument(
+        "--out",
+        type=a_path,
+        metavar="FILE",
+        help="default: NAME.json, or NAME.validation.json, among the package's results",
+    )
+    parser.add_argument(
+        "--merge",
+        type=a_path,
+        nargs="+",
+        metavar="FILE",
+        help=(
+            "join these records, of other seeds or machines, into the file of --out; "
+            "of two runs with the same arm and seed the first is kept"
+        ),
+    )
+    return parser
+
+
+def a_path(text: str) -> Path:
+    """Read a path. An empty one, such as a variable that is not set, would mean this folder.
+
+    Args:
+        text: the word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text).expanduser()
+
+
+def a_seed(text: str) -> int:
+    """Read a seed.
+
+    Args:
+        text: the word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is not a number that torch takes as a seed.
+    """
+    if not (text.isdecimal() and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"a seed is {text!r}; it must be a number from 0 to 2^63")
+    return int(text)
+
+
+def a_device(text: str) -> torch.device:
+    """Read a device, and try it.
+
+    Args:
+        text: the word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: if this machine, or this build of torch, has no such device.
+    """
+    try:
+        device = torch.device(text)
+        torch.zeros((), device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {reason}") from None
+    return device
+
+
+def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with an error if an option is given that the command would not read, or one is missing.
+
+    Args:
+        parser: reports the error.
+        options: the command line.
+    """
+    read = {"data", "seeds", "arms", "device", "out"}
+    if options.merge:
+        job, read = "--merge", {"merge", "out"}
+    elif options.name == "segmentation":
+        job = options.name
+    else:
+        job, read = options.name, read | {"download", "validation", "checkpoints"}
+    given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
+    if unused := given - read:
+        flags, allowed = (
+            ", ".join(f"--{key}" for key in sorted(keys)) for keys in (unused, read - {"merge"})
+        )
+        parser.error(f"{job} does not use {flags}; leave it out (it uses {allowed})")
+    if "data" in read and options.data is None:
+        parser.error("--data DIR is needed to run an experiment (--merge needs none)")
