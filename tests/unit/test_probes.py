@@ -35,7 +35,9 @@ def test_the_length_of_a_float16_gradient_does_not_overflow():
     profile = probes.gradient_step_profile(
         model, lambda m: (1000 * m.weight.square()).sum(), [2.5e-4]
     )
-    assert profile.gradient_changes == pytest.approx([2000.0], rel=1e-2)  # each of 4: from 2000 to 1000
+    assert profile.gradient_changes == pytest.approx(
+        [2000.0], rel=1e-2
+    )  # each of 4: from 2000 to 1000
     assert profile.beta_smoothness == pytest.approx(2000.0, rel=1e-2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 
 import torch
@@ -27,8 +27,10 @@ class _ElementwiseNorm(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
-        single = isinstance(normalized_shape, Integral)
-        sizes = (normalized_shape,) if single else tuple(normalized_shape)
+        if isinstance(normalized_shape, Iterable):
+            sizes = tuple(normalized_shape)
+        else:
+            sizes = (normalized_shape,)
         if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
                 f"normalized_shape is {normalized_shape!r}; it must be one or more positive ints"
