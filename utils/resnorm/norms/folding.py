@@ -26,6 +26,7 @@ from .ghost_batch_norm import GhostBatchNorm2d
 from .sync_batch_norm import SyncBatchNorm2d
 
 AnyBatchNorm: TypeAlias = _BatchNorm | TorchBatchNorm
+FoldableLayer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 _NORMS_1D = (BatchNorm1d, nn.BatchNorm1d)
 _NORMS_2D = (BatchNorm2d, GhostBatchNorm2d, BatchRenorm2d, SyncBatchNorm2d, nn.BatchNorm2d)
@@ -64,6 +65,8 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
             the two has forward hooks.
     """
     check_foldable(layer, norm)
+    assert isinstance(layer, FoldableLayer) and isinstance(norm, AnyBatchNorm)
+    assert norm.running_mean is not None and norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)
     if norm.weight is not None:
         scale = scale * norm.weight
@@ -111,6 +114,7 @@ def check_foldable(layer: nn.Module, norm: nn.Module) -> None:
         raise ValueError(
             "the norm has no running statistics (track_running_stats=False), so it is not constant"
         )
+    assert isinstance(layer, FoldableLayer)
     channels = layer.weight.shape[0]
     if channels != norm.num_features:
         raise ValueError(f"the layer has {channels} output channels, the norm {norm.num_features}")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +27,7 @@ class _ElementwiseNorm(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
-        sizes: tuple[Any, ...]
-        if isinstance(normalized_shape, Sequence):
+        if isinstance(normalized_shape, Iterable):
             sizes = tuple(normalized_shape)
         else:
             sizes = (normalized_shape,)
