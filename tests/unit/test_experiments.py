@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -257,12 +259,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
 # What an experiment on CIFAR-10, segmentation and --merge read. The name is read by all.
 READ = {
     "degradation-short": {
-        *("data", "download", "seeds", "arms", "validation", "device", "checkpoints", "out")
+        *("data", "download", "seeds", "arms", "validation", "device", "checkpoints", "out", "runs")
     },
-    "segmentation": {"data", "seeds", "arms", "device", "out"},
-    "--merge": {"merge", "out"},
+    "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
+    "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
+    "--merge": {"merge", "out", "runs"},
 }
-WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": []}
+WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}
 OPTIONS = sorted(
     action.dest for action in make_parser()._actions if action.dest not in ("help", "name")
 )
@@ -277,11 +280,14 @@ def test_every_option_is_read_or_refused(job, option, tmp_path, monkeypatch, cap
         monkeypatch.setattr(
             command_module, does, lambda options, out: seen.append(options) or ledger_of_nothing()
         )
+    monkeypatch.setattr(command_module, "run_record", lambda options, _: seen.append(options) or 0)
     words = {"--merge": ["segmentation", "--merge", "a.json"]}.get(job, [job, "--data", "DIR"])
     if option not in ("merge", "data"):  # which are in ``words``
         words += [f"--{option}", *WORDS.get(option, ["word"])]
     elif f"--{option}" not in words:
         words += [f"--{option}", "word"]
+    if job == "record" and option != "budget":
+        words += ["--budget", "5"]
     if job != "--merge" and option == "merge":
         return  # makes it another job
     if option in READ[job]:
@@ -301,7 +307,7 @@ def test_several_options_that_are_not_used_are_all_named(capsys):
         main(["segmentation", "--data", "DIR", "--validation", "--checkpoints", "states"])
     message = capsys.readouterr().err
     assert "does not use --checkpoints, --validation; leave it out" in message
-    assert "(it uses --arms, --data, --device, --out, --seeds)" in message
+    assert "(it uses --arms, --data, --device, --out, --runs, --seeds)" in message
 
 
 @pytest.mark.parametrize(
@@ -316,6 +322,8 @@ def test_several_options_that_are_not_used_are_all_named(capsys):
         (["--out", ""], "--out: the path is empty"),
         (["--checkpoints", ""], "--checkpoints: the path is empty"),
         (["--data", ""], "--data: the path is empty"),
+        (["--runs", ""], "--runs: the path is empty"),
+        (["--runs", "DIR", "--out", "r.json"], "--out names the record itself"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_before_anything_runs(words, message, capsys):
@@ -325,14 +333,14 @@ def test_a_value_that_cannot_be_is_refused_before_anything_runs(words, message, 
 
 
 def test_merging_overwrites_only_what_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ledger, "RESULTS", tmp_path)
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path))
     files = [tmp_path / f"{name}.json" for name in ("a", "b", "segmentation")]
     for seed, path in enumerate(files):
         record = ledger.open_record(path, "segmentation", "none", "none", {})
         record.add("with skips", seed, {"iou": 0.5}, 1.0)
     a, b, default = map(str, files)
     before = files[2].read_bytes(), files[1].read_bytes()
-    assert main(["segmentation", "--merge", a, b]) == 2  # into the file of the package
+    assert main(["segmentation", "--merge", a, b]) == 2  # into the default file
     assert main(["segmentation", "--merge", a, default, "--out", b]) == 2
     assert "b.json exists and would be overwritten" in capsys.readouterr().err
     assert (files[2].read_bytes(), files[1].read_bytes()) == before
@@ -341,15 +349,43 @@ def test_merging_overwrites_only_what_is_named(tmp_path, monkeypatch, capsys):
     assert main(["segmentation", "--merge", a, b, "--out", str(tmp_path / "new.json")]) == 0
 
 
-def test_validation_has_a_record_of_its_own(tmp_path, monkeypatch):
+def test_the_default_record_is_the_readers_and_validation_has_its_own(tmp_path, monkeypatch):
     outs = []
+    monkeypatch.delenv("RESNORM_RUNS", raising=False)
     monkeypatch.setattr(
         command_module, "run_cifar", lambda _, out: outs.append(out) or ledger_of_nothing()
     )
     main(["six-minutes", "--data", "DIR"])
     main(["six-minutes", "--data", "DIR", "--validation"])
-    assert [out.name for out in outs] == ["six-minutes.json", "six-minutes.validation.json"]
-    assert all(out.parent == ledger.RESULTS for out in outs)
+    main(["six-minutes", "--data", "DIR", "--runs", str(tmp_path)])
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path / "drive"))
+    main(["six-minutes", "--data", "DIR"])
+    names = ("resnorm-runs/six-minutes.json", "resnorm-runs/six-minutes.validation.json")
+    places = (tmp_path / "six-minutes.json", tmp_path / "drive" / "six-minutes.json")
+    assert outs == [*map(Path, names), *places]
+
+
+def test_a_run_that_is_stopped_resumes_without_further_options(folder, tmp_path, monkeypatch):
+    experiment = tiny("degradation-short", "plain-20")
+    monkeypatch.setitem(cifar.EXPERIMENTS, "degradation-short", experiment)
+    monkeypatch.chdir(tmp_path)
+    command = ["degradation-short", "--data", str(folder), "--seeds", "0"]
+    steps = []
+
+    def stop_in_the_second_epoch(step, model):
+        steps.append(step)
+        if step == 4:  # three steps per epoch
+            raise KeyboardInterrupt
+
+    run = cifar.run
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(cifar, "run", partial(run, after_step=stop_in_the_second_epoch))
+        main(command)
+    assert len(list(Path("resnorm-runs/checkpoints").iterdir())) == 1
+    monkeypatch.setattr(cifar, "run", partial(run, after_step=lambda step, _: steps.append(step)))
+    assert main(command) == 0 and steps == [1, 2, 3, 4, 4, 5, 6]
+    assert [r["seed"] for r in ledger.read("resnorm-runs/degradation-short.json").runs] == [0]
+    assert not list(Path("resnorm-runs/checkpoints").iterdir())
 
 
 def test_what_cannot_be_written_ends_with_a_sentence_before_the_training(

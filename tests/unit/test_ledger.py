@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -379,6 +380,7 @@ def test_a_line_as_text_is_the_mean_and_for_several_seeds_the_spread():
 
 def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger.files, "RESULTS", tmp_path)
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path / "none"))
     assert ledger.leaderboard("race") == [("race: not recorded yet", "", "", "")]
     record = new(tmp_path / "race.json")
     for seed, error in enumerate((3.0, 5.0)):
@@ -390,3 +392,59 @@ def test_a_leaderboard_has_the_best_first_and_says_what_is_missing(tmp_path, mon
     ]
     new(tmp_path / "slow.json").add("a", 0, {"iou": 0.5}, 90.0)  # no clock of the training alone
     assert ledger.leaderboard("slow", "iou") == [("a", "0.500", "1", "1.5")]
+
+
+def test_the_readers_own_rows_follow_and_say_what_differs(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger.files, "RESULTS", tmp_path / "package")
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path / "mine"))
+
+    def add(folder, data, configuration, error):
+        path = tmp_path / folder / "race.json"
+        record = ledger.open_record(path, "race", "none", data, configuration)
+        record.add("a", 0, {"test error": error, "training seconds": 60.0}, 90.0)
+
+    assert ledger.own("race") is None
+    add("mine", "photos", {"epochs": 1}, 12.0)
+    assert ledger.own("race").values("a", "test error") == [12.0]
+    missing = ("race: not recorded yet", "", "", "")
+    mine = ("12.00", "1", "1.0")
+    assert ledger.leaderboard("race") == [missing, ("a (yours)", *mine)]
+    add("package", "photos", {"epochs": 1}, 11.0)
+    shipped = ("a", "11.00", "1", "1.0")
+    assert ledger.leaderboard("race") == [shipped, ("a (yours)", *mine)]
+    for data, configuration, words in (
+        ("drawings", {"epochs": 1}, "yours; drawings"),
+        ("photos", {"epochs": 2}, "yours; other settings"),
+    ):
+        (tmp_path / "mine" / "race.json").unlink()
+        add("mine", data, configuration, 12.0)
+        assert ledger.leaderboard("race") == [shipped, (f"a ({words})", *mine)]
+    (tmp_path / "mine" / "race.json").write_text("{")
+    with pytest.raises(ValueError, match="race.json is not JSON"):
+        ledger.leaderboard("race")
+
+
+@pytest.mark.parametrize("reason", ["full", "gone", "read-only"])
+def test_a_run_is_not_lost_with_the_drive(tmp_path, monkeypatch, reason):
+    path = tmp_path / "drive" / "race.json"
+    record = ledger.open_record(path, "race", "none", "photos", {})
+    record.add("a", 0, {"test error": 1.0}, 1.0)
+    before, write = path.read_bytes(), ledger.record.write
+    problem = {"full": 28, "gone": 5, "read-only": 30}[reason]
+
+    def to_a_broken_drive(record, where):
+        if path.parent in Path(where).parents:
+            raise OSError(problem, os.strerror(problem))
+        write(record, where)
+
+    monkeypatch.setattr(ledger.record, "write", to_a_broken_drive)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(
+        OSError, match=r"All finished runs are in .*race\.[0-9a-f]+\.json"
+    ) as caught:
+        record.add("a", 1, {"test error": 2.0}, 1.0)
+    assert path.read_bytes() == before and os.strerror(problem) in str(caught.value)
+    (rescued,) = tmp_path.glob("race.*.json")
+    assert ledger.read(rescued).values("a", "test error") == [1.0, 2.0]
+    merged = ledger.merge([ledger.read(path), ledger.read(rescued)])
+    assert merged.values("a", "test error") == [1.0, 2.0]

@@ -11,6 +11,7 @@ import torch
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
 from . import cifar, microscopy
+from .budget import record_within
 from .choice import choose
 from .command_line import make_parser, refuse_unused
 
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.merge:
             record = merge(options, out)
+        elif options.name == "record":
+            return run_record(options, parser.prog)
         elif options.name == "segmentation":
             record = run_segmentation(options, out)
         else:
@@ -54,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def default_out(options: argparse.Namespace) -> Path:
-    """Name the file of the record that comes with the package.
+    """Name the file of the reader's own record. Those of the package are never written by default.
 
     Args:
         options: the command line.
@@ -62,7 +65,71 @@ def default_out(options: argparse.Namespace) -> Path:
     Returns:
         The file; errors on a validation set and on the test set have different ones.
     """
-    return ledger.RESULTS / f"{options.name}{'.validation' * options.validation}.json"
+    folder = options.runs or ledger.own_folder()
+    return folder / f"{options.name}{'.validation' * options.validation}.json"
+
+
+def checkpoint_folder(options: argparse.Namespace, out: Path) -> Path:
+    """Name the folder for the states of unfinished runs, and make it.
+
+    Args:
+        options: the command line.
+        out: the file of the record, beside which the folder is by default.
+
+    Returns:
+        The folder. That it can be made is tried before the training, not after an epoch.
+    """
+    folder = options.checkpoints or out.parent / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def run_record(options: argparse.Namespace, command: str) -> int:
+    """Record what is lacking, within a number of minutes.
+
+    Args:
+        options: the command line.
+        command: what messages begin with.
+
+    Returns:
+        The exit status: 0, or 1 if something is lacking and no run could be finished.
+    """
+    images = data.cifar10(options.data, download=options.download).split("test")
+    folder = options.runs or ledger.own_folder()
+    outcome = record_within(
+        options.budget,
+        images.to(device(options)),
+        folder,
+        checkpoint_folder(options, folder / "any"),
+        options.seeds or (0, 1, 2),
+        on_run=lambda *run: print(describe_run(*run), flush=True),
+    )
+    for run, seconds in outcome.too_long.items():
+        print(f"{describe_run(*run)}: not finished, about {seconds / 60:.1f} minutes are missing")
+    if not outcome.finished and (outcome.too_long or outcome.not_begun):
+        print(
+            f"{command}: no run could be finished in {options.budget:g} minutes. Give a larger "
+            "--budget; the runs that were begun are continued",
+            file=sys.stderr,
+        )
+        return 1
+    lacking = len(outcome.too_long) + outcome.not_begun
+    print(f"{len(outcome.finished)} runs recorded in {folder}; {lacking} are lacking")
+    return 0
+
+
+def describe_run(name: str, arm: str, seed: int) -> str:
+    """Name a run in a line of text.
+
+    Args:
+        name: the name of the experiment.
+        arm: the name of the arm.
+        seed: the seed.
+
+    Returns:
+        The text.
+    """
+    return f"{name}: {arm}, seed {seed}"
 
 
 def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
@@ -81,15 +148,14 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     record = ledger.open_record(
         out, options.name, command(options), chosen.source, experiment.configuration()
     )
-    if options.checkpoints is not None:  # tried now and not after an epoch
-        options.checkpoints.mkdir(parents=True, exist_ok=True)
+    states = checkpoint_folder(options, out)
     cifar.run(
         record,
         experiment,
         chosen,
         options.seeds or SEEDS,
         arms=options.arms,
-        checkpoints=options.checkpoints,
+        checkpoints=states,
         progress=sys.stderr.isatty(),
     )
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import textwrap
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
         name: f"{experiment.question} ({experiment.scale})"
         for name, experiment in cifar.EXPERIMENTS.items()
     }
+    described["record"] = "What no record has yet, the most valuable runs first, within --budget"
     fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
     experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
     parser = argparse.ArgumentParser(
@@ -57,16 +59,34 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", type=a_device, help="default: a GPU if there is one")
     parser.add_argument(
+        "--budget",
+        type=minutes,
+        metavar="MINUTES",
+        help="record: begin no run that would not be finished by then",
+    )
+    parser.add_argument(
+        "--runs",
+        type=a_path,
+        metavar="DIR",
+        help=(
+            "the folder of your records and of the states of unfinished runs, for example on a "
+            "mounted drive; default: the variable RESNORM_RUNS, else resnorm-runs here"
+        ),
+    )
+    parser.add_argument(
         "--checkpoints",
         type=a_path,
         metavar="DIR",
-        help="CIFAR-10: keep the state of unfinished runs here, and resume from it",
+        help=(
+            "CIFAR-10: keep the state of unfinished runs here, and resume from it; "
+            "default: checkpoints in the folder of the record"
+        ),
     )
     parser.add_argument(
         "--out",
         type=a_path,
         metavar="FILE",
-        help="default: NAME.json, or NAME.validation.json, among the package's results",
+        help="the record; default: NAME.json, or NAME.validation.json, in the folder of --runs",
     )
     parser.add_argument(
         "--merge",
@@ -109,6 +129,24 @@ def a_seed(text: str) -> int:
     return int(text)
 
 
+def minutes(text: str) -> float:
+    """Read a number of minutes.
+
+    Args:
+        text: the word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is not a finite number above 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0, such as 10")
+    return value
+
+
 def a_device(text: str) -> torch.device:
     """Read a device, and try it.
 
@@ -134,18 +172,24 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser: reports the error.
         options: the command line.
     """
-    read = {"data", "seeds", "arms", "device", "out"}
+    job, read = options.name, {"data", "seeds", "device", "runs"}
     if options.merge:
-        job, read = "--merge", {"merge", "out"}
+        job, read = "--merge", {"merge", "out", "runs"}
+    elif options.name == "record":
+        read |= {"budget", "download", "checkpoints"}
     elif options.name == "segmentation":
-        job = options.name
+        read |= {"arms", "out"}
     else:
-        job, read = options.name, read | {"download", "validation", "checkpoints"}
+        read |= {"arms", "out", "download", "validation", "checkpoints"}
     given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
     if unused := given - read:
         flags, allowed = (
             ", ".join(f"--{key}" for key in sorted(keys)) for keys in (unused, read - {"merge"})
         )
         parser.error(f"{job} does not use {flags}; leave it out (it uses {allowed})")
+    if options.out is not None and options.runs is not None:
+        parser.error("--out names the record itself; leave --runs out, or --out")
+    if "budget" in read and options.budget is None:
+        parser.error("record needs --budget MINUTES: how long it may run")
     if "data" in read and options.data is None:
         parser.error("--data DIR is needed to run an experiment (--merge needs none)")

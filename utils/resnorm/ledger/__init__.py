@@ -5,8 +5,8 @@ writes it, ``files`` opens and merges records, ``stamp`` says on what a run was 
 summarizes a record over its seeds.
 """
 
-from .files import merge, open_record, recorded
-from .record import RECORD_FIELDS, RUN_FIELDS, Record, read, write
+from .files import merge, open_record, own, own_folder, recorded
+from .record import RECORD_FIELDS, RUN_FIELDS, Record, difference, read, write
 from .stamp import RESULTS, commit, hardware, versions
 from .table import Line, leaderboard, summary
 
@@ -17,10 +17,13 @@ __all__ = [
     "RUN_FIELDS",
     "Record",
     "commit",
+    "difference",
     "hardware",
     "leaderboard",
     "merge",
     "open_record",
+    "own",
+    "own_folder",
     "read",
     "recorded",
     "summary",

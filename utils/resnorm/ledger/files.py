@@ -1,8 +1,13 @@
-"""Opening, reading and merging records. Runs of different configurations are never mixed."""
+"""Opening, reading and merging records. Runs of different configurations are never mixed.
+
+The records that come with the package are in ``RESULTS``. A reader's own are in another folder, see
+:func:`own_folder`, so that no command changes the package.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,6 +69,32 @@ def recorded(name: str) -> Record:
         there = ", ".join(sorted(found.stem for found in RESULTS.glob("*.json"))) or "none"
         raise FileNotFoundError(f"no record named {name!r}; there are: {there}")
     return read(path)
+
+
+def own_folder() -> Path:
+    """Name the folder of the reader's own records, which a command fills unless told otherwise.
+
+    Returns:
+        The folder that the environment variable ``RESNORM_RUNS`` names, such as one on a drive that
+        outlives the machine; without it, ``resnorm-runs`` in the working folder. It need not exist.
+    """
+    return Path(os.environ.get("RESNORM_RUNS") or "resnorm-runs").expanduser()
+
+
+def own(name: str) -> Record | None:
+    """Read the reader's own record of an experiment.
+
+    Args:
+        name: the name of the file in :func:`own_folder`, without ``.json``.
+
+    Returns:
+        The record, or None if there is none.
+
+    Raises:
+        ValueError: if the file holds no record; the message names the file.
+    """
+    path = own_folder() / f"{name}.json"
+    return read(path) if path.exists() else None
 
 
 def merge(records: Iterable[Record]) -> Record:

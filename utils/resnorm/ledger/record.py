@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -107,6 +108,8 @@ class Record:
             device: what it trained on.
 
         Raises:
+            OSError: if the file cannot be written, for example because the drive is full or gone.
+                The runs are then in a temporary file, which the message names.
             TypeError: if JSON cannot hold the results.
             ValueError: if the file has become a record of something else meanwhile.
         """
@@ -121,9 +124,26 @@ class Record:
         }
         runs = {(r["arm"], r["seed"]): r for r in [*self._runs_in_file(), *self.runs, run]}
         everything = replace(self, runs=[runs[key] for key in sorted(runs)])
-        if self.path is not None:
-            write(everything, self.path)
         self.runs = everything.runs
+        if self.path is not None:
+            try:
+                write(everything, self.path)
+            except OSError as problem:
+                raise OSError(
+                    f"{self.path} cannot be written ({problem}). {self._rescue()}"
+                ) from None
+
+    def _rescue(self) -> str:
+        """Write the record elsewhere, and say where it is and how it comes back."""
+        path = Path(tempfile.gettempdir(), f"{self.name}.{uuid.uuid4().hex[:8]}.json")
+        try:
+            write(self, path)
+        except OSError as problem:
+            return f"Neither can a temporary file ({problem}), so the last run is lost"
+        return (
+            f"All finished runs are in {path}. When there is a place for them: "
+            f"python -m resnorm.experiments {self.name} --merge {path} --out FILE"
+        )
 
     def _runs_in_file(self) -> list[dict[str, Any]]:
         """The runs in the file, some of which another process may have added."""

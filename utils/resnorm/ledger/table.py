@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from .files import recorded
-from .record import Record
+from .files import own, recorded
+from .record import Record, difference
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def summary(record: Record, key: str) -> list[Line]:
 
 
 def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str, str]]:
-    """Make the rows of a table from a record that comes with the package.
+    """Make the rows of a table from a record that comes with the package, and the reader's own.
 
     Args:
         name: the name of the record.
@@ -66,16 +66,33 @@ def leaderboard(name: str, key: str = "test error") -> list[tuple[str, str, str,
     Returns:
         One row per arm, the smallest mean first: the arm, mean ± standard deviation of the result,
         the number of seeds, and the minutes of training per run. If there is no such record, there
-        is one row that says so.
+        is one row that says so. The arms of the reader's own record follow, see
+        :func:`resnorm.ledger.own`; their rows say that they are, and on which data if these differ.
     """
     try:
-        record = recorded(name)
+        shipped = recorded(name)
     except FileNotFoundError:
-        return [(f"{name}: not recorded yet", "", "", "")]
+        shipped = None
+    rows = _rows(shipped, key) if shipped else [(f"{name}: not recorded yet", "", "", "")]
+    if mine := own(name):
+        rows += _rows(mine, key, f" (yours{_how_different(mine, shipped)})")
+    return rows
+
+
+def _rows(record: Record, key: str, after_arm: str = "") -> list[tuple[str, str, str, str]]:
     return [
-        (line.arm, str(line), str(line.n), f"{_minutes(record, line.arm):.1f}")
+        (line.arm + after_arm, str(line), str(line.n), f"{_minutes(record, line.arm):.1f}")
         for line in summary(record, key)
     ]
+
+
+def _how_different(mine: Record, shipped: Record | None) -> str:
+    """In which respect the reader's record cannot be compared with the package's at once."""
+    if shipped is None or not difference(mine, shipped):
+        return ""
+    if mine.configuration != shipped.configuration:
+        return "; other settings"
+    return f"; {mine.data}"
 
 
 def _minutes(record: Record, arm: str) -> float:

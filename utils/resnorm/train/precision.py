@@ -29,14 +29,18 @@ def best_precision(device: torch.device | str) -> str:
     device = torch.device(device)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
-    native = {"amx_bf16", "avx512_bf16"} & _cpu_flags()
+    native = {"amx_bf16", "avx512_bf16"} & cpu_flags()
     if device.type == "cpu" and native and _instructions_allowed():
         return "bfloat16"
     return "float32"
 
 
-def _cpu_flags() -> set[str]:
-    """Return the words in Linux's description of the processor; none on other systems."""
+def cpu_flags() -> set[str]:
+    """Return the words in Linux's description of the processor, such as its instruction sets.
+
+    Returns:
+        The words; none on other systems.
+    """
     description = Path("/proc/cpuinfo")
     return set(description.read_text().split()) if description.exists() else set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def run(
     *,
     arms: Iterable[str] | None = None,
     checkpoints: str | Path | None = None,
+    after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
 ) -> None:
     """Train every arm and seed that the record lacks: all arms of one seed, then the next seed.
@@ -42,6 +43,7 @@ def run(
         arms: the names of the arms to run; None means all.
         checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
             from there. None keeps no states.
+        after_step: called after each step of each run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar for each run.
 
     Raises:
@@ -60,12 +62,29 @@ def run(
             arm = experiment.arms[name]
             file = None
             if checkpoints is not None:
-                file = Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
+                file = checkpoint_file(checkpoints, record.name, name, seed)
             with record.run(name, seed, data.train_images.device) as results:
-                trained = train_arm(arm, data, seed, checkpoint=file, progress=progress)
+                trained = train_arm(
+                    arm, data, seed, checkpoint=file, after_step=after_step, progress=progress
+                )
                 results |= measure(arm, *trained)
             if file is not None:
                 file.unlink(missing_ok=True)  # The run is in the record now.
+
+
+def checkpoint_file(folder: str | Path, experiment: str, arm: str, seed: int) -> Path:
+    """Name the file for the state of an unfinished run.
+
+    Args:
+        folder: where the states are.
+        experiment: the name of the experiment.
+        arm: the name of the arm.
+        seed: the seed of the run.
+
+    Returns:
+        The file; it need not exist.
+    """
+    return Path(folder) / f"{experiment}, {arm}, seed {seed}.pt"
 
 
 def train_arm(
@@ -74,6 +93,7 @@ def train_arm(
     seed: int,
     *,
     checkpoint: str | Path | None = None,
+    after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
 ) -> tuple[nn.Module, History, ImageDataset]:
     """Train one arm.
@@ -83,6 +103,7 @@ def train_arm(
         data: images and labels at full resolution, on the device to train on.
         seed: the seed of weights, order of examples, augmentation and noise.
         checkpoint: the file for the state of the unfinished run, see :func:`resnorm.train.fit`.
+        after_step: called after each step, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar.
 
     Returns:
@@ -123,6 +144,7 @@ def train_arm(
             compile=how.compile,
             seed=seed,
             checkpoint=checkpoint,
+            after_step=after_step,
             progress=progress,
         )
     return model.eval(), history, data
