@@ -368,6 +368,28 @@ def test_layers_that_draw_resume_equally(tmp_path, make):
     resumes_equally(tmp_path / "c.pt", make)
 
 
+def test_a_run_in_float16_resumes_with_its_loss_scale(tmp_path):
+    resumes_equally(tmp_path / "c.pt", with_dropout, precision="float16")
+    kept = torch.load(tmp_path / "c.pt", weights_only=True)["scaler"]
+    # It has fallen in this run, so one that began with the first scale again would differ.
+    assert kept["scale"] < torch.amp.GradScaler("cpu").get_scale()
+
+
+def test_a_step_whose_gradients_overflow_is_left_out(tmp_path):
+    """The scale halves, and the weights stay: what GradScaler is for."""
+    model = with_dropout()
+    before = model[2].weight.detach().clone()
+    scale = torch.amp.GradScaler("cpu").get_scale()
+    run(
+        tmp_path / "c.pt",
+        model,
+        precision="float16",
+        loss=lambda logits, labels: F.cross_entropy(logits, labels) * 6e4,
+    )
+    kept = torch.load(tmp_path / "c.pt", weights_only=True)["scaler"]
+    assert kept["scale"] == scale / 2**4 and torch.equal(model[2].weight, before)
+
+
 @pytest.mark.parametrize("make", [with_dropout, with_noise, with_a_shared_generator])
 def test_a_compiled_run_draws_what_a_run_that_is_not_compiled_draws(tmp_path, make, compiled):
     resumes_equally(tmp_path / "c.pt", make, compile=True)

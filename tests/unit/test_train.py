@@ -300,6 +300,11 @@ def test_bfloat16_computes_in_bfloat16_and_learns_in_float32():
     assert set(seen) == {(torch.bfloat16, torch.float32)} and history.losses[-1] < history.losses[0]
 
 
+def test_the_error_of_no_images_is_no_number():
+    with pytest.raises(ValueError, match="there are no images"):
+        train.error(nn.Identity(), torch.zeros(0, 10), torch.zeros(0, dtype=torch.int64))
+
+
 def test_images_and_model_are_channels_last_when_asked():
     seen = []
     model = models.cifar_resnet(8)

@@ -20,7 +20,12 @@ def error(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 51
 
     Returns:
         Percentage of images that are classified wrongly.
+
+    Raises:
+        ValueError: there are no images.
     """
+    if not len(labels):
+        raise ValueError("there are no images, so there is no share of wrong ones")
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     with evaluation_mode(model):
         wrong = sum((model(batch).argmax(1) != truth).sum() for batch, truth in batches)

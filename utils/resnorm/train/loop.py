@@ -106,7 +106,8 @@ def fit(
     if channels_last:
         model.to(memory_format=torch.channels_last)
     groups = parameter_groups(model, weight_decay, decay_all)
-    optimizer = torch.optim.SGD(groups, lr, momentum, nesterov=nesterov)
+    fused = True if device.type == "cuda" else None  # one kernel, and no wait for the loss scale
+    optimizer = torch.optim.SGD(groups, lr, momentum, nesterov=nesterov, fused=fused)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     generator = torch.Generator(device).manual_seed(seed)
     history, steps = History(), n // batch_size  # steps per epoch
