@@ -9,8 +9,15 @@ from ...loading import on_first_use
 __getattr__ = on_first_use(
     __name__,
     "archives",
+    "choosing",
     "class_list",
     "collector",
     "downloads",
+    "gradescope",
     "matching",
+    "names",
+    "people",
+    "tables",
+    "times",
+    "worksheet",
 )

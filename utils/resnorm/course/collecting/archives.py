@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import mmap
+import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
+
+from .times import localized
 
 MiB = 2**20
 #: Limits of an archive, unpacked: bytes of all files, their number, and bytes of one file. They are
 #: far above the notebooks of any class, and far below the size of a disk.
 MAX_BYTES, MAX_FILES, MAX_ONE = 4096 * MiB, 50_000, 64 * MiB
+#: Longest name of a file or folder that is written, in bytes; Linux allows 255.
+MAX_NAME = 200
+#: Extra fields of an entry: the time in seconds since 1970, and the name in UTF-8.
+TIME_FIELD, NAME_FIELD = 0x5455, 0x7075
 
 
-def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
+def unpack(archive: Path, folder: Path, zone: tzinfo | None = None) -> list[tuple[str, str]]:
     """Unpack a zip, but nothing outside the folder, no links, and nothing beyond the limits.
 
-    Archives inside the archive stay packed.
+    Archives inside the archive stay packed. Hidden files and folders are skipped. The files keep
+    the times that the archive has for them.
 
     Args:
         archive: the zip.
         folder: where its files go.
+        zone: time zone of the archive's times; None for that of this machine.
 
     Returns:
         The entries that were left out, each with the reason.
@@ -31,7 +46,7 @@ def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
     """
     left_out, left = [], MAX_BYTES
     try:
-        with zipfile.ZipFile(archive) as zipped:
+        with _opened(archive) as zipped:
             entries = [entry for entry in zipped.infolist() if not entry.is_dir()]
             if len(entries) > MAX_FILES:
                 raise ValueError(
@@ -39,34 +54,136 @@ def unpack(archive: Path, folder: Path) -> list[tuple[str, str]]:
                     f"at most {MAX_FILES:,} are unpacked. Nothing was collected"
                 )
             for entry in entries:
-                target = _inside(folder, entry.filename)
+                name = _name(entry)
+                target = _inside(folder, name)
                 if target is None:
-                    reason = "would be unpacked outside of its folder"
-                    left_out.append((repr(entry.filename), reason))
+                    left_out.append((repr(name), "would be unpacked outside of its folder"))
+                elif is_hidden(target.relative_to(folder)):
+                    continue
                 elif stat.S_ISLNK(entry.external_attr >> 16):
-                    left_out.append((entry.filename, "is a link"))
+                    left_out.append((printable(name), "is a link"))
                 else:
                     try:
                         left -= _unpack_one(zipped, entry, target, left)
+                        when = _time(entry, zone)
+                        os.utime(target, (when, when))
                     except _EntryError as problem:
-                        left_out.append((entry.filename, str(problem)))
+                        left_out.append((printable(name), str(problem)))
                         left -= MAX_ONE
                 if left < 0:
                     raise ValueError(
                         f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. "
                         "Nothing was collected"
                     )
-    except (zipfile.BadZipFile, EOFError) as problem:
+    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, struct.error) as problem:
         raise ValueError(f"{archive.name} cannot be read as a zip: {problem}") from None
     return left_out
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file is nobody's work: hidden, a checkpoint, or in a folder of that kind.
+
+    Args:
+        path: relative to the folder of the download.
+    """
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def printable(name: str) -> str:
+    """A name as a message can show it: short, without control characters and half characters.
+
+    Args:
+        name: of a file, with any characters.
+    """
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return shown if len(shown) <= 100 else f"{shown[:60]}…{shown[-30:]}"
+
+
+def writable(name: str) -> str:
+    """A name that every file system takes, and that is the same for a usual name.
+
+    Args:
+        name: of one file or folder, with any characters.
+    """
+    name = "".join(letter if letter.isprintable() else "_" for letter in name)
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or len(suffix) > 10:
+        stem, dot, suffix = name, "", ""
+    while len(f"{stem}{dot}{suffix}".encode()) > MAX_NAME:
+        stem = stem[:-1]
+    return f"{stem}{dot}{suffix}"
 
 
 class _EntryError(ValueError):
     """One entry of an archive is not unpacked."""
 
 
+@contextlib.contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, also one with names that claim to be UTF-8 and are not."""
+    try:
+        zipped = zipfile.ZipFile(archive)
+    except UnicodeDecodeError:
+        with (
+            archive.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as copy,
+        ):
+            _clear_claims(copy)
+            with zipfile.ZipFile(copy) as zipped:  # type: ignore[arg-type]
+                yield zipped
+        return
+    with zipped:
+        yield zipped
+
+
+def _clear_claims(copy: mmap.mmap) -> None:
+    """Clear the flag "the name is in UTF-8" of every entry, in memory only."""
+    end = copy.rfind(b"PK\x05\x06")
+    size = int.from_bytes(copy[end + 12 : end + 16], "little")
+    place = copy.find(b"PK\x01\x02", max(0, end - size) if size < 2**32 - 1 else 0)
+    while place >= 0:
+        copy[place + 9] &= ~0x08
+        place = copy.find(b"PK\x01\x02", place + 46)
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name of an entry. Many programs write UTF-8 and do not say so."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    field = _extra(entry, NAME_FIELD)
+    raw = field[5:] if field else entry.filename.encode("cp437", "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return entry.filename
+
+
+def _time(entry: zipfile.ZipInfo, zone: tzinfo | None) -> float:
+    """When the file was changed last, in seconds since 1970, by the archive."""
+    field = _extra(entry, TIME_FIELD)
+    if len(field) >= 5 and field[0] & 1:
+        return float(int.from_bytes(field[1:5], "little"))
+    try:
+        return localized(datetime(*entry.date_time), zone).timestamp()
+    except (ValueError, OverflowError):  # such as month 0
+        return datetime(1980, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _extra(entry: zipfile.ZipInfo, wanted: int) -> bytes:
+    """One of the extra fields of an entry; empty if there is none."""
+    rest = entry.extra
+    while len(rest) >= 4:
+        kind, size = struct.unpack("<HH", rest[:4])
+        if kind == wanted:
+            return rest[4 : 4 + size]
+        rest = rest[4 + size :]
+    return b""
+
+
 def _unpack_one(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left: int) -> int:
     """Unpack one entry and return the bytes written. Those count, not what the entry claims."""
+    if entry.flag_bits & 1:
+        raise _EntryError("is encrypted: ask for it without a password")
     written, max_bytes = 0, min(MAX_ONE, left)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,9 +195,20 @@ def _unpack_one(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, l
                 file.write(chunk)
     except (FileExistsError, NotADirectoryError):
         raise _EntryError("is there twice in the archive") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        UnicodeDecodeError,
+    ) as problem:
         target.unlink(missing_ok=True)
         raise _EntryError(f"is damaged or encrypted: {problem}") from None
+    except OSError as problem:
+        if problem.errno not in (errno.ENAMETOOLONG, errno.EINVAL):
+            raise
+        raise _EntryError(f"cannot be written under its name: {problem.strerror}") from None
     if written > max_bytes:
         target.unlink()
         raise _EntryError(f"unpacks to more than {max_bytes // MiB} MB")
@@ -92,4 +220,4 @@ def _inside(folder: Path, name: str) -> Path | None:
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or re.match(r"^[A-Za-z]:", name) or "\0" in name:
         return None
-    return folder.joinpath(*parts.parts)
+    return folder.joinpath(*map(writable, parts.parts))

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from . import archives
-from .archives import MiB
+from .archives import MiB, printable, writable
+from .choosing import Candidate, candidate, choose, handed_out
 from .class_list import Student
-from .downloads import Submission, submissions
-from .matching import match
+from .downloads import files_below, submissions
+from .matching import Match, is_known, match
+from .people import File, Person, Submission
+from .times import HandedIn, duration
+from .worksheet import Worksheet
 
 
 @dataclass
@@ -24,13 +29,19 @@ class Collected:
         students: ids of the students whose submission was taken, or was there already.
         late: ids of those whose submission came late.
         again: ids of those whose further submission was kept beside the first.
+        taken: ids of those whose files were copied, and replaced what was there.
         left: everything that was not taken: its name, and the reason.
+        remarks: what somebody may want to look at.
+        times: id -> what is known about the time of handing in.
     """
 
     students: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    times: dict[str, HandedIn] = field(default_factory=dict)
 
 
 def collect(
@@ -42,6 +53,9 @@ def collect(
     *,
     due: datetime | None = None,
     replace: bool = False,
+    handout: Path | None = None,
+    worksheet: Worksheet | None = None,
+    zone: tzinfo | None = None,
 ) -> Collected:
     """Copy each submission to ``submitted/<student>/<assignment>``, whole or not at all.
 
@@ -54,24 +68,49 @@ def collect(
         due: when a submission is late, where the download does not say so itself.
         replace: take the new file of a student who has one already. Otherwise the new file is kept
             in ``duplicates`` and reported.
+        handout: the notebook that students get, which tells a blank file from a filled-in one.
+        worksheet: Moodle's grading worksheet.
+        zone: time zone of the times in a zip; None for that of this machine.
 
     Raises:
         ValueError: the download is refused as a whole.
     """
-    collector = _Collector(assignment, notebook, students, submitted, due, replace)
+    collector = _Collector(
+        assignment,
+        notebook,
+        students,
+        submitted,
+        due,
+        replace,
+        zone,
+        handed_out(handout) if handout else frozenset(),
+    )
     with tempfile.TemporaryDirectory(prefix="collect") as temporary:
-        folder = source
+        collector.temporary = Path(temporary)
         if source.is_file():
-            folder = Path(temporary, "unpacked")
-            folder.mkdir()
-            collector.result.left += archives.unpack(source, folder)
-        elif not source.is_dir():
+            folder = collector.unpacked(source)
+        elif source.is_dir():
+            folder = source
+        else:
             raise ValueError(
                 f"{source} is neither a folder nor a zip; give what the LMS lets you download"
             )
-        for submission in submissions(folder):
-            collector.take(submission)
+        collector.take_all(folder, worksheet)
     return collector.result
+
+
+@dataclass
+class _Claim:
+    """A submission that seems to be of a student."""
+
+    submission: Submission
+    person: Person
+    match: Match
+
+    @property
+    def number(self) -> str:
+        """The number of this person in the download, which tells people of one name apart."""
+        return self.person.number or self.person.loose_number
 
 
 @dataclass
@@ -84,83 +123,236 @@ class _Collector:
     submitted: Path
     due: datetime | None
     replace: bool
+    zone: tzinfo | None
+    ours: frozenset[str]
+    temporary: Path = Path()
     result: Collected = field(default_factory=Collected)
 
-    def take(self, submission: Submission) -> None:
-        """Copy a submission to its student's folder, or note why not."""
-        student = match(submission, self.students)
-        if student is None:
-            reason = (
-                "nobody in the class list has this name, number or address: "
-                "add the row, or its lms_id, and collect again"
-            )
-            self.result.left.append((submission.label, reason))
-            return
-        chosen = self._choose(student, submission)
+    def take_all(self, folder: Path, worksheet: Worksheet | None) -> None:
+        """Find out whose everything is, and copy what is clear."""
+        claims: dict[str, list[_Claim]] = defaultdict(list)
+        for submission in submissions(self._inside(folder), self.is_known, worksheet):
+            for person in submission.people:
+                if submission.problem:
+                    self.leave(person.label, submission.problem)
+                    continue
+                found = match(self._named(person), self.students)
+                if found.student is None:
+                    self.leave(person.label, found.reason)
+                else:
+                    claims[found.student.id].append(_Claim(submission, person, found))
+        for student in self.students:
+            if mine := self._agreeing(student, claims.get(student.id, [])):
+                self.take(student, mine)
+
+    def leave(self, label: str, reason: str) -> None:
+        """Note that something is not taken."""
+        self.result.left.append((printable(label), reason))
+
+    def unpacked(self, archive: Path) -> Path:
+        """Unpack a zip into a folder of its own."""
+        folder = Path(tempfile.mkdtemp(dir=self.temporary))
+        self.result.left += archives.unpack(archive, folder, self.zone)
+        return folder
+
+    def is_known(self, name: str) -> bool:
+        """Whether a folder or file is named after somebody in the class."""
+        return is_known(self._stripped(name), self.students)
+
+    def _inside(self, folder: Path) -> Path:
+        """The folder of the download: what is given, or the only zip in it."""
+        files = [file.path for file in files_below(folder)]
+        if len(files) == 1 and files[0].suffix.lower() == ".zip":
+            names = [*files[0].relative_to(folder).parts[:-1], files[0].stem]
+            if not any(map(self.is_known, names)):
+                return self.unpacked(files[0])
+        return folder
+
+    def _named(self, person: Person) -> Person:
+        """A person of whom only a file is known, without the assignment's name in it."""
+        return Person(handle=self._stripped(person.handle)) if person.handle else person
+
+    def _stripped(self, name: str) -> str:
+        """A file's name without that of the assignment: ``A1_jane`` is Jane's."""
+        if is_known(name, self.students):
+            return name
+        for part in (Path(self.notebook).stem, self.assignment):
+            start = name.lower().find(part.lower())
+            if start >= 0:
+                name = f"{name[:start]} {name[start + len(part) :]}"
+        return name.strip(" _-.") or "?"
+
+    def _agreeing(self, student: Student, claims: list[_Claim]) -> list[_Claim]:
+        """The claims on one student that can be of one person; notes the others."""
+        if not claims:
+            return []
+        best = min(claim.match.level for claim in claims)
+        numbers = {claim.number for claim in claims if claim.match.level == best} - {""}
+        kept = []
+        for claim in claims:
+            if claim.match.level > best:
+                reason = f"{student.id} ({student.name}) is somebody else, who fits better"
+                self.leave(claim.person.label, reason)
+            elif len(numbers) > 1 and best > 0:
+                self.leave(
+                    claim.person.label,
+                    f"{len(numbers)} people in the download fit {student.id} ({student.name}): "
+                    "put the right one's lms_id or email into the class list",
+                )
+            else:
+                kept.append(claim)
+        return kept
+
+    def take(self, student: Student, claims: list[_Claim]) -> None:
+        """Copy the best notebook of one student, or note why not."""
+        self.result.remarks += [claim.match.remark for claim in claims if claim.match.remark]
+        handed_in: list[tuple[Submission, list[File]]] = []
+        found: list[Candidate] = []
+        for claim in claims:
+            files = self._files(claim.submission)
+            handed_in.append((claim.submission, files))
+            notebooks = [file for file in files if file.is_notebook and self._fits(student, file)]
+            found += [
+                candidate(file, _order(claim.submission, file), self.ours) for file in notebooks
+            ]
+        chosen = choose(found, self.notebook)
         if chosen is None:
+            names = sorted(printable(file.name) for _, files in handed_in for file in files)
+            reason = f"no file {self.notebook} and not exactly one notebook; "
+            reason += f"handed in: {', '.join(names)[:200] or 'nothing'}"
+            self.leave(student.id, reason)
             return
+        submission, files = next(pair for pair in handed_in if chosen.file in pair[1])
         target = self.submitted / student.id / self.assignment
-        late = submission.late or bool(self.due and submission.when and submission.when > self.due)
-        if student.id in self.result.students or (target.exists() and not self.replace):
+        if target.exists() and not self.replace:
             self._keep_beside(student, chosen, target)
-            return
-        self._copy(submission, chosen, target)
-        self.result.students.append(student.id)
-        if late:
+        else:
+            time = _handed_in(submission, chosen.file.path)
+            self._copy(files, chosen.file, target, time)
+            self.result.taken.append(student.id)
+            self._note_time(student, time)
+            self._note_others(student, chosen, [one for one in found if one is not chosen])
+            self.result.students.append(student.id)
+
+    def _fits(self, student: Student, file: File) -> bool:
+        if (size := file.path.stat().st_size) <= archives.MAX_ONE:
+            return True
+        limit = archives.MAX_ONE // MiB
+        reason = f"{printable(file.name)} has {size // MiB} MB; at most {limit} are taken"
+        self.leave(student.id, reason)
+        return False
+
+    def _files(self, submission: Submission) -> list[File]:
+        """The files of a submission, with those of its only zip if there is no notebook."""
+        files = submission.files
+        zips = [file for file in files if file.is_zip]
+        if len(zips) == 1 and not any(file.is_notebook for file in files):
+            try:
+                inside = list(files_below(self.unpacked(zips[0].path)))
+            except ValueError as problem:
+                self.leave(zips[0].name, str(problem))
+                return files
+            if any(file.is_notebook for file in inside):
+                return [file for file in files if not file.is_zip] + inside
+        return files
+
+    def _note_time(self, student: Student, handed_in: HandedIn) -> None:
+        self.result.times[student.id] = handed_in
+        if handed_in.late or (self.due and handed_in.when and handed_in.when > self.due):
             self.result.late.append(student.id)
 
-    def _choose(self, student: Student, submission: Submission) -> Path | None:
-        """The notebook of a submission, or None, with a note, if it is not clear or too large."""
-        notebooks = {
-            name: path for name, path in submission.files.items() if name.lower().endswith(".ipynb")
-        }
-        only = next(iter(notebooks.values())) if len(notebooks) == 1 else None
-        chosen = notebooks.get(self.notebook) or only
-        if chosen is None:
-            what = ", ".join(sorted(submission.files)) or "nothing"
-            reason = (
-                f"no file {self.notebook} and not exactly one notebook; handed in: {what[:200]}"
-            )
-            self.result.left.append((student.id, reason))
-            return None
-        if (size := chosen.stat().st_size) > archives.MAX_ONE:
-            limit = archives.MAX_ONE // MiB
-            reason = f"{chosen.name} has {size // MiB} MB; at most {limit} are taken"
-            self.result.left.append((student.id, reason))
-            return None
-        return chosen
+    def _note_others(self, student: Student, chosen: Candidate, others: list[Candidate]) -> None:
+        """Say which of several notebooks was taken, and keep the others of the assignment."""
+        content = chosen.file.path.read_bytes()
+        others = [one for one in others if one.file.path.read_bytes() != content]
+        for one in others:
+            if one.ours and one.answers:
+                self._duplicate(student, one.file.path)
+        if others:
+            rest = ", ".join(f"{printable(one.file.name)} ({one.describes})" for one in others)
+            took = f"{printable(chosen.file.name)} ({chosen.describes})"
+            self.result.remarks.append(f"{student.id}: took {took}, not {rest}")
 
-    def _keep_beside(self, student: Student, chosen: Path, target: Path) -> None:
+    def _keep_beside(self, student: Student, chosen: Candidate, target: Path) -> None:
         """Keep a further submission in ``duplicates``, unless it is the same as the first."""
         first = target / self.notebook
-        if first.exists() and first.read_bytes() == chosen.read_bytes():
-            if student.id not in self.result.students:
-                self.result.students.append(student.id)
+        if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
+            self.result.students.append(student.id)
             return
+        self._duplicate(student, chosen.file.path)
+        self.result.again.append(student.id)
+
+    def _duplicate(self, student: Student, path: Path) -> None:
+        """Keep a notebook in ``duplicates``, once."""
         beside = self.submitted.parent / "duplicates" / student.id / self.assignment
         beside.mkdir(parents=True, exist_ok=True)
         kept = list(beside.glob("*.ipynb"))
-        if all(path.read_bytes() != chosen.read_bytes() for path in kept):
-            shutil.copy(chosen, beside / f"{len(kept) + 1}-{self.notebook}")
-        self.result.again.append(student.id)
+        if all(known.read_bytes() != path.read_bytes() for known in kept):
+            shutil.copy(path, beside / f"{len(kept) + 1}-{self.notebook}")
 
-    def _copy(self, submission: Submission, chosen: Path, target: Path) -> None:
+    def _copy(self, files: list[File], chosen: File, target: Path, handed_in: HandedIn) -> None:
         """Copy the notebook and what it reads, such as saved predictions."""
-        when = submission.when or datetime.fromtimestamp(chosen.stat().st_mtime, UTC)
         part = target.with_name(target.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        shutil.copy(chosen, part / self.notebook)
-        for name, path in submission.files.items():
-            if (
-                path != chosen
-                and not name.lower().endswith(".ipynb")
-                and name != "timestamp.txt"
-                and path.stat().st_size <= archives.MAX_ONE
-            ):
+        shutil.copy(chosen.path, part / self.notebook)
+        for name, path in _beside(files, chosen).items():
+            fits = path.stat().st_size <= archives.MAX_ONE
+            if fits and name not in (self.notebook, "timestamp.txt"):
                 shutil.copy(path, part / name)
-        stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        (part / "timestamp.txt").write_text(stamp, encoding="utf-8")
+        when = handed_in.when
+        if handed_in.late and when is None and self.due:
+            when = self.due + timedelta(seconds=1)
+        if when:
+            stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            (part / "timestamp.txt").write_text(stamp, encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         os.replace(part, target)
+
+
+def lateness(handed_in: HandedIn, due: datetime | None) -> str:
+    """Say how late something came, and who says so.
+
+    Args:
+        handed_in: what is known about the time.
+        due: the deadline, if it is known.
+    """
+    if handed_in.when and due and handed_in.when > due:
+        return f"{duration(handed_in.when - due)} late by {handed_in.source}"
+    return f"by {handed_in.source}, which does not say how much"
+
+
+def _order(submission: Submission, file: File) -> tuple[float, ...]:
+    """Larger for a file that was handed in later; zeros where the download does not say."""
+    known = submission.handed_in
+    if not submission.from_lms:
+        known = HandedIn.read(file.path.with_name("timestamp.txt")) or known
+    return (known.when.timestamp() if known and known.when else 0.0, file.order)
+
+
+def _handed_in(submission: Submission, chosen: Path) -> HandedIn:
+    """What is known about the time. The time of a file is the weakest source."""
+    if submission.from_lms:  # where the times of files are those of the download
+        return submission.handed_in or HandedIn("")
+    when = datetime.fromtimestamp(chosen.stat().st_mtime, UTC)
+    return (
+        HandedIn.read(chosen.with_name("timestamp.txt"))
+        or submission.handed_in
+        or HandedIn("the time of the file, the weakest source", when)
+    )
+
+
+def _beside(files: list[File], chosen: File) -> dict[str, Path]:
+    """Name -> the file that is copied beside the notebook.
+
+    Of several with the same name, the one that lies nearest to the notebook counts. The newest of
+    those that Canvas renamed, because they were handed in again, gets the name back.
+    """
+    found: dict[str, Path] = {}
+    others = [file for file in files if not file.is_notebook]
+    others.sort(key=lambda file: (file.path.parent != chosen.path.parent, -file.order))
+    for file in others:
+        name = file.name if file.first_name in found else file.first_name
+        found.setdefault(writable(name), file.path)
+    return found

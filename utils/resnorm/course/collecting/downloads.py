@@ -1,147 +1,185 @@
 """Who handed in what, in the bulk download of a learning management system.
 
 Downloads differ in how they pack a submission. Canvas names files
-``doejane_LATE_1234_5678_a1.ipynb``. Moodle makes folders ``Jane Doe_1234_assignsubmission_file``.
-Gradescope makes folders ``submission_1234`` beside a file ``submission_metadata.yml``. A folder
-that holds one folder per student is taken as it is.
+``doejane_LATE_1234_5678_a1.ipynb``. Moodle makes folders ``Jane Doe_12_assignsubmission_file``, or
+files ``Jane Doe_12_assignsubmission_file_a1.ipynb``. Gradescope makes folders ``submission_1234``
+beside a file ``submission_metadata.yml``. Folders and files with other names are named after
+students.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import yaml
+from .archives import is_hidden, printable
+from .gradescope import METADATA, read_metadata
+from .people import File, Person, Submission
+from .times import HandedIn
+from .worksheet import Worksheet
 
 CANVAS = re.compile(
-    r"^(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)$"
+    r"^(?P<name>.*?)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)$", re.DOTALL
 )
-MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?$")
-GRADESCOPE = re.compile(r"^submission_(?P<id>\d+)$")
-#: What Canvas appends to the name of a file that is handed in again: ``a1-2.ipynb`` is the third.
-RESUBMISSION = re.compile(r"-(\d+)(?=\.[^.]+$)")
+CANVAS_ANONYMOUS = re.compile(r"^(?:LATE_)?anon_[0-9A-Za-z]+_\d+_.+$", re.DOTALL)
+CANVAS_TEXT = re.compile(r"^(?P<name>.*?)_(?:(?P<late>LATE)_)?(?P<id>\d+)_(?:text|link)\.html$")
+MOODLE = re.compile(
+    r"^(?P<name>.+?)(?:_(?P<id>\d+))?_assignsubmission_(?:file|onlinetext)(?:_(?P<file>.*))?$",
+    re.DOTALL,
+)
+GRADESCOPE = re.compile(r"^submission_\d+$")
+WORK = (".ipynb", ".zip")
 
 
-@dataclass
-class Submission:
-    """The files of one person in a download.
-
-    Attributes:
-        label: name, id or address of the person, as the download has it.
-        lms_id: how the learning management system numbers the person; empty if it does not say.
-        late: whether the download says that it came late.
-        when: when it was handed in, if the download says so.
-        files: name -> file.
-    """
-
-    label: str
-    lms_id: str = ""
-    late: bool = False
-    when: datetime | None = None
-    files: dict[str, Path] = field(default_factory=dict)
-
-
-def submissions(folder: Path) -> Iterator[Submission]:
+def submissions(
+    folder: Path, is_known: Callable[[str], bool], worksheet: Worksheet | None = None
+) -> Iterator[Submission]:
     """Find out who handed in what.
 
     Args:
         folder: an unpacked download of any of the systems above.
+        is_known: whether a file or folder with this name is of somebody in the class.
+        worksheet: Moodle's grading worksheet, which says who and when.
 
     Yields:
-        One submission per person.
+        One submission per person or group, and one for everything that is not taken.
 
     Raises:
         ValueError: Gradescope's description cannot be read.
     """
-    entries = _visible(folder)
-    # A download may have a folder around everything.
-    while len(entries) == 1 and entries[0].is_dir() and _holds_others(entries[0]):
-        entries = _visible(entries[0])
-    metadata = next((path for path in entries if path.name == "submission_metadata.yml"), None)
-    gradescope = _gradescope(metadata) if metadata else {}
-    canvas: dict[tuple[str, str], Submission] = {}
-    for entry in entries:
-        if entry.is_dir():
-            yield _from_folder(entry, gradescope)
-        elif match := CANVAS.match(entry.name):
-            _add_canvas_file(canvas, match, entry)
-    yield from canvas.values()
+    yield from _Download(is_known, worksheet or Worksheet()).read(folder)
+
+
+def files_below(folder: Path) -> Iterator[File]:
+    """List the regular files in a folder and its folders; no link is followed.
+
+    Args:
+        folder: where to look.
+    """
+    for place, folders, names in os.walk(folder):  # which does not follow links
+        folders.sort()
+        for path in (Path(place, name) for name in sorted(names)):
+            if not path.is_symlink() and path.is_file() and not is_hidden(path.relative_to(folder)):
+                yield File(path, path.name)
+
+
+@dataclass
+class _Download:
+    """Reads a download; the attributes are those of ``submissions``."""
+
+    is_known: Callable[[str], bool]
+    worksheet: Worksheet
+    found: dict[tuple[str, str, str], Submission] = field(default_factory=dict)
+
+    def read(self, folder: Path, depth: int = 3) -> Iterator[Submission]:
+        """The submissions in a folder, and in folders that only hold those of others."""
+        for entry in self._entries(folder, depth):
+            if isinstance(entry, Submission):
+                yield entry
+        yield from self.found.values()
+        self.found = {}
+
+    def _entries(self, folder: Path, depth: int) -> Iterator[Submission]:
+        entries = _visible(folder)
+        metadata = folder / METADATA
+        described = read_metadata(metadata) if metadata in entries else {}
+        for entry in entries:
+            if entry.is_symlink():
+                yield _not_taken(entry, "is a link")
+            elif entry.is_dir():
+                if depth and self._holds_others(entry):
+                    yield from self._entries(entry, depth - 1)
+                else:
+                    yield from self._folder(entry, described)
+            elif entry == metadata:
+                continue
+            elif entry.is_file():
+                yield from self._file(entry)
+            else:
+                yield _not_taken(entry, "is not a regular file")
+
+    def _holds_others(self, folder: Path) -> bool:
+        """Whether this is not the folder of one person, but holds those of several."""
+        if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
+            return False
+        if self.is_known(folder.name):
+            return False
+        inside = _visible(folder)
+        return any(
+            path.is_dir()
+            or path.name == METADATA
+            or CANVAS.match(path.name)
+            or CANVAS_ANONYMOUS.match(path.name)
+            or MOODLE.match(path.name)
+            or (path.suffix.lower() in WORK and self.is_known(path.stem))
+            for path in inside
+            if not path.is_symlink()
+        )
+
+    def _folder(self, folder: Path, described: dict[str, Submission]) -> Iterator[Submission]:
+        """The submission in a folder of Moodle, of Gradescope, or with any other name."""
+        files = list(files_below(folder))
+        if match := MOODLE.match(folder.name):
+            self._moodle(match).files.extend(files)
+        elif folder.name in described:
+            described[folder.name].files.extend(files)
+            yield described[folder.name]
+        elif GRADESCOPE.match(folder.name):
+            yield _not_taken(folder, f"{METADATA} does not say whose it is: it must lie beside it")
+        else:
+            yield Submission([Person(handle=folder.name)], files, _timestamp(folder))
+
+    def _file(self, path: Path) -> Iterator[Submission]:
+        """The submission that a file of Canvas or Moodle belongs to, or that is in this file."""
+        if match := MOODLE.match(path.name):
+            self._moodle(match).files.append(File(path, match["file"] or path.name))
+        elif CANVAS_ANONYMOUS.match(path.name):
+            yield _not_taken(
+                path,
+                "Canvas wrote no names, because the assignment is anonymous: show the names there "
+                "and download again",
+            )
+        elif match := CANVAS.match(path.name) or CANVAS_TEXT.match(path.name):
+            key = "Canvas", match["name"], match["id"]
+            person = Person(name=match["name"], number=match["id"])
+            submission = self.found.setdefault(key, Submission([person], from_lms=True))
+            late = bool(match["late"]) or bool(submission.handed_in and submission.handed_in.late)
+            submission.handed_in = HandedIn("Canvas", late=late)
+            about = {"submission": "0", "file": path.name} | match.groupdict()
+            submission.files.append(File(path, about["file"], int(about["submission"])))
+        elif path.suffix.lower() in WORK:
+            yield Submission([Person(handle=path.stem)], [File(path, path.name)])
+        else:
+            yield _not_taken(path, "is neither a notebook nor a zip")
+
+    def _moodle(self, match: re.Match[str]) -> Submission:
+        """The submission of a person or group of Moodle, whose number is of this assignment."""
+        number = match["id"] or ""
+        listed = self.worksheet.people.get(number)
+        if listed:
+            person, handed_in = listed
+        else:
+            reason = ""
+            if match["name"] == "Participant":
+                reason = "Moodle wrote no names, because the assignment is anonymous"
+                reason += ": reveal them there and download again, or give --worksheet"
+            person = Person(name=match["name"], loose_number=number, reason=reason)
+            handed_in = None
+        key = "Moodle", match["name"], number
+        return self.found.setdefault(key, Submission([person], [], handed_in, from_lms=True))
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    return sorted(path for path in folder.iterdir() if not is_hidden(Path(path.name)))
 
 
-def _holds_others(folder: Path) -> bool:
-    """Whether this is the folder of a download, and not that of one person."""
-    if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
-        return False
-    inside = list(folder.iterdir())
-    return not any(path.suffix.lower() == ".ipynb" for path in inside) or any(
-        CANVAS.match(path.name) for path in inside
-    )
+def _not_taken(path: Path, problem: str) -> Submission:
+    return Submission([Person(handle=printable(path.name))], problem=problem)
 
 
-def _from_folder(folder: Path, gradescope: dict[str, dict[str, Any]]) -> Submission:
-    """The submission in a folder of Moodle, of Gradescope, or with any other name."""
-    files = {
-        path.name: path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }
-    if match := MOODLE.match(folder.name):
-        return Submission(match["name"], match["id"], files=files)
-    if folder.name in gradescope:
-        return Submission(**gradescope[folder.name], files=files)
-    return Submission(folder.name, files=files, when=_timestamp(folder))
-
-
-def _add_canvas_file(
-    found: dict[tuple[str, str], Submission], match: re.Match[str], path: Path
-) -> None:
-    """Add a file of Canvas to its person's submission, unless a later one is there."""
-    person = match["name"], match["id"]
-    submission = found.setdefault(person, Submission(*person))
-    submission.late |= bool(match["late"])
-    name = RESUBMISSION.sub("", match["file"])
-    files = submission.files
-    if name not in files or _count(match["file"]) >= _count(files[name].name):
-        files[name] = path
-
-
-def _count(name: str) -> int:
-    """How often a file of Canvas has been handed in again."""
-    match = RESUBMISSION.search(name)
-    return int(match[1]) if match else 0
-
-
-def _timestamp(folder: Path) -> datetime | None:
+def _timestamp(folder: Path) -> HandedIn | None:
     """When a submission was handed in, from the file in which nbgrader notes it."""
-    try:
-        text = (folder / "timestamp.txt").read_text()
-        return datetime.fromisoformat(text.strip().replace(" UTC", "+00:00"))
-    except (OSError, ValueError):
-        return None
-
-
-def _gradescope(metadata: Path) -> dict[str, dict[str, Any]]:
-    """Name of a folder -> label, id and time, from Gradescope's description."""
-    try:
-        described = yaml.safe_load(metadata.read_text(encoding="utf-8")) or {}
-        people = {}
-        for name, entry in described.items():
-            person = (entry.get(":submitters") or [{}])[0]
-            when = entry.get(":created_at")
-            people[name] = {
-                "label": str(person.get(":email") or person.get(":name") or name),
-                "lms_id": str(person.get(":sid") or ""),
-                "when": when if isinstance(when, datetime) else None,
-            }
-        return people
-    except (yaml.YAMLError, AttributeError, TypeError, OSError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise ValueError(f"{metadata.name} cannot be read: {reason}") from None
+    return HandedIn.read(folder / "timestamp.txt")

@@ -1,56 +1,123 @@
-"""Find the student whose files these are."""
+"""Find the student whose files these are, or say why it cannot be told."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from .class_list import Student
-from .downloads import Submission
+from .names import levels, words
+from .people import Person
 
 
-def match(submission: Submission, students: list[Student]) -> Student | None:
-    """Find the student who handed something in.
+@dataclass(frozen=True)
+class Match:
+    """Who a person in a download is.
 
-    The number of the learning management system decides first, then the id and the address, and
-    last the name, if only one student has it.
+    Attributes:
+        student: row of the class list; None if it cannot be told.
+        level: how sure this is; 0 and 1 are by number, address or id, and larger numbers by name.
+        reason: why it cannot be told; empty if it can.
+        remark: what somebody may want to look at, although it can be told.
+    """
+
+    student: Student | None
+    level: int = 0
+    reason: str = ""
+    remark: str = ""
+
+
+def match(person: Person, students: list[Student]) -> Match:
+    """Find the student.
+
+    A number of the learning management system decides, and an address; then the name, if only one
+    student has it. Where a number and a name are of different students, nobody gets the work.
 
     Args:
-        submission: one person's files, with what the download says of the person.
+        person: what a download says of the person.
         students: the class.
-
-    Returns:
-        The student, or None if there is no such student, or more than one.
     """
-    for attribute, value in (
-        ("lms_id", submission.lms_id),
-        ("id", submission.label),
-        ("email", submission.label),
-        ("id", submission.lms_id),
-    ):
-        for student in students if value else []:
-            if getattr(student, attribute).lower() == value.lower():
-                return student
-    # Canvas writes doejane for Jane Doe: compare the letters, with the words in any order.
-    given = _words(submission.label)
-    same = [
-        student
-        for student in students
-        if student.name
-        and (
-            sorted(_words(student.name)) == sorted(given)
-            or "".join(given) in _joined(_words(student.name))
+    named, level = _by_name(person.name or person.handle, students)
+    sure = _by_key(person, students)
+    if len(sure) == 1:
+        (student,) = sure
+        if named and student not in named:
+            return Match(
+                None,
+                reason=f"the number or address is that of {_show([student])}, the name that of "
+                f"{_show(named)}: correct the class list",
+            )
+        differs = person.name and not named and student.name
+        remark = f"{person.label} is {_show([student])} by number, not by name" if differs else ""
+        return Match(student, 0, remark=remark)
+    if len(sure) > 1:
+        return Match(None, reason=f"the number and the address are of {_show(sure)}")
+    if len(named) == 1:
+        return Match(named[0], level + 2)
+    if named:
+        # A number that is of this assignment alone can still tell people of the same name apart.
+        with_number = [s for s in named if person.loose_number and s.lms_id == person.loose_number]
+        if len(with_number) == 1:
+            return Match(with_number[0], 1)
+        return Match(
+            None, reason=f"{_show(named)} have this name: the download must tell them apart"
         )
-    ]
-    return same[0] if len(same) == 1 else None
+    return Match(None, reason=_nobody(person, students))
 
 
-def _words(text: str) -> list[str]:
-    """The words of a name, without case, accents and punctuation."""
-    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.findall(r"[a-z0-9]+", ascii_only.lower())
+def is_known(handle: str, students: list[Student]) -> bool:
+    """Whether a file or folder with this name is of somebody in the class.
+
+    Args:
+        handle: name of the file or folder.
+        students: the class.
+    """
+    person = Person(handle=handle)
+    return bool(_by_key(person, students) or _by_name(handle, students)[0])
 
 
-def _joined(words: list[str]) -> set[str]:
-    """The words of a name as one, in the usual orders."""
-    return {"".join(words), "".join([*words[-1:], *words[:-1]]), "".join(reversed(words))}
+def _by_key(person: Person, students: list[Student]) -> list[Student]:
+    """The students whom a number, an address or an id names."""
+    keys: Iterable[tuple[str, Callable[[Student], tuple[str, ...]]]] = (
+        (person.number, lambda s: (s.lms_id,)),
+        (person.email, lambda s: (s.email,)),
+        (person.handle, lambda s: (s.id, s.email, s.username)),
+        (person.number, lambda s: (s.id,)),
+        (person.handle, lambda s: (s.email.partition("@")[0],)),
+    )
+    for value, fields in keys:
+        wanted = value.strip().lower()
+        found = [
+            student
+            for student in students
+            if wanted and wanted in {field.lower() for field in fields(student)}
+        ]
+        if found:
+            return found
+    return []
+
+
+def _by_name(name: str, students: list[Student]) -> tuple[list[Student], int]:
+    """The students whose name is the most like this one, and how much."""
+    found = [(level, s) for s in students if (level := levels(name, s.name)) is not None]
+    best = min((level for level, _ in found), default=0)
+    return [student for level, student in found if level == best], best
+
+
+def _nobody(person: Person, students: list[Student]) -> str:
+    """Why nobody was found, with the name that is the most like this one."""
+    if person.reason:
+        return person.reason
+    given = "".join(sorted(words(person.name or person.handle)))
+    names = {"".join(sorted(words(student.name))): student for student in students}
+    close = difflib.get_close_matches(given, [name for name in names if name], 1, 0.7)
+    like = f" (the most like it: {_show([names[close[0]]])})" if close else ""
+    return (
+        f"nobody in the class list has this name, number or address{like}: "
+        "add the row, or its lms_id, and collect again"
+    )
+
+
+def _show(students: list[Student]) -> str:
+    return " and ".join(f"{student.id} ({student.name})" for student in students)

@@ -1,0 +1,107 @@
+"""Which of several notebooks is the work of an assignment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .people import File
+
+#: An answer cell in which nothing is answered, as nbgrader releases it.
+STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError(\(\))?|\*Your answer here\.\*")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A notebook that may be the work of somebody.
+
+    Attributes:
+        file: the file.
+        handed_in: larger for one that was handed in later; zeros where that is not known.
+        ours: number of its cells that are handed out in the assignment.
+        answers: number of its cells that are not.
+    """
+
+    file: File
+    handed_in: tuple[float, ...]
+    ours: int = 0
+    answers: int = 0
+
+    @property
+    def describes(self) -> str:
+        """What somebody needs to know of a notebook that was not taken."""
+        if not self.ours:
+            return "of another assignment, or unreadable"
+        return "filled in" if self.answers else "blank"
+
+
+def handed_out(path: Path) -> frozenset[str]:
+    """The cells of the notebook that students get.
+
+    Args:
+        path: the notebook, released or with solutions.
+    """
+    return frozenset(_cells(path))
+
+
+def candidate(file: File, handed_in: tuple[float, ...], ours: frozenset[str]) -> Candidate:
+    """Look into a notebook, however damaged it is.
+
+    Args:
+        file: the file.
+        handed_in: larger for one that was handed in later; zeros where that is not known.
+        ours: the cells that students get.
+    """
+    cells = _cells(file.path)
+    known = [cell for cell in cells if cell in ours]
+    own = [cell for cell in cells if cell not in ours and not STUB.fullmatch(cell)]
+    return Candidate(file, handed_in, len(known), len(own))
+
+
+def choose(candidates: Iterable[Candidate], expected: str) -> Candidate | None:
+    """Choose the work: of this assignment, filled in, the newest, in this order.
+
+    Args:
+        candidates: the notebooks of one person.
+        expected: name of the notebook that was handed out.
+
+    Returns:
+        The notebook; None if there is none, or if it is not clear which one it is.
+    """
+    left = list(candidates)
+    left = [one for one in left if one.ours] or left
+    left = [one for one in left if one.ours and one.answers] or left
+    if not any(one.ours for one in left):
+        left = [one for one in left if _is_named(one, expected)] or left
+    newest = max((one.handed_in for one in left), default=())
+    left = [one for one in left if one.handed_in == newest]
+    if any(one.ours for one in left):  # the time of a file is weak, and better than nothing
+        newest_file = max(one.file.path.stat().st_mtime for one in left)
+        left = [one for one in left if one.file.path.stat().st_mtime == newest_file]
+        left = [one for one in left if _is_named(one, expected)] or left
+    clear = len({one.file.path.read_bytes() for one in left}) == 1
+    return left[0] if clear else None
+
+
+def _is_named(one: Candidate, expected: str) -> bool:
+    """Whether a notebook has the expected name, or Canvas's form of it."""
+    return expected in (one.file.name, one.file.first_name)
+
+
+def _cells(path: Path) -> list[str]:
+    """The sources of the cells that hold something; none if the file cannot be read."""
+    try:
+        notebook = json.loads(path.read_bytes().decode("utf-8-sig", "replace"))
+        cells = notebook.get("cells")
+        if cells is None:  # until 2015
+            cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
+        sources = [cell.get("source", cell.get("input", "")) for cell in cells]
+        texts = [text if isinstance(text, str) else "".join(text) for text in sources]
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError):
+        return []
+    lines = (text.replace("\r", "").splitlines() for text in texts)
+    stripped = ("\n".join(line.rstrip() for line in text).strip() for text in lines)
+    return [text for text in stripped if text]
