@@ -7,16 +7,21 @@ are documented by help texts, which ``resnorm-course COMMAND --help`` shows.
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .collecting import collector
+from .collecting import collector, times
+from .collecting.class_list import Student
+from .collecting.collector import Collected, lateness, time_remarks
+from .collecting.times import time_zone
+from .collecting.worksheet import Worksheet, read_worksheet
 from .export import export
-from .folder import Course, CourseError, make
-from .gradebook import Gradebook
+from .folder import CHECKOUT, Course, CourseError, make
+from .gradebook import STATES, Gradebook
 from .grading.reports import Report
 from .hidden_labels import hide
 from .runs import grade_class
@@ -38,11 +43,6 @@ CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's
 AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, such as A1.")]
 
 
-def _sources() -> Path:
-    """The assignments that come with a checkout of the course."""
-    return Path(__file__).resolve().parents[3] / "notebooks" / "assignments" / "source"
-
-
 @app.command("init")
 def _init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
@@ -55,7 +55,7 @@ def _init(
     ] = None,
 ) -> None:
     """Make a course's folder: configuration, an empty class list, the source notebooks."""
-    make(folder, source or _sources())
+    make(folder, source or CHECKOUT / "source")
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
     typer.echo(
         "Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has "
@@ -81,7 +81,25 @@ def _collect(
     ],
     course: CourseOption = Path("."),
     due: Annotated[
-        datetime | None, typer.Option(help="Deadline, in UTC: 2026-11-30T23:59.")
+        str,
+        typer.Option(
+            help="Deadline, such as 2026-11-30T23:59 (or 2026-11-30T23:59+01:00). It enters the "
+            "gradebook; without it, the deadline there counts."
+        ),
+    ] = "",
+    timezone: Annotated[
+        str,
+        typer.Option(
+            help="Time zone of times that do not say, such as Europe/Berlin. Default: that of this "
+            "machine."
+        ),
+    ] = "",
+    worksheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Moodle's grading worksheet of this assignment: it says who has which number, and "
+            "when they handed in."
+        ),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the new file of a student who has one already.")
@@ -89,36 +107,68 @@ def _collect(
 ) -> None:
     """Sort what students handed in into one folder per student.
 
-    Takes the download of Canvas, Moodle or Gradescope, or a folder that holds one folder per
-    student.
+    Takes the download of Canvas, Moodle or Gradescope, or a folder that holds one folder or file
+    per student.
     """
     here = Course(course)
-    notebook = here.assignment(assignment).notebook.name
+    handout = here.handout(assignment)
     if not download.exists():
         raise CourseError(
             f"there is no {download}; give the zip or the folder that the LMS lets you download"
         )
     students = here.students()
+    gradebook = Gradebook(here)
     try:
+        zone = time_zone(timezone)
+        deadline = times.deadline(due, zone) if due else gradebook.due(assignment)
+        listed = read_worksheet(worksheet, zone) if worksheet else None
         result = collector.collect(
             download,
             assignment,
-            notebook,
+            here.assignment(assignment).notebook.name,
             students,
             here.root / "submitted",
-            due=due.replace(tzinfo=UTC) if due else None,
+            due=deadline,
             replace=replace,
+            handout=handout,
+            worksheet=listed,
+            zone=zone,
         )
     except ValueError as problem:
         raise CourseError(str(problem)) from None
+    if due and deadline and not gradebook.set_due(assignment, deadline):
+        typer.echo(
+            f"The deadline is not in the gradebook: run resnorm-course release {assignment}, then "
+            "collect again",
+            err=True,
+        )
+    _show_collected(result, students, deadline, listed)
+
+
+def _show_collected(
+    result: Collected,
+    students: list[Student],
+    due: datetime | None,
+    worksheet: Worksheet | None,
+) -> None:
+    """Print what became of a download, and leave with the exit code that says it in short."""
     typer.echo(f"Collected {len(result.students)} of {len(students)} students.")
-    if result.late:
-        typer.echo(f"Late: {', '.join(result.late)}")
+    if due:
+        typer.echo(f"Due {due:%Y-%m-%d %H:%M} UTC ({due.astimezone():%Y-%m-%d %H:%M %Z}).")
+    for student in result.late:
+        typer.echo(f"Late: {student}, {lateness(result.times[student], due)}")
+    for line in time_remarks(result, due, worksheet):
+        typer.echo(line)
+    for remark in result.remarks:
+        typer.echo(f"Look: {remark}")
     if result.again:
         again = ", ".join(sorted(set(result.again)))
         typer.echo(f"Once more, kept in duplicates (--replace takes the new one): {again}")
     for label, reason in result.left:
         typer.echo(f"Not taken: {label}: {reason}", err=True)
+    if not result.students and not result.again:
+        why = "see above" if result.left else "there is no notebook and no zip in it"
+        raise CourseError(f"nothing was collected: {why}")
     if result.left:
         raise typer.Exit(1)
 
@@ -184,6 +234,7 @@ def _grade(
             unsafe=unsafe,
             on_report=advance,
         )
+    here.note_failures(assignment, reports)
     attention = sum(_show(report) for report in reports)
     marked = sum(report.has_mark for report in reports)
     typer.echo(
@@ -267,15 +318,16 @@ def _status(course: CourseOption = Path(".")) -> None:
     here = Course(course)
     size = len(here.students())
     for name in here.assignments():
-        submitted = here.submitted(name)
-        reports = [report for student in submitted if (report := here.report(name, student))]
-        marks = Gradebook(here).marks(name) if reports else []
-        waiting = sum("waits" in mark.reason for mark in marks)
         released = "released" if (here.root / "release" / name).is_dir() else "not released"
-        typer.echo(
-            f"{name}: {released}; {len(submitted)} of {size} handed in; {len(reports)} graded; "
-            f"{waiting} wait for a person"
-        )
+        submitted = here.submitted(name)
+        parts = [f"{len(submitted)} of {size} handed in"]
+        if submitted:
+            marks = [mark for mark in Gradebook(here).marks(name) if mark.student.id in submitted]
+            states = Counter(mark.state for mark in marks)
+            parts += [f"{states.pop('graded', 0)} graded"]
+            parts += [f"{states[state]} {state}" for state in STATES if states[state]]
+            parts += [f"{sum(mark.waits for mark in marks)} wait for a person"]
+        typer.echo(f"{name}: {released}; {'; '.join(parts)}")
 
 
 def main() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .atomic import write_whole
 from .collecting.class_list import COLUMNS, Student, read_class
 from .grading.reports import Report
 
+#: The assignments that come with a checkout of the course.
+CHECKOUT = Path(__file__).resolve().parents[3] / "notebooks" / "assignments"
 CONFIGURATION = """\
 # Written by resnorm-course init. The commands of nbgrader itself work here, too
 # (nbgrader --help; in jupyter lab the menu Nbgrader).
@@ -129,6 +134,17 @@ class Course:
         beside.remove(notebooks[0])
         return Assignment(name, notebooks[0], tuple(beside))
 
+    def handout(self, name: str) -> Path:
+        """Find the notebook that students get, or else the one it is made of.
+
+        Args:
+            name: of the assignment.
+        """
+        notebook = self.assignment(name).notebook
+        places = [self.root / "release" / name, CHECKOUT / "release" / name]
+        there = (folder / notebook.name for folder in places)
+        return next((path for path in there if path.is_file()), notebook)
+
     def students(self) -> list[Student]:
         """Read the class list.
 
@@ -138,7 +154,8 @@ class Course:
         path = self.root / "students.csv"
         if not path.exists():
             raise CourseError(
-                "there is no students.csv: make one with the columns id, name, email, lms_id"
+                "there is no students.csv: save the class list of the LMS there, or make one with "
+                "the columns id, name, email, lms_id"
             )
         try:
             students = read_class(path)
@@ -183,3 +200,33 @@ class Course:
         """
         path = self.report_path(assignment, student)
         return Report.read(path) if path.exists() else None
+
+    def failures(self, assignment: str) -> dict[str, str]:
+        """Read which submissions this machine failed to grade, and why.
+
+        Args:
+            assignment: name of the assignment.
+        """
+        path = self._failures_path(assignment)
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def note_failures(self, assignment: str, reports: Iterable[Report]) -> None:
+        """Note which submissions this machine failed to grade, in place of what was noted before.
+
+        Args:
+            assignment: name of the assignment.
+            reports: those of the last run.
+        """
+        known = self.failures(assignment)
+        for report in reports:
+            known.pop(report.student, None)
+            if report.status == "failed":
+                known[report.student] = report.incidents[-1].message
+        if known or self._failures_path(assignment).exists():
+            write_whole(self._failures_path(assignment), json.dumps(known, indent=1) + "\n")
+
+    def _failures_path(self, assignment: str) -> Path:
+        return self.root / "reports" / assignment / ".failed.json"

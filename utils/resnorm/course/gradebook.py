@@ -7,15 +7,23 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from .collecting.class_list import Student
+from .collecting.times import HandedIn
 from .folder import Course, CourseError
+from .grading import fingerprints
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
+
+MISSING, WAITING = "not handed in", "not graded yet"
+UNFINISHED, REFUSED, FAILED = "unfinished", "refused", "failed on this machine"
+#: What a submission can be, other than graded.
+STATES = (UNFINISHED, REFUSED, FAILED, WAITING)
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,16 @@ class Mark:
         possible: points that can be earned, or None if the assignment is not released yet.
         points: points earned, or None if there is no mark.
         reason: what stands in the way of a mark, or of a final one; empty if nothing does.
+        state: ``"graded"``, or one of ``STATES``.
+        waits: whether written answers wait for a person.
     """
 
     student: Student
     possible: float | None
     points: float | None
     reason: str
+    state: str = "graded"
+    waits: bool = False
 
 
 class Gradebook:
@@ -68,6 +80,63 @@ class Gradebook:
         _check(f"release {name}", self._api().generate_assignment(name, force=True, create=True))
         return self.course.root / "release" / name / assignment.notebook.name
 
+    def due(self, name: str) -> datetime | None:
+        """Get the deadline of an assignment in UTC, or None if there is none.
+
+        Args:
+            name: of the assignment.
+        """
+        if not (self.course.root / "gradebook.db").is_file():
+            return None
+        with self._api().gradebook as gradebook:
+            found = [a.duedate for a in gradebook.assignments if a.name == name]
+        return found[0].replace(tzinfo=UTC) if found and found[0] else None
+
+    def set_due(self, name: str, due: datetime) -> bool:
+        """Enter the deadline of an assignment, which late penalties are counted from.
+
+        Args:
+            name: of the assignment.
+            due: the deadline, with its time zone.
+
+        Returns:
+            Whether the gradebook has the assignment, which is entered by ``release``.
+        """
+        with self._api().gradebook as gradebook:
+            known = name in {assignment.name for assignment in gradebook.assignments}
+            if known:
+                gradebook.update_or_create_assignment(name, duedate=due.astimezone(UTC))
+        return known
+
+    def assign_penalties(self, name: str) -> None:
+        """Count late penalties anew, by the deadline, times and marks as they are now.
+
+        nbgrader counts them once, before anybody has marked the written answers.
+
+        Args:
+            name: of the assignment.
+        """
+        from nbgrader.preprocessors import AssignLatePenalties
+
+        api = self._api()
+        late = []
+        with api.gradebook as gradebook:
+            for submission in gradebook.assignment_submissions(name):
+                student = submission.student.id
+                path = self.course.root / "restored" / student / name / "timestamp.txt"
+                handed_in = HandedIn.read(path)
+                when = handed_in.when if handed_in else None
+                submission.timestamp = when.replace(tzinfo=None) if when else None
+                if submission.total_seconds_late or submission.late_submission_penalty:
+                    late += [(student, notebook.name) for notebook in submission.notebooks]
+            gradebook.db.commit()
+        for student, notebook in late:
+            about = {"assignment": name, "student": student, "notebook": notebook}
+            about["db_url"] = api.coursedir.db_url
+            AssignLatePenalties(parent=api).preprocess(
+                nbformat.v4.new_notebook(), {"nbgrader": about}
+            )
+
     def enter(self, name: str, reports: Iterable[Report]) -> None:
         """Enter the class and the reports. It is done in one process, as SQLite has one writer.
 
@@ -97,6 +166,7 @@ class Gradebook:
             for report in marked:
                 if report.has_mark:  # which an error of nbgrader has taken from some
                     _enter_bonus(gradebook, name, report)
+        self.assign_penalties(name)
 
     def feedback(self, name: str) -> list[Path]:
         """Write what students get back, one page per graded submission.
@@ -111,6 +181,7 @@ class Gradebook:
         graded = sorted(folder.parent.name for folder in folders)
         if not graded:
             raise CourseError(f"{name} is not graded yet: run resnorm-course grade {name} first")
+        self.assign_penalties(name)
         api = self._api()
         for student in graded:
             result = api.generate_feedback(name, student, force=True)
@@ -127,6 +198,7 @@ class Gradebook:
         Args:
             name: of the assignment.
         """
+        submitted = self.course.submitted(name)
         with self._api().gradebook as gradebook:
             possible: float | None = None
             entered: dict[str, Any] = {}
@@ -135,21 +207,35 @@ class Gradebook:
                 found = gradebook.assignment_submissions(name)
                 entered = {submission.student.id: submission for submission in found}
             return [
-                self._mark(name, student, possible, entered.get(student.id))
+                self._mark(
+                    name, student, possible, submitted.get(student.id), entered.get(student.id)
+                )
                 for student in self.course.students()
             ]
 
-    def _mark(self, name: str, student: Student, possible: float | None, submission: Any) -> Mark:
+    def _mark(
+        self,
+        name: str,
+        student: Student,
+        possible: float | None,
+        handed_in: Path | None,
+        submission: Any,
+    ) -> Mark:
         """The mark of one student, whose submission nbgrader knows, or not (None)."""
         report = self.course.report(name, student.id)
-        if student.id not in self.course.submitted(name):
-            return Mark(student, possible, None, "nothing handed in")
+        if handed_in is None:
+            return Mark(student, possible, None, "nothing handed in", MISSING)
         if report is None:
-            return Mark(student, possible, None, "not graded yet")
+            failure = self.course.failures(name).get(student.id)
+            state = FAILED if failure else WAITING
+            return Mark(student, possible, None, failure or "not graded yet", state)
+        if not report.key.endswith(fingerprints.of_folder(handed_in)):
+            return Mark(student, possible, None, "handed in anew: run grade again", WAITING)
         if report.status == "refused":
-            return Mark(student, possible, None, report.incidents[0].message)
+            return Mark(student, possible, None, report.incidents[0].message, REFUSED)
         if submission is None or self._entered(name, student.id) != report.key:
-            return Mark(student, possible, None, "not in the gradebook yet: run grade again")
+            reason = "not in the gradebook yet: run grade again"
+            return Mark(student, possible, None, reason, WAITING)
         waiting = [
             grade.name
             for notebook in submission.notebooks
@@ -161,7 +247,9 @@ class Gradebook:
             reason = f"waits for a person: {', '.join(waiting)}"
         elif report.status == "unfinished":
             reason = "unfinished run, see the report"
-        return Mark(student, possible, submission.score, reason)
+        points = max(0.0, submission.score - submission.late_submission_penalty)
+        state = UNFINISHED if report.status == "unfinished" else "graded"
+        return Mark(student, possible, points, reason, state, bool(waiting))
 
     def _autograde(self, api: Any, name: str, report: Report) -> None:
         """Let nbgrader read what the sandbox has run, and note which report this was."""

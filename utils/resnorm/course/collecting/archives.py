@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from .times import localized
 
@@ -21,8 +22,9 @@ MiB = 2**20
 #: Limits of an archive, unpacked: bytes of all files, their number, and bytes of one file. They are
 #: far above the notebooks of any class, and far below the size of a disk.
 MAX_BYTES, MAX_FILES, MAX_ONE = 4096 * MiB, 50_000, 64 * MiB
-#: Longest name of a file or folder that is written, in bytes; Linux allows 255.
-MAX_NAME = 200
+#: Longest name of a file or folder that is written, in bytes (Linux allows 255), and how deep
+#: folders may lie in each other.
+MAX_NAME, MAX_DEPTH = 200, 50
 #: Extra fields of an entry: the time in seconds since 1970, and the name in UTF-8.
 TIME_FIELD, NAME_FIELD = 0x5455, 0x7075
 
@@ -60,6 +62,8 @@ def unpack(archive: Path, folder: Path, zone: tzinfo | None = None) -> list[tupl
                     left_out.append((repr(name), "would be unpacked outside of its folder"))
                 elif is_hidden(target.relative_to(folder)):
                     continue
+                elif len(target.relative_to(folder).parts) > MAX_DEPTH:
+                    left_out.append((printable(name), f"lies in more than {MAX_DEPTH} folders"))
                 elif stat.S_ISLNK(entry.external_attr >> 16):
                     left_out.append((printable(name), "is a link"))
                 else:
@@ -118,18 +122,23 @@ class _EntryError(ValueError):
     """One entry of an archive is not unpacked."""
 
 
+class _Copy(mmap.mmap):
+    """A file in memory, in which a change stays in memory."""
+
+    def seekable(self) -> bool:
+        """Say that it can be read at any place, which Python 3.11 does not know of it."""
+        return True
+
+
 @contextlib.contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip, also one with names that claim to be UTF-8 and are not."""
     try:
         zipped = zipfile.ZipFile(archive)
     except UnicodeDecodeError:
-        with (
-            archive.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as copy,
-        ):
+        with archive.open("rb") as file, _Copy(file.fileno(), 0, access=mmap.ACCESS_COPY) as copy:
             _clear_claims(copy)
-            with zipfile.ZipFile(copy) as zipped:  # type: ignore[arg-type]
+            with zipfile.ZipFile(cast(IO[bytes], copy)) as zipped:
                 yield zipped
         return
     with zipped:
@@ -143,6 +152,9 @@ def _clear_claims(copy: mmap.mmap) -> None:
     place = copy.find(b"PK\x01\x02", max(0, end - size) if size < 2**32 - 1 else 0)
     while place >= 0:
         copy[place + 9] &= ~0x08
+        start = int.from_bytes(copy[place + 42 : place + 46], "little")
+        if copy[start : start + 4] == b"PK\x03\x04":
+            copy[start + 7] &= ~0x08
         place = copy.find(b"PK\x01\x02", place + 46)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -320,7 +320,39 @@ def lateness(handed_in: HandedIn, due: datetime | None) -> str:
     """
     if handed_in.when and due and handed_in.when > due:
         return f"{duration(handed_in.when - due)} late by {handed_in.source}"
-    return f"by {handed_in.source}, which does not say how much"
+    entered = "entered as one second" if due else "give --due to enter it"
+    return f"late by {handed_in.source}, which does not say how much ({entered})"
+
+
+def time_remarks(result: Collected, due: datetime | None, worksheet: Worksheet | None) -> list[str]:
+    """Say where the times of handing in are from, and where there are none.
+
+    Args:
+        result: what was collected.
+        due: the deadline, if it is known.
+        worksheet: Moodle's grading worksheet, if it was given.
+    """
+    remarks = []
+    sources = Counter(time.source for time in result.times.values() if time.when)
+    for source, count in sources.items():
+        remarks.append(f"Time of handing in: {source}, for {count}.")
+    unknown = [student for student, time in result.times.items() if not time.source]
+    if unknown:
+        remarks.append(
+            f"Time of handing in not known: {', '.join(unknown)}. Moodle's download does not have "
+            "it: give the assignment's grading worksheet with --worksheet"
+        )
+    canvas = [time for time in result.times.values() if time.source == "Canvas"]
+    if due and canvas and not any(time.late for time in canvas):
+        remarks.append(
+            "Canvas marks nobody late. It does so only where the assignment has its due date there."
+        )
+    if worksheet and worksheet.unread:
+        remarks.append(
+            f"Times of the worksheet that could not be read, such as {worksheet.unread[0]!r}: "
+            "download it with Moodle in English"
+        )
+    return remarks
 
 
 def _order(submission: Submission, file: File) -> tuple[float, ...]:

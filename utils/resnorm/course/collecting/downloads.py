@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .archives import is_hidden, printable
+from .archives import MAX_DEPTH, is_hidden, printable
 from .gradescope import METADATA, read_metadata
 from .people import File, Person, Submission
 from .times import HandedIn
@@ -32,6 +32,8 @@ MOODLE = re.compile(
 )
 GRADESCOPE = re.compile(r"^submission_\d+$")
 WORK = (".ipynb", ".zip")
+#: How many folders may lie around those of the students.
+DEPTH = 5
 
 
 def submissions(
@@ -61,6 +63,8 @@ def files_below(folder: Path) -> Iterator[File]:
     """
     for place, folders, names in os.walk(folder):  # which does not follow links
         folders.sort()
+        if len(Path(place).relative_to(folder).parts) >= MAX_DEPTH:
+            folders.clear()
         for path in (Path(place, name) for name in sorted(names)):
             if not path.is_symlink() and path.is_file() and not is_hidden(path.relative_to(folder)):
                 yield File(path, path.name)
@@ -74,7 +78,7 @@ class _Download:
     worksheet: Worksheet
     found: dict[tuple[str, str, str], Submission] = field(default_factory=dict)
 
-    def read(self, folder: Path, depth: int = 3) -> Iterator[Submission]:
+    def read(self, folder: Path, depth: int = DEPTH) -> Iterator[Submission]:
         """The submissions in a folder, and in folders that only hold those of others."""
         for entry in self._entries(folder, depth):
             if isinstance(entry, Submission):
@@ -90,7 +94,7 @@ class _Download:
             if entry.is_symlink():
                 yield _not_taken(entry, "is a link")
             elif entry.is_dir():
-                if depth and self._holds_others(entry):
+                if depth and self._holds_others(entry, len(entries) == 1):
                     yield from self._entries(entry, depth - 1)
                 else:
                     yield from self._folder(entry, described)
@@ -101,22 +105,21 @@ class _Download:
             else:
                 yield _not_taken(entry, "is not a regular file")
 
-    def _holds_others(self, folder: Path) -> bool:
+    def _holds_others(self, folder: Path, is_alone: bool, depth: int = DEPTH) -> bool:
         """Whether this is not the folder of one person, but holds those of several."""
         if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
             return False
         if self.is_known(folder.name):
             return False
-        inside = _visible(folder)
-        return any(
-            path.is_dir()
-            or path.name == METADATA
-            or CANVAS.match(path.name)
-            or CANVAS_ANONYMOUS.match(path.name)
-            or MOODLE.match(path.name)
-            or (path.suffix.lower() in WORK and self.is_known(path.stem))
+        inside = [path for path in _visible(folder) if not path.is_symlink()]
+        # A download may have a folder around everything.
+        wraps = is_alone and not any(path.suffix.lower() == ".ipynb" for path in inside)
+        return wraps or any(
+            path.name == METADATA
+            or any(form.match(path.name) for form in (MOODLE, GRADESCOPE, CANVAS, CANVAS_ANONYMOUS))
+            or self.is_known(path.name if path.is_dir() else path.stem)
+            or (depth and path.is_dir() and self._holds_others(path, False, depth - 1))
             for path in inside
-            if not path.is_symlink()
         )
 
     def _folder(self, folder: Path, described: dict[str, Submission]) -> Iterator[Submission]:

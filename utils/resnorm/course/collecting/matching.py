@@ -111,7 +111,7 @@ def _nobody(person: Person, students: list[Student]) -> str:
         return person.reason
     given = "".join(sorted(words(person.name or person.handle)))
     names = {"".join(sorted(words(student.name))): student for student in students}
-    close = difflib.get_close_matches(given, [name for name in names if name], 1, 0.7)
+    close = difflib.get_close_matches(given, [name for name in names if name], 1, 0.6)
     like = f" (the most like it: {_show([names[close[0]]])})" if close else ""
     return (
         f"nobody in the class list has this name, number or address{like}: "
