@@ -186,10 +186,16 @@ def test_two_people_of_one_name_are_told_apart_or_left(tmp_path, collect):
     assert handed_in == {} and "2 people in the download fit bo" in reasons(result)["libo"]
     files = {f"libo_102_1_{NOTEBOOK}": FIRST, f"libo_888_2_{NOTEBOOK}": SECOND}
     handed_in, result = collect(packed(tmp_path / "all.zip", files))
-    assert handed_in == {"bo": FIRST} and "somebody else" in reasons(result)["libo"]
+    assert handed_in == {"bo": FIRST} and "somebody else fits" in reasons(result)["libo"]
     files = {"Ann-Marie Müller.ipynb": FIRST, "Ann-Marie Muller.ipynb": SECOND}
     handed_in, result = collect(packed(tmp_path / "all.zip", files))
-    assert handed_in["ann"] == FIRST and "somebody else" in reasons(result)["Ann-Marie Muller"]
+    assert handed_in["ann"] == FIRST and "somebody else fits" in reasons(result)["Ann-Marie Muller"]
+
+
+def test_an_id_and_a_name_are_of_one_person(tmp_path, collect):
+    files = {"ann.ipynb": BLANK, "Ann-Marie Müller.ipynb": FIRST, "Mueller Ann-Marie.zip": "x"}
+    handed_in, result = collect(packed(tmp_path / "all.zip", files))
+    assert handed_in == {"ann": FIRST} and list(reasons(result)) == ["Mueller Ann-Marie"]
 
 
 # several files of one person

@@ -16,7 +16,7 @@ import typer
 
 from .collecting import collector, times
 from .collecting.class_list import Student
-from .collecting.collector import Collected, lateness, time_remarks
+from .collecting.collected import Collected, lateness, time_remarks
 from .collecting.times import time_zone
 from .collecting.worksheet import Worksheet, read_worksheet
 from .export import export

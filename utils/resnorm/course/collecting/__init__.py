@@ -1,7 +1,10 @@
 """From what a learning management system hands out to one folder per student.
 
-``class_list`` reads who is in the class, ``archives`` unpacks a download, ``downloads`` finds out
-who handed in what in it, ``matching`` finds the student, and ``collector`` copies the files.
+``class_list`` reads who is in the class, ``archives`` unpacks a download, and ``downloads`` finds
+out who handed in what in it, with the help of ``gradescope`` and ``worksheet`` (Moodle).
+``matching`` finds the student by ``names``, ``choosing`` tells which of several notebooks is the
+work, and ``collector`` copies the files. ``collected`` is what became of everything. ``tables``
+reads a CSV, ``times`` deadlines and times of handing in, and ``people`` holds what a download says.
 """
 
 from ...loading import on_first_use
@@ -11,6 +14,7 @@ __getattr__ = on_first_use(
     "archives",
     "choosing",
     "class_list",
+    "collected",
     "collector",
     "downloads",
     "gradescope",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -14,34 +14,12 @@ from . import archives
 from .archives import MiB, printable, writable
 from .choosing import Candidate, candidate, choose, handed_out
 from .class_list import Student
+from .collected import Collected
 from .downloads import files_below, submissions
 from .matching import Match, is_known, match
 from .people import File, Person, Submission
-from .times import HandedIn, duration
+from .times import HandedIn
 from .worksheet import Worksheet
-
-
-@dataclass
-class Collected:
-    """What became of a download.
-
-    Attributes:
-        students: ids of the students whose submission was taken, or was there already.
-        late: ids of those whose submission came late.
-        again: ids of those whose further submission was kept beside the first.
-        taken: ids of those whose files were copied, and replaced what was there.
-        left: everything that was not taken: its name, and the reason.
-        remarks: what somebody may want to look at.
-        times: id -> what is known about the time of handing in.
-    """
-
-    students: list[str] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    times: dict[str, HandedIn] = field(default_factory=dict)
 
 
 def collect(
@@ -188,15 +166,16 @@ class _Collector:
             return []
         best = min(claim.match.level for claim in claims)
         numbers = {claim.number for claim in claims if claim.match.level == best} - {""}
+        name = f"{student.id} ({student.name})"
         kept = []
         for claim in claims:
-            if claim.match.level > best:
-                reason = f"{student.id} ({student.name}) is somebody else, who fits better"
-                self.leave(claim.person.label, reason)
+            is_worse = claim.match.level > best
+            if is_worse and (claim.number or not claim.match.is_exact):
+                self.leave(claim.person.label, f"somebody else fits {name} better")
             elif len(numbers) > 1 and best > 0:
                 self.leave(
                     claim.person.label,
-                    f"{len(numbers)} people in the download fit {student.id} ({student.name}): "
+                    f"{len(numbers)} people in the download fit {name}: "
                     "put the right one's lms_id or email into the class list",
                 )
             else:
@@ -309,50 +288,6 @@ class _Collector:
         if target.exists():
             shutil.rmtree(target)
         os.replace(part, target)
-
-
-def lateness(handed_in: HandedIn, due: datetime | None) -> str:
-    """Say how late something came, and who says so.
-
-    Args:
-        handed_in: what is known about the time.
-        due: the deadline, if it is known.
-    """
-    if handed_in.when and due and handed_in.when > due:
-        return f"{duration(handed_in.when - due)} late by {handed_in.source}"
-    entered = "entered as one second" if due else "give --due to enter it"
-    return f"late by {handed_in.source}, which does not say how much ({entered})"
-
-
-def time_remarks(result: Collected, due: datetime | None, worksheet: Worksheet | None) -> list[str]:
-    """Say where the times of handing in are from, and where there are none.
-
-    Args:
-        result: what was collected.
-        due: the deadline, if it is known.
-        worksheet: Moodle's grading worksheet, if it was given.
-    """
-    remarks = []
-    sources = Counter(time.source for time in result.times.values() if time.when)
-    for source, count in sources.items():
-        remarks.append(f"Time of handing in: {source}, for {count}.")
-    unknown = [student for student, time in result.times.items() if not time.source]
-    if unknown:
-        remarks.append(
-            f"Time of handing in not known: {', '.join(unknown)}. Moodle's download does not have "
-            "it: give the assignment's grading worksheet with --worksheet"
-        )
-    canvas = [time for time in result.times.values() if time.source == "Canvas"]
-    if due and canvas and not any(time.late for time in canvas):
-        remarks.append(
-            "Canvas marks nobody late. It does so only where the assignment has its due date there."
-        )
-    if worksheet and worksheet.unread:
-        remarks.append(
-            f"Times of the worksheet that could not be read, such as {worksheet.unread[0]!r}: "
-            "download it with Moodle in English"
-        )
-    return remarks
 
 
 def _order(submission: Submission, file: File) -> tuple[float, ...]:

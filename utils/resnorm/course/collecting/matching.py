@@ -10,6 +10,9 @@ from .class_list import Student
 from .names import levels, words
 from .people import Person
 
+#: The lowest level of a match by name.
+BY_NAME = 2
+
 
 @dataclass(frozen=True)
 class Match:
@@ -26,6 +29,11 @@ class Match:
     level: int = 0
     reason: str = ""
     remark: str = ""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the name, if it is by name, has the same letters with the same accents."""
+        return self.level <= BY_NAME + 1
 
 
 def match(person: Person, students: list[Student]) -> Match:
@@ -54,7 +62,7 @@ def match(person: Person, students: list[Student]) -> Match:
     if len(sure) > 1:
         return Match(None, reason=f"the number and the address are of {_show(sure)}")
     if len(named) == 1:
-        return Match(named[0], level + 2)
+        return Match(named[0], BY_NAME + level)
     if named:
         # A number that is of this assignment alone can still tell people of the same name apart.
         with_number = [s for s in named if person.loose_number and s.lms_id == person.loose_number]
