@@ -131,6 +131,24 @@ def test_the_time_of_a_download_is_nobodys_time_of_handing_in(tmp_path):
     assert "Canvas marks nobody late" in time_remarks(result, DUE, None)[0]
 
 
+def test_a_worksheet_that_comes_later_brings_the_times(tmp_path):
+    source = stamped(
+        tmp_path / "m.zip", {f"Ann Doe_5_assignsubmission_file/{NOTEBOOK}": (2027, 1, 1, 0, 0, 0)}
+    )
+    assert collect(source, tmp_path, due=DUE)[1] == {}
+    path = tmp_path / "Grades.csv"
+    path.write_text(
+        "Identifier,Full name,Last modified (submission)\n"
+        'Participant 5,Ann Doe,"Tuesday, 1 December 2026, 8:00 AM"\n'
+    )
+    options = {"due": DUE, "worksheet": read_worksheet(path, UTC)}
+    result, stamps = collect(source, tmp_path, **options)
+    assert result.late == ["ann"] and stamps == {"ann": "2026-12-01 08:00:00 UTC"}
+    assert result.students == ["ann"] and result.again == result.taken == []
+    result, stamps = collect(source, tmp_path, due=DUE)  # without it: what is known stays
+    assert result.late == ["ann"] and stamps == {"ann": "2026-12-01 08:00:00 UTC"}
+
+
 def test_what_canvas_marks_late_is_late_by_a_second(tmp_path):
     names = [f"doeann_LATE_1_2_{NOTEBOOK}", f"libo_2_3_{NOTEBOOK}"]
     source = stamped(tmp_path / "c.zip", dict.fromkeys(names, (2027, 1, 1, 0, 0, 0)))
@@ -207,7 +225,9 @@ def gradebook(tmp_path):
         folder = course.root / "restored" / student / "T1"
         folder.mkdir(parents=True)
         nbformat.write(nbformat.v4.new_notebook(cells=[test]), folder / NOTEBOOK)
-        (folder / "timestamp.txt").write_text(when)
+        handed_in = course.root / "submitted" / student / "T1"
+        handed_in.mkdir(parents=True)
+        (handed_in / "timestamp.txt").write_text(when)
     return found
 
 

@@ -300,15 +300,28 @@ def _export(
     assignment: AssignmentArgument,
     system: Annotated[str, typer.Argument(help="canvas or moodle")],
     course: CourseOption = Path("."),
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            help="The gradebook that Canvas exports, or the grading worksheet that Moodle gives; "
+            "the marks are filled in."
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option(help="Header of the assignment in Canvas's gradebook.")
+    ] = "",
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     here = Course(course)
-    path = export(here, assignment, system)
-    typer.echo(f"Wrote {path}.")
+    here.assignment(assignment)
+    exported = export(here, assignment, system, template, column)
+    typer.echo(f"Wrote {exported.path}.")
+    for remark in exported.remarks:
+        typer.echo(f"    {remark}", err=True)
     open_marks = [mark for mark in Gradebook(here).marks(assignment) if mark.reason]
     for mark in open_marks:
         typer.echo(f"    {mark.student.id}: {mark.reason}", err=True)
-    if open_marks:
+    if open_marks or exported.remarks:
         raise typer.Exit(1)
 
 

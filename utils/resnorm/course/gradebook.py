@@ -123,7 +123,7 @@ class Gradebook:
         with api.gradebook as gradebook:
             for submission in gradebook.assignment_submissions(name):
                 student = submission.student.id
-                path = self.course.root / "restored" / student / name / "timestamp.txt"
+                path = self.course.root / "submitted" / student / name / "timestamp.txt"
                 handed_in = HandedIn.read(path)
                 when = handed_in.when if handed_in else None
                 submission.timestamp = when.replace(tzinfo=None) if when else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
+from ..atomic import write_whole
 from . import archives
 from .archives import MiB, printable, writable
 from .choosing import Candidate, candidate, choose, handed_out
@@ -75,6 +76,10 @@ def collect(
             )
         collector.take_all(folder, worksheet)
     return collector.result
+
+
+#: The source of a time that any program may have changed.
+FILE_TIME = "the time of the file, the weakest source"
 
 
 @dataclass
@@ -203,10 +208,10 @@ class _Collector:
             return
         submission, files = next(pair for pair in handed_in if chosen.file in pair[1])
         target = self.submitted / student.id / self.assignment
+        time = _handed_in(submission, chosen.file.path)
         if target.exists() and not self.replace:
-            self._keep_beside(student, chosen, target)
+            self._keep_beside(student, chosen, target, time)
         else:
-            time = _handed_in(submission, chosen.file.path)
             self._copy(files, chosen.file, target, time)
             self.result.taken.append(student.id)
             self._note_time(student, time)
@@ -252,10 +257,20 @@ class _Collector:
             took = f"{printable(chosen.file.name)} ({chosen.describes})"
             self.result.remarks.append(f"{student.id}: took {took}, not {rest}")
 
-    def _keep_beside(self, student: Student, chosen: Candidate, target: Path) -> None:
-        """Keep a further submission in ``duplicates``, unless it is the same as the first."""
+    def _keep_beside(
+        self, student: Student, chosen: Candidate, target: Path, time: HandedIn
+    ) -> None:
+        """Keep a further submission in ``duplicates``, unless it is the same as the first.
+
+        Of the same one, something better may be known about the time.
+        """
         first = target / self.notebook
         if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
+            known = HandedIn.read(target / "timestamp.txt")
+            if known and (time.source in ("", FILE_TIME)):
+                time = known
+            self._stamp(target, time)
+            self._note_time(student, time)
             self.result.students.append(student.id)
             return
         self._duplicate(student, chosen.file.path)
@@ -279,15 +294,18 @@ class _Collector:
             fits = path.stat().st_size <= archives.MAX_ONE
             if fits and name not in (self.notebook, "timestamp.txt"):
                 shutil.copy(path, part / name)
-        when = handed_in.when
-        if handed_in.late and when is None and self.due:
-            when = self.due + timedelta(seconds=1)
-        if when:
-            stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            (part / "timestamp.txt").write_text(stamp, encoding="utf-8")
+        self._stamp(part, handed_in)
         if target.exists():
             shutil.rmtree(target)
         os.replace(part, target)
+
+    def _stamp(self, folder: Path, handed_in: HandedIn) -> None:
+        """Note the time as nbgrader reads it; nothing if it is not known."""
+        when = handed_in.when
+        if handed_in.late and self.due and not (when and when > self.due):
+            when = self.due + timedelta(seconds=1)
+        if when:
+            write_whole(folder / "timestamp.txt", f"{when:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _order(submission: Submission, file: File) -> tuple[float, ...]:
@@ -306,7 +324,7 @@ def _handed_in(submission: Submission, chosen: Path) -> HandedIn:
     return (
         HandedIn.read(chosen.with_name("timestamp.txt"))
         or submission.handed_in
-        or HandedIn("the time of the file, the weakest source", when)
+        or HandedIn(FILE_TIME, when)
     )
 
 
