@@ -150,7 +150,9 @@ class Gradebook:
         api = self._api()
         with api.gradebook as gradebook:
             for student in self.course.students():
-                first, _, last = student.name.rpartition(" ")
+                last, comma, first = student.name.partition(", ")
+                if not comma:
+                    first, _, last = student.name.rpartition(" ")
                 gradebook.update_or_create_student(
                     student.id,
                     first_name=first,

@@ -149,7 +149,7 @@ def _from_export(table: Table, export: _Export) -> list[Student]:
             f"{', '.join(export.id)} is filled in every row with a name for a folder; "
             "add a column id"
         )
-    names = next((name for name in export.name if any(value(row, name) for row in rows)), "")
+    names = next((name for name in export.name if {*name.split("+")} <= {*table.columns}), "")
     others = {
         key: next((name for name in getattr(export, key) if name in table.columns), "")
         for key in ("email", "lms_id", "username")

@@ -68,7 +68,10 @@ def read_table(path: Path) -> Table:
         raise ValueError(f"{path.name} is not a text in UTF-8: open it and {how}")
     head = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    except csv.Error as problem:
+        raise ValueError(f"{path.name} cannot be read as a CSV: {problem}") from None
     columns = [column.strip() for column in rows[0]] if rows else []
     width = len(columns)
     fields = [[*row, *[""] * (width - len(row))][:width] for row in rows[1:]]
