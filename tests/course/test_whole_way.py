@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import harness
@@ -328,7 +329,9 @@ def test_feedback_and_export(course, people, graded):
         ), student
     command("export", "A1", "moodle", "-c", course, check=1)
     shown = command("status", "-c", course, check=0).stdout
-    assert f"{len(people)} of {len(people)} handed in; {len(people)} graded; 20 wait" in shown
+    states = Counter(status for _, _, status in people.values())
+    assert f"{len(people)} of {len(people)} handed in; {states['graded']} graded; " in shown
+    assert f"{states['unfinished']} unfinished; {states['refused']} refused; 20 wait" in shown
 
 
 def test_nothing_of_one_submission_reaches_the_next_or_the_outside(course, graded):

@@ -6,9 +6,11 @@ are documented by help texts, which ``resnorm-course COMMAND --help`` shows.
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -137,24 +139,24 @@ def _collect(
     except ValueError as problem:
         raise CourseError(str(problem)) from None
     if due and deadline and not gradebook.set_due(assignment, deadline):
-        typer.echo(
-            f"The deadline is not in the gradebook: run resnorm-course release {assignment}, then "
-            "collect again",
-            err=True,
-        )
-    _show_collected(result, students, deadline, listed)
+        reason = f"run resnorm-course release {assignment}, then collect again"
+        result.left.append((f"--due {due}", f"{assignment} is not in the gradebook: {reason}"))
+    _show_collected(result, students, deadline, zone, listed)
 
 
 def _show_collected(
     result: Collected,
     students: list[Student],
     due: datetime | None,
+    zone: tzinfo | None,
     worksheet: Worksheet | None,
 ) -> None:
     """Print what became of a download, and leave with the exit code that says it in short."""
     typer.echo(f"Collected {len(result.students)} of {len(students)} students.")
     if due:
-        typer.echo(f"Due {due:%Y-%m-%d %H:%M} UTC ({due.astimezone():%Y-%m-%d %H:%M %Z}).")
+        here = due.astimezone(zone)
+        also = f" ({here:%Y-%m-%d %H:%M %Z})" if here.utcoffset() else ""
+        typer.echo(f"Due {due:%Y-%m-%d %H:%M} UTC{also}.")
     for student in result.late:
         typer.echo(f"Late: {student}, {lateness(result.times[student], due)}")
     for line in time_remarks(result, due, worksheet):
@@ -345,6 +347,9 @@ def _status(course: CourseOption = Path(".")) -> None:
 
 def main() -> None:
     """Run the command. What the instructor has to fix is one line and exit code 2."""
+    if not sys.warnoptions:  # those of libraries are not for instructors, and would bury ours
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the processes that grade
     try:
         app()
     except (CourseError, OSError) as problem:

@@ -267,7 +267,7 @@ class _Collector:
         first = target / self.notebook
         if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
             known = HandedIn.read(target / "timestamp.txt")
-            if known and (time.source in ("", FILE_TIME)):
+            if known and time.source in ("", FILE_TIME) and not _same_second(known, time):
                 time = known
             self._stamp(target, time)
             self._note_time(student, time)
@@ -314,6 +314,11 @@ def _order(submission: Submission, file: File) -> tuple[float, ...]:
     if not submission.from_lms:
         known = HandedIn.read(file.path.with_name("timestamp.txt")) or known
     return (known.when.timestamp() if known and known.when else 0.0, file.order)
+
+
+def _same_second(one: HandedIn, other: HandedIn) -> bool:
+    """Whether two times are the same, as they are noted."""
+    return bool(one.when and other.when and abs(one.when - other.when) < timedelta(seconds=1))
 
 
 def _handed_in(submission: Submission, chosen: Path) -> HandedIn:

@@ -9,6 +9,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 EXAMPLE = "2026-11-30T23:59"
+#: The source of a time that nbgrader or an earlier ``collect`` noted.
+NOTED = "timestamp.txt"
 #: How Moodle writes a time in English, in its grading worksheet.
 MOODLE_FORMATS = (
     "%A, %d %B %Y, %I:%M %p",
@@ -50,7 +52,7 @@ class HandedIn:
             when = datetime.fromisoformat(text)
         except (OSError, ValueError):
             return None
-        return cls(path.name, when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC))
+        return cls(NOTED, when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC))
 
 
 def localized(naive: datetime, zone: tzinfo | None) -> datetime:

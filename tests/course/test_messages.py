@@ -1,0 +1,216 @@
+"""What an instructor reads on the screen: reasons, exit codes, and nothing of the libraries."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import pytest
+
+from resnorm.course import cli
+from resnorm.course.collecting.class_list import Student
+from resnorm.course.folder import Course, make
+from resnorm.course.gradebook import Gradebook
+from resnorm.course.grading import fingerprints
+from resnorm.course.grading.reports import Report
+from resnorm.course.sandbox.incidents import Incident
+
+NOTEBOOK = "T1-double.ipynb"
+PEOPLE = ["ann", "bo", "cy", "di", "ed", "fi"]
+
+
+def notebook(*cells):
+    about = {"schema_version": 3, "grade_id": "test", "locked": True, "grade": True, "points": 4}
+    about |= {"solution": False, "task": False}
+    test = nbformat.v4.new_code_cell("checking.close(1, 1)", metadata={"nbgrader": about}, id="t")
+    own = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return nbformat.v4.new_notebook(cells=[*own, test])
+
+
+@pytest.fixture
+def course(tmp_path):
+    source = tmp_path / "sources" / "T1"
+    source.mkdir(parents=True)
+    nbformat.write(notebook(), source / NOTEBOOK)
+    make(tmp_path / "course", source.parent)
+    rows = [f"{name},{name.title()} Doe,{name}@x.example" for name in PEOPLE]
+    (tmp_path / "course" / "students.csv").write_text("\n".join(["id,name,email", *rows]))
+    return Course(tmp_path / "course")
+
+
+@pytest.fixture
+def run(course, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "warnoptions", [])
+
+    def command(*arguments):
+        """Exit code, and what was printed."""
+        arguments = ["resnorm-course", *map(str, arguments), "-c", str(course.root)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, capfd.readouterr()
+
+    return command
+
+
+def packed(path, files):
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in files.items():
+            zipped.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "files, reason",
+    [
+        ({}, "there is no notebook and no zip in it"),
+        ({"__MACOSX/ann/x.ipynb": "", ".hidden/ann.ipynb": ""}, "there is no notebook"),
+        ({"zoe.ipynb": "x"}, "see above"),
+        ({"readme.txt": "x", "essay.pdf": "y"}, "see above"),
+        ({"ann/essay.pdf": "y"}, "see above"),
+        ({"anon_123_5_a.ipynb": "x"}, "see above"),
+    ],
+)
+def test_nothing_collected_is_never_done_and_never_without_a_reason(tmp_path, run, files, reason):
+    code, out = run("collect", "T1", packed(tmp_path / "all.zip", files))
+    assert code == 2 and f"nothing was collected: {reason}" in out.err
+    assert (reason == "see above") == ("Not taken: " in out.err)
+    assert "Collected 0 of 6 students." in out.out
+
+
+def test_an_empty_folder_is_said_too(tmp_path, run):
+    (tmp_path / "empty").mkdir()
+    assert run("collect", "T1", tmp_path / "empty")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "option, value, sentence",
+    [
+        ("--due", "30.11.2026", "'30.11.2026' has the year last: write 2026-11-30T23:59"),
+        ("--due", "11/12/2026", "write 2026-11-12T23:59 or 2026-12-11T23:59"),
+        ("--timezone", "CEST", "'CEST' is not a time zone: give a name such as Europe/Berlin"),
+        ("--worksheet", "students.csv", "is not Moodle's grading worksheet in English"),
+        ("--worksheet", "missing.csv", "missing.csv"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_one_line(tmp_path, course, run, option, value, sentence):
+    source = packed(tmp_path / "all.zip", {"ann.ipynb": "x"})
+    value = course.root / value if option == "--worksheet" else value
+    code, out = run("collect", "T1", source, option, value)
+    assert code == 2 and sentence in out.err and out.err.count("\n") == 1 and not out.out
+    assert not (course.root / "submitted").exists()
+
+
+def test_a_class_list_that_cannot_be_read_is_one_line(tmp_path, course, run):
+    (course.root / "students.csv").write_bytes("id,name\nann,Ann Müller\n".encode("cp1252"))
+    code, out = run("collect", "T1", packed(tmp_path / "all.zip", {"ann.ipynb": "x"}))
+    assert code == 2 and "save it as “CSV UTF-8”" in out.err and out.err.count("\n") == 1
+
+
+def test_the_deadline_waits_for_the_release_and_then_counts(tmp_path, run):
+    source = packed(tmp_path / "all.zip", {"ann.ipynb": nbformat.writes(notebook("f = 1"))})
+    options = ["--due", "2001-11-30T23:59", "--timezone", "Europe/Berlin"]
+    code, out = run("collect", "T1", source, *options)
+    assert code == 1 and "T1 is not in the gradebook: run resnorm-course release T1" in out.err
+    assert run("release", "T1")[0] == 0
+    code, out = run("collect", "T1", source, *options)
+    assert code == 0 and not out.err
+    assert "Due 2001-11-30 22:59 UTC (2001-11-30 23:59 CET)." in out.out
+    code, out = run("collect", "T1", source, *options[2:])  # the deadline of the gradebook
+    assert code == 0 and "Due 2001-11-30 22:59 UTC" in out.out
+    assert "Late: ann, " in out.out and "the time of the file, the weakest source" in out.out
+
+
+def test_status_and_export_tell_what_became_of_each(course, run, monkeypatch):
+    assert run("release", "T1")[0] == 0
+    reports = []
+    for student, status in zip(
+        PEOPLE, ("graded", "unfinished", "refused", "failed", "", ""), strict=True
+    ):
+        if student == "fi":
+            continue
+        folder = course.root / "submitted" / student / "T1"
+        folder.mkdir(parents=True)
+        nbformat.write(notebook("f = 1"), folder / NOTEBOOK)
+        if not status:
+            continue
+        report = Report(student, "T1", status, key=f"base-{fingerprints.of_folder(folder)}")
+        report.incidents = [Incident(-1, "time", f"what became of {student}")]
+        reports.append(report)
+        if report.has_mark:
+            report.points = report.possible = 4.0
+            restored = course.root / "restored" / student / "T1"
+            restored.mkdir(parents=True)
+            nbformat.write(notebook("f = 1"), restored / NOTEBOOK)
+        if status != "failed":
+            report.write(course.report_path("T1", student))
+
+    def grade_class(here, name, *arguments, **options):
+        Gradebook(here).enter(name, reports)
+        return reports
+
+    monkeypatch.setattr(cli, "grade_class", grade_class)
+    code, out = run("grade", "T1")
+    assert code == 1 and not out.err, out.err  # no warning of a library either
+    code, out = run("status")
+    assert (code, out.err) == (0, "")
+    assert out.out == (
+        "T1: released; 5 of 6 handed in; 1 graded; 1 unfinished; 1 refused; "
+        "1 failed on this machine; 1 not graded yet; 0 wait for a person\n"
+    )
+    code, out = run("export", "T1", "canvas")
+    assert code == 1
+    assert [line.strip() for line in out.err.splitlines()] == [
+        "bo: unfinished run, see the report",
+        "cy: what became of cy",
+        "di: what became of di",
+        "ed: not graded yet",
+        "fi: nothing handed in",
+    ]
+    # a file that is handed in anew takes the old mark with it, until it is graded
+    nbformat.write(notebook("f = 2"), course.root / "submitted" / "ann" / "T1" / NOTEBOOK)
+    code, out = run("status")
+    assert "0 graded" in out.out and "2 not graded yet" in out.out
+    code, out = run("export", "T1", "canvas")
+    assert "ann: handed in anew: run grade again" in out.err
+    # what was repaired is not said to have failed
+    reports[3].status = "refused"
+    reports[3].write(course.report_path("T1", "di"))
+    run("grade", "T1")
+    code, out = run("status")
+    assert "2 refused" in out.out and "failed" not in out.out
+
+
+NOISY = """
+import sys, warnings
+from resnorm.course import cli
+def noisy(*arguments):
+    warnings.warn("of a library")
+    raise cli.CourseError("of ours")
+cli.Course = noisy
+sys.argv = ["resnorm-course", "status"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("options, is_quiet", [([], True), (["-W", "default"], False)])
+def test_warnings_of_libraries_do_not_bury_ours(options, is_quiet):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONWARNINGS"}
+    result = subprocess.run(
+        [sys.executable, *options, "-c", NOISY], capture_output=True, text=True, env=environment
+    )
+    assert result.returncode == 2
+    assert (result.stderr == "resnorm-course: of ours\n") == is_quiet
+
+
+def test_names_with_a_comma_are_taken_apart_for_the_forms(course):
+    (course.root / "students.csv").write_text('id,name\nann,"García López, María"\nbo,Bo Li\n')
+    gradebook = Gradebook(course)
+    gradebook.release("T1")
+    gradebook.enter("T1", [])
+    with gradebook._api().gradebook as opened:
+        found = {one.id: (one.first_name, one.last_name) for one in opened.students}
+    assert found == {"ann": ("María", "García López"), "bo": ("Bo", "Li")}
+    assert course.students()[0] == Student("ann", "García López, María")
