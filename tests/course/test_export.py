@@ -13,7 +13,7 @@ from resnorm.course import export as exporting
 from resnorm.course.collecting.class_list import Student
 from resnorm.course.collecting.tables import Table, read_table
 from resnorm.course.folder import CourseError
-from resnorm.course.gradebook import Mark
+from resnorm.course.marks import Mark
 
 CLASS = [
     Student("ann", "Ann Müller", "ann@x.example", "4001", "amu"),

@@ -10,22 +10,21 @@ import os
 import sys
 import warnings
 from collections import Counter
-from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .collecting import collector, times
-from .collecting.class_list import Student
-from .collecting.collected import Collected, lateness, time_remarks
+from .collecting.collected import summary
 from .collecting.times import time_zone
-from .collecting.worksheet import Worksheet, read_worksheet
+from .collecting.worksheet import read_worksheet
 from .export import export
 from .folder import CHECKOUT, Course, CourseError, make
-from .gradebook import STATES, Gradebook
+from .gradebook import Gradebook
 from .grading.reports import Report
 from .hidden_labels import hide
+from .marks import STATES
 from .runs import grade_class
 from .sandbox.bubblewrap import unavailable
 from .sandbox.limits import DEFAULT_LIMITS, GiB, Limits
@@ -141,31 +140,9 @@ def _collect(
     if due and deadline and not gradebook.set_due(assignment, deadline):
         reason = f"run resnorm-course release {assignment}, then collect again"
         result.left.append((f"--due {due}", f"{assignment} is not in the gradebook: {reason}"))
-    _show_collected(result, students, deadline, zone, listed)
-
-
-def _show_collected(
-    result: Collected,
-    students: list[Student],
-    due: datetime | None,
-    zone: tzinfo | None,
-    worksheet: Worksheet | None,
-) -> None:
-    """Print what became of a download, and leave with the exit code that says it in short."""
     typer.echo(f"Collected {len(result.students)} of {len(students)} students.")
-    if due:
-        here = due.astimezone(zone)
-        also = f" ({here:%Y-%m-%d %H:%M %Z})" if here.utcoffset() else ""
-        typer.echo(f"Due {due:%Y-%m-%d %H:%M} UTC{also}.")
-    for student in result.late:
-        typer.echo(f"Late: {student}, {lateness(result.times[student], due)}")
-    for line in time_remarks(result, due, worksheet):
+    for line in summary(result, deadline, zone, listed):
         typer.echo(line)
-    for remark in result.remarks:
-        typer.echo(f"Look: {remark}")
-    if result.again:
-        again = ", ".join(sorted(set(result.again)))
-        typer.echo(f"Once more, kept in duplicates (--replace takes the new one): {again}")
     for label, reason in result.left:
         typer.echo(f"Not taken: {label}: {reason}", err=True)
     if not result.students and not result.again:

@@ -19,7 +19,8 @@ from .collecting.matching import match
 from .collecting.people import Person
 from .collecting.tables import Table, read_table
 from .folder import Course, CourseError
-from .gradebook import Gradebook, Mark
+from .gradebook import Gradebook
+from .marks import Mark
 
 POINTS_POSSIBLE = "    Points Possible"
 #: Columns of Canvas that are about the student.

@@ -6,45 +6,17 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from .collecting.class_list import Student
 from .collecting.times import HandedIn
 from .folder import Course, CourseError
-from .grading import fingerprints
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
-
-MISSING, WAITING = "not handed in", "not graded yet"
-UNFINISHED, REFUSED, FAILED = "unfinished", "refused", "failed on this machine"
-#: What a submission can be, other than graded.
-STATES = (UNFINISHED, REFUSED, FAILED, WAITING)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What one student has in an assignment.
-
-    Attributes:
-        student: row of the class list.
-        possible: points that can be earned, or None if the assignment is not released yet.
-        points: points earned, or None if there is no mark.
-        reason: what stands in the way of a mark, or of a final one; empty if nothing does.
-        state: ``"graded"``, or one of ``STATES``.
-        waits: whether written answers wait for a person.
-    """
-
-    student: Student
-    possible: float | None
-    points: float | None
-    reason: str
-    state: str = "graded"
-    waits: bool = False
+from .marks import Mark, mark_of
 
 
 class Gradebook:
@@ -209,49 +181,17 @@ class Gradebook:
                 found = gradebook.assignment_submissions(name)
                 entered = {submission.student.id: submission for submission in found}
             return [
-                self._mark(
-                    name, student, possible, submitted.get(student.id), entered.get(student.id)
+                mark_of(
+                    self.course,
+                    name,
+                    student,
+                    possible,
+                    submitted.get(student.id),
+                    entered.get(student.id),
+                    self._entered(name, student.id),
                 )
                 for student in self.course.students()
             ]
-
-    def _mark(
-        self,
-        name: str,
-        student: Student,
-        possible: float | None,
-        handed_in: Path | None,
-        submission: Any,
-    ) -> Mark:
-        """The mark of one student, whose submission nbgrader knows, or not (None)."""
-        report = self.course.report(name, student.id)
-        if handed_in is None:
-            return Mark(student, possible, None, "nothing handed in", MISSING)
-        if report is None:
-            failure = self.course.failures(name).get(student.id)
-            state = FAILED if failure else WAITING
-            return Mark(student, possible, None, failure or "not graded yet", state)
-        if not report.key.endswith(fingerprints.of_folder(handed_in)):
-            return Mark(student, possible, None, "handed in anew: run grade again", WAITING)
-        if report.status == "refused":
-            return Mark(student, possible, None, report.incidents[0].message, REFUSED)
-        if submission is None or self._entered(name, student.id) != report.key:
-            reason = "not in the gradebook yet: run grade again"
-            return Mark(student, possible, None, reason, WAITING)
-        waiting = [
-            grade.name
-            for notebook in submission.notebooks
-            for grade in notebook.grades
-            if grade.needs_manual_grade
-        ]
-        reason = ""
-        if waiting:
-            reason = f"waits for a person: {', '.join(waiting)}"
-        elif report.status == "unfinished":
-            reason = "unfinished run, see the report"
-        points = max(0.0, submission.score - submission.late_submission_penalty)
-        state = UNFINISHED if report.status == "unfinished" else "graded"
-        return Mark(student, possible, points, reason, state, bool(waiting))
 
     def _autograde(self, api: Any, name: str, report: Report) -> None:
         """Let nbgrader read what the sandbox has run, and note which report this was."""

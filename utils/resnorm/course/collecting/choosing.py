@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .archives import writable
 from .people import File
 
 #: An answer cell in which nothing is answered, as nbgrader releases it.
@@ -84,6 +85,28 @@ def choose(candidates: Iterable[Candidate], expected: str) -> Candidate | None:
         left = [one for one in left if _is_named(one, expected)] or left
     clear = len({one.file.path.read_bytes() for one in left}) == 1
     return left[0] if clear else None
+
+
+def beside(files: list[File], chosen: File) -> dict[str, Path]:
+    """Choose the files that are copied beside the notebook.
+
+    Of several with the same name, the one that lies nearest to the notebook counts. The newest of
+    those that Canvas renamed, because they were handed in again, gets the name back.
+
+    Args:
+        files: all files of the submission.
+        chosen: the notebook.
+
+    Returns:
+        Name -> file.
+    """
+    found: dict[str, Path] = {}
+    others = [file for file in files if not file.is_notebook]
+    others.sort(key=lambda file: (file.path.parent != chosen.path.parent, -file.order))
+    for file in others:
+        name = file.name if file.first_name in found else file.first_name
+        found.setdefault(writable(name), file.path)
+    return found
 
 
 def _is_named(one: Candidate, expected: str) -> bool:

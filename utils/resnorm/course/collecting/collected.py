@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from .times import HandedIn, duration
 from .worksheet import Worksheet
@@ -31,6 +31,34 @@ class Collected:
     left: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     times: dict[str, HandedIn] = field(default_factory=dict)
+
+
+def summary(
+    result: Collected,
+    due: datetime | None,
+    zone: tzinfo | None = None,
+    worksheet: Worksheet | None = None,
+) -> list[str]:
+    """Say in lines what became of what was taken.
+
+    Args:
+        result: what was collected.
+        due: the deadline, if it is known.
+        zone: time zone to show the deadline in, too; None for that of this machine.
+        worksheet: Moodle's grading worksheet, if it was given.
+    """
+    lines = []
+    if due:
+        here = due.astimezone(zone)
+        also = f" ({here:%Y-%m-%d %H:%M %Z})" if here.utcoffset() else ""
+        lines.append(f"Due {due:%Y-%m-%d %H:%M} UTC{also}.")
+    lines += [f"Late: {one}, {lateness(result.times[one], due)}" for one in result.late]
+    lines += time_remarks(result, due, worksheet)
+    lines += [f"Look: {remark}" for remark in result.remarks]
+    if result.again:
+        again = ", ".join(sorted(set(result.again)))
+        lines.append(f"Once more, kept in duplicates (--replace takes the new one): {again}")
+    return lines
 
 
 def lateness(handed_in: HandedIn, due: datetime | None) -> str:

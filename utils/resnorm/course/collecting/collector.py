@@ -7,19 +7,19 @@ import shutil
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 from ..atomic import write_whole
 from . import archives
-from .archives import MiB, printable, writable
-from .choosing import Candidate, candidate, choose, handed_out
+from .archives import MiB, printable
+from .choosing import Candidate, beside, candidate, choose, handed_out
 from .class_list import Student
 from .collected import Collected
 from .downloads import files_below, submissions
 from .matching import Match, is_known, match
 from .people import File, Person, Submission
-from .times import HandedIn
+from .times import FILE_TIME, HandedIn
 from .worksheet import Worksheet
 
 
@@ -76,10 +76,6 @@ def collect(
             )
         collector.take_all(folder, worksheet)
     return collector.result
-
-
-#: The source of a time that any program may have changed.
-FILE_TIME = "the time of the file, the weakest source"
 
 
 @dataclass
@@ -197,7 +193,7 @@ class _Collector:
             handed_in.append((claim.submission, files))
             notebooks = [file for file in files if file.is_notebook and self._fits(student, file)]
             found += [
-                candidate(file, _order(claim.submission, file), self.ours) for file in notebooks
+                candidate(file, claim.submission.order(file), self.ours) for file in notebooks
             ]
         chosen = choose(found, self.notebook)
         if chosen is None:
@@ -208,7 +204,7 @@ class _Collector:
             return
         submission, files = next(pair for pair in handed_in if chosen.file in pair[1])
         target = self.submitted / student.id / self.assignment
-        time = _handed_in(submission, chosen.file.path)
+        time = submission.time_of(chosen.file)
         if target.exists() and not self.replace:
             self._keep_beside(student, chosen, target, time)
         else:
@@ -267,7 +263,7 @@ class _Collector:
         first = target / self.notebook
         if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
             known = HandedIn.read(target / "timestamp.txt")
-            if known and time.source in ("", FILE_TIME) and not _same_second(known, time):
+            if known and time.source in ("", FILE_TIME) and not known.is_same(time):
                 time = known
             self._stamp(target, time)
             self._note_time(student, time)
@@ -290,7 +286,7 @@ class _Collector:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         shutil.copy(chosen.path, part / self.notebook)
-        for name, path in _beside(files, chosen).items():
+        for name, path in beside(files, chosen).items():
             fits = path.stat().st_size <= archives.MAX_ONE
             if fits and name not in (self.notebook, "timestamp.txt"):
                 shutil.copy(path, part / name)
@@ -306,43 +302,3 @@ class _Collector:
             when = self.due + timedelta(seconds=1)
         if when:
             write_whole(folder / "timestamp.txt", f"{when:%Y-%m-%d %H:%M:%S} UTC")
-
-
-def _order(submission: Submission, file: File) -> tuple[float, ...]:
-    """Larger for a file that was handed in later; zeros where the download does not say."""
-    known = submission.handed_in
-    if not submission.from_lms:
-        known = HandedIn.read(file.path.with_name("timestamp.txt")) or known
-    return (known.when.timestamp() if known and known.when else 0.0, file.order)
-
-
-def _same_second(one: HandedIn, other: HandedIn) -> bool:
-    """Whether two times are the same, as they are noted."""
-    return bool(one.when and other.when and abs(one.when - other.when) < timedelta(seconds=1))
-
-
-def _handed_in(submission: Submission, chosen: Path) -> HandedIn:
-    """What is known about the time. The time of a file is the weakest source."""
-    if submission.from_lms:  # where the times of files are those of the download
-        return submission.handed_in or HandedIn("")
-    when = datetime.fromtimestamp(chosen.stat().st_mtime, UTC)
-    return (
-        HandedIn.read(chosen.with_name("timestamp.txt"))
-        or submission.handed_in
-        or HandedIn(FILE_TIME, when)
-    )
-
-
-def _beside(files: list[File], chosen: File) -> dict[str, Path]:
-    """Name -> the file that is copied beside the notebook.
-
-    Of several with the same name, the one that lies nearest to the notebook counts. The newest of
-    those that Canvas renamed, because they were handed in again, gets the name back.
-    """
-    found: dict[str, Path] = {}
-    others = [file for file in files if not file.is_notebook]
-    others.sort(key=lambda file: (file.path.parent != chosen.path.parent, -file.order))
-    for file in others:
-        name = file.name if file.first_name in found else file.first_name
-        found.setdefault(writable(name), file.path)
-    return found

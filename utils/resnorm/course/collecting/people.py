@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from .times import HandedIn
+from .times import FILE_TIME, NOTED, HandedIn
 
 #: What Canvas appends to the name of a file that is handed in again: ``a1-2.ipynb`` is the third.
 RESUBMISSION = re.compile(r"-\d+(?=\.[^.]+$)")
@@ -86,3 +87,26 @@ class Submission:
     handed_in: HandedIn | None = None
     from_lms: bool = False
     problem: str = ""
+
+    def order(self, file: File) -> tuple[float, ...]:
+        """Larger for a file that was handed in later; zeros where the download does not say.
+
+        Args:
+            file: one of this submission.
+        """
+        known = self.handed_in
+        if not self.from_lms:
+            known = HandedIn.read(file.path.with_name(NOTED)) or known
+        return (known.when.timestamp() if known and known.when else 0.0, file.order)
+
+    def time_of(self, file: File) -> HandedIn:
+        """Say what is known about the time. The time of a file is the weakest source.
+
+        Args:
+            file: the notebook of this submission.
+        """
+        if self.from_lms:  # where the times of files are those of the download
+            return self.handed_in or HandedIn("")
+        when = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+        noted = HandedIn.read(file.path.with_name(NOTED))
+        return noted or self.handed_in or HandedIn(FILE_TIME, when)

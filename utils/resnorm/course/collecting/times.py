@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 EXAMPLE = "2026-11-30T23:59"
 #: The source of a time that nbgrader or an earlier ``collect`` noted.
 NOTED = "timestamp.txt"
+#: The source of a time that any program may have changed.
+FILE_TIME = "the time of the file, the weakest source"
 #: How Moodle writes a time in English, in its grading worksheet.
 MOODLE_FORMATS = (
     "%A, %d %B %Y, %I:%M %p",
@@ -53,6 +55,16 @@ class HandedIn:
         except (OSError, ValueError):
             return None
         return cls(NOTED, when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC))
+
+    def is_same(self, other: HandedIn) -> bool:
+        """Whether two times are the same, as they are noted.
+
+        Args:
+            other: what else is known.
+        """
+        if self.when is None or other.when is None:
+            return False
+        return abs(self.when - other.when) < timedelta(seconds=1)
 
 
 def localized(naive: datetime, zone: tzinfo | None) -> datetime:
