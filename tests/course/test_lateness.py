@@ -14,6 +14,7 @@ from resnorm.course.collecting.collected import lateness, time_remarks
 from resnorm.course.collecting.worksheet import read_worksheet
 from resnorm.course.folder import Course, make
 from resnorm.course.gradebook import Gradebook
+from resnorm.course.grading import fingerprints
 
 NOTEBOOK = "T1-double.ipynb"
 CLASS = [Student("ann", "Ann Doe", "", "1"), Student("bo", "Bo Li"), Student("cy", "Cy Young")]
@@ -136,6 +137,8 @@ def test_a_worksheet_that_comes_later_brings_the_times(tmp_path):
         tmp_path / "m.zip", {f"Ann Doe_5_assignsubmission_file/{NOTEBOOK}": (2027, 1, 1, 0, 0, 0)}
     )
     assert collect(source, tmp_path, due=DUE)[1] == {}
+    folder = tmp_path / "submitted" / "ann" / "T1"
+    before = fingerprints.of_folder(folder)
     path = tmp_path / "Grades.csv"
     path.write_text(
         "Identifier,Full name,Last modified (submission)\n"
@@ -145,6 +148,7 @@ def test_a_worksheet_that_comes_later_brings_the_times(tmp_path):
     result, stamps = collect(source, tmp_path, **options)
     assert result.late == ["ann"] and stamps == {"ann": "2026-12-01 08:00:00 UTC"}
     assert result.students == ["ann"] and result.again == result.taken == []
+    assert fingerprints.of_folder(folder) == before  # so nothing is graded again
     result, stamps = collect(source, tmp_path, due=DUE)  # without it: what is known stays
     assert result.late == ["ann"] and stamps == {"ann": "2026-12-01 08:00:00 UTC"}
 

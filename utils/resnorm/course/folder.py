@@ -192,14 +192,17 @@ class Course:
         return self.root / "reports" / assignment / f"{student}.json"
 
     def report(self, assignment: str, student: str) -> Report | None:
-        """Read the report of the last grading, if there is one.
+        """Read the report of the last grading, if there is one that this version can read.
 
         Args:
             assignment: name of the assignment.
             student: id of the student.
         """
         path = self.report_path(assignment, student)
-        return Report.read(path) if path.exists() else None
+        try:
+            return Report.read(path) if path.exists() else None
+        except (ValueError, TypeError, KeyError):  # of another version: it is graded again
+            return None
 
     def failures(self, assignment: str) -> dict[str, str]:
         """Read which submissions this machine failed to grade, and why.
