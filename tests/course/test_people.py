@@ -1,5 +1,7 @@
 """Everybody's work goes to the right person, or to nobody with a reason."""
 
+import unicodedata
+
 import pytest
 
 from resnorm.course.collecting.class_list import Student
@@ -21,6 +23,8 @@ CLASS = [
     Student("t3", "किरण", "kiran@school.example", "112"),
     Student("t4", "कीरण", "kirann@school.example", "113"),
     Student("t5", "Łukasz Groß", "lukasz@school.example", "114"),
+    Student("t6", "Jane Doe", "jane3@school.example", "7001"),
+    Student("t7", "Mary Roe", "mary@school.example", "7002"),
 ]
 
 
@@ -87,6 +91,11 @@ def test_a_name_is_of_one_person_or_of_nobody(label, wanted):
         (Person(handle="amm"), "s1", ""),
         (Person(handle="ase"), "s8", ""),  # before the @ of an address
         (Person(handle="Ivan Petrow"), None, "nobody in the class list"),
+        (Person(handle="Bo Li (1)"), "s2", ""),
+        (Person(handle="20261130_Bo_Li"), "s2", ""),
+        (Person(handle="7001_Jane_Doe"), "t6", ""),
+        (Person(handle="jane-doe-7002"), None, "the name is that of"),
+        (Person(handle="Jane Doe 9999"), None, "must tell them apart"),
         (Person(handle="Bo Lee"), None, "the most like it: s2 (Bo Li)"),
     ],
 )
@@ -95,3 +104,61 @@ def test_a_number_decides_unless_the_name_speaks_against_it(person, wanted, word
     assert (found.student and found.student.id) == wanted
     assert words in found.reason + found.remark
     assert bool(found.reason) == (wanted is None)
+
+
+FIRST = [
+    "Ann",
+    "Jo",
+    "Li",
+    "José",
+    "Jürgen",
+    "Wei",
+    "伟",
+    "娜",
+    "Иван",
+    "Мария",
+    "Łukasz",
+    "Søren",
+    "María-José",
+    "Ngọc",
+    "علي",
+    "Priya",
+]
+LAST = [
+    "Müller",
+    "Mueller",
+    "Li",
+    "Wei",
+    "O’Neil",
+    "García",
+    "王",
+    "李",
+    "Петров",
+    "Петрова",
+    "Nowak",
+    "Sørensen",
+    "Trần",
+    "محمد",
+]
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_in_a_large_class_no_work_goes_to_somebody_else(group):
+    pairs = [(first, last) for first in FIRST for last in LAST]
+    people = [
+        Student(f"s{number}", f"{first} {last}")
+        for number, (first, last) in enumerate(pairs)
+        if number % 4 == group
+    ]
+    right = 0
+    for student in people:
+        first, last = student.name.split()
+        forms = [f"{first} {last}", f"{last}, {first}", f"{last} {first}"]
+        forms.append("".join(letter for letter in f"{last}{first}".lower() if letter.isalnum()))
+        for form in [
+            one for plain in forms for one in (plain, unicodedata.normalize("NFD", plain))
+        ]:
+            found = match(Person(name=form), people).student
+            assert found in (None, student), (form, found)
+            right += found is student
+    assert right > 0.9 * 8 * len(people)

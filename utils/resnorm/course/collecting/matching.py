@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def match(person: Person, students: list[Student]) -> Match:
         person: what a download says of the person.
         students: the class.
     """
-    named, level = _by_name(person.name or person.handle, students)
+    named, level = _by_name(_name(person), students)
     sure = _by_key(person, students)
     if len(sure) == 1:
         (student,) = sure
@@ -61,13 +62,18 @@ def match(person: Person, students: list[Student]) -> Match:
         return Match(student, 0, remark=remark)
     if len(sure) > 1:
         return Match(None, reason=f"the number and the address are of {_show(sure)}")
+    numbered = _with_number(person, students)
+    if named and person.handle and numbered and not set(named) & set(numbered):
+        return Match(
+            None, reason=f"the name is that of {_show(named)}, the number that of {_show(numbered)}"
+        )
     if len(named) == 1:
         return Match(named[0], BY_NAME + level)
     if named:
         # A number that is of this assignment alone can still tell people of the same name apart.
-        with_number = [s for s in named if person.loose_number and s.lms_id == person.loose_number]
-        if len(with_number) == 1:
-            return Match(with_number[0], 1)
+        both = [student for student in named if student in numbered]
+        if len(both) == 1:
+            return Match(both[0], 1)
         return Match(
             None, reason=f"{_show(named)} have this name: the download must tell them apart"
         )
@@ -82,7 +88,21 @@ def is_known(handle: str, students: list[Student]) -> bool:
         students: the class.
     """
     person = Person(handle=handle)
-    return bool(_by_key(person, students) or _by_name(handle, students)[0])
+    return bool(_by_key(person, students) or _by_name(_name(person), students)[0])
+
+
+def _name(person: Person) -> str:
+    """The name of a person; that of a file without numbers, such as the 2 of a second copy."""
+    if person.name:
+        return person.name
+    return re.sub(r"(?<![^\W_])\d+(?![^\W_])", " ", person.handle)
+
+
+def _with_number(person: Person, students: list[Student]) -> list[Student]:
+    """The students with the number that a download has of a person, or a file in its name."""
+    numbers = {person.loose_number} if person.loose_number else set()
+    numbers |= set(re.findall(r"(?<![^\W_])\d{4,}(?![^\W_])", person.handle))
+    return [student for student in students if numbers & {student.lms_id, student.id}]
 
 
 def _by_key(person: Person, students: list[Student]) -> list[Student]:
@@ -117,7 +137,7 @@ def _nobody(person: Person, students: list[Student]) -> str:
     """Why nobody was found, with the name that is the most like this one."""
     if person.reason:
         return person.reason
-    given = "".join(sorted(words(person.name or person.handle)))
+    given = "".join(sorted(words(_name(person))))
     names = {"".join(sorted(words(student.name))): student for student in students}
     close = difflib.get_close_matches(given, [name for name in names if name], 1, 0.6)
     like = f" (the most like it: {_show([names[close[0]]])})" if close else ""
