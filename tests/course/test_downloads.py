@@ -256,6 +256,16 @@ def test_the_same_time_and_no_name_is_not_a_choice(tmp_path, collect):
     assert handed_in == {} and "handed in: x.ipynb, y.ipynb" in reasons(result)["ann"]
 
 
+def test_a_filled_in_file_takes_the_place_of_a_blank_one(tmp_path, collect):
+    for text, wanted in ((BLANK, BLANK), (FIRST, FIRST), (SECOND, FIRST), (BLANK, FIRST)):
+        handed_in, result = collect(packed(tmp_path / "all.zip", {"ann.ipynb": text}))
+        assert handed_in == {"ann": wanted}
+        assert (result.remarks == ["ann: a filled-in notebook replaced a blank one"]) == (
+            text == FIRST
+        )
+        assert (result.again == ["ann"]) == (text != wanted)
+
+
 # what an archive or a folder can do to us
 
 

@@ -15,6 +15,7 @@ from resnorm.course.collecting.worksheet import read_worksheet
 from resnorm.course.folder import Course, make
 from resnorm.course.gradebook import Gradebook
 from resnorm.course.grading import fingerprints
+from resnorm.course.grading.reports import Report
 
 NOTEBOOK = "T1-double.ipynb"
 CLASS = [Student("ann", "Ann Doe", "", "1"), Student("bo", "Bo Li"), Student("cy", "Cy Young")]
@@ -259,6 +260,12 @@ def test_the_deadline_enters_the_gradebook_and_moves(gradebook):
         opened.db.commit()
     gradebook.assign_penalties("T1")
     assert penalties(gradebook)["ann"] == (3660.0, 3.0)
+    # which is what an export subtracts
+    handed_in = gradebook.course.root / "submitted" / "ann" / "T1"
+    report = Report("ann", "T1", "graded", key=f"base-{fingerprints.of_folder(handed_in)}")
+    report.write(gradebook.course.report_path("T1", "ann"))
+    (gradebook.course.root / "autograded" / "ann" / "T1" / ".key").write_text(report.key)
+    assert [mark.points for mark in gradebook.marks("T1")] == [3.0, None]
     # releasing again keeps the deadline, and a later one lifts the penalty
     gradebook.release("T1")
     assert gradebook.due("T1") == DUE

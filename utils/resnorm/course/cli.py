@@ -59,8 +59,8 @@ def _init(
     make(folder, source or CHECKOUT / "source")
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
     typer.echo(
-        "Next: fill students.csv (id, name, email, lms_id: the LMS's export of the class has "
-        "them), then: resnorm-course release A1"
+        "Next: save the class list of the LMS as students.csv there, or fill in its columns; then: "
+        "resnorm-course release A1"
     )
     if reason := unavailable():
         typer.echo(f"Before grading: {reason}", err=True)

@@ -205,7 +205,10 @@ class _Collector:
         submission, files = next(pair for pair in handed_in if chosen.file in pair[1])
         target = self.submitted / student.id / self.assignment
         time = submission.time_of(chosen.file)
-        if target.exists() and not self.replace:
+        blank = chosen.ours and chosen.answers and self._has_blank(target)
+        if blank and not self.replace:
+            self.result.remarks.append(f"{student.id}: a filled-in notebook replaced a blank one")
+        if target.exists() and not (self.replace or blank):
             self._keep_beside(student, chosen, target, time)
         else:
             self._copy(files, chosen.file, target, time)
@@ -213,6 +216,12 @@ class _Collector:
             self._note_time(student, time)
             self._note_others(student, chosen, [one for one in found if one is not chosen])
             self.result.students.append(student.id)
+
+    def _has_blank(self, target: Path) -> bool:
+        """Whether a notebook without an answer was collected before."""
+        file = File(target / self.notebook, self.notebook)
+        before = candidate(file, (), self.ours)
+        return bool(before.ours) and not before.answers
 
     def _fits(self, student: Student, file: File) -> bool:
         if (size := file.path.stat().st_size) <= archives.MAX_ONE:
