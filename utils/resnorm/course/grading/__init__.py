@@ -21,6 +21,7 @@ __getattr__ = on_first_use(
     "grader",
     "inspection",
     "leaks",
+    "names",
     "reference",
     "reports",
     "submission",
