@@ -58,6 +58,7 @@ AUTOGRAD = "uses autograd, where the task asks to derive the gradient by hand"
         ("from torch.nn.functional import *", "batch_norm"),
         ("library = F\nfast = library.batch_norm\nfaster = fast", "faster"),
         ("%matplotlib inline\nbn = F.batch_norm", "bn"),
+        ("%%time\nfiles = !ls\nfor _ in range(1):\n    !ls\nbn = F.batch_norm", "bn"),
         ("", "eval('F.batch_norm')"),
     ],
 )

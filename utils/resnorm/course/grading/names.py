@@ -7,6 +7,7 @@ composed while the code runs is not seen here; see ``sandbox.observation``.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 
@@ -19,6 +20,8 @@ GRADIENTS = {
     "functorch": {"grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "hessian"},
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+#: Lines such as ``%matplotlib inline``, ``!pip list`` and ``files = !ls``.
+LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:[\w, ]+=\s*)?[%!].*$", re.MULTILINE)
 #: The longest code that is read, in characters.
 MAX_LENGTH = 200_000
 
@@ -34,17 +37,12 @@ def parse(source: str) -> ast.Module | None:
     """
     if len(source) > MAX_LENGTH:
         return None
-    try:
-        return ast.parse(source)
-    except SyntaxError:
-        from IPython.core.inputtransformer2 import TransformerManager
-
+    for text in (source, LINES_OF_IPYTHON.sub(r"\1pass", source)):
         try:
-            return ast.parse(TransformerManager().transform_cell(source))
-        except Exception:  # whatever hostile text provokes in IPython's transformations
-            return None
-    except (ValueError, RecursionError, MemoryError):
-        return None
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 class Names:
