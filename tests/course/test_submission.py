@@ -16,6 +16,7 @@ import pytest
 from test_grading import released, source
 
 from resnorm.course.grading.cells import meta
+from resnorm.course.grading.fingerprints import of_folder
 from resnorm.course.grading.inspection import forbidden
 from resnorm.course.grading.reading import NotGradableError, read_submission
 from resnorm.course.grading.submission import restore
@@ -300,6 +301,27 @@ def test_what_is_not_a_file_is_not_opened(tmp_path):
     ):
         with pytest.raises(NotGradableError, match=f"{name}.ipynb {reason}"):
             read_submission(tmp_path / f"{name}.ipynb")
+
+
+def test_a_fingerprint_of_a_folder_waits_for_nothing_and_sees_every_change(tmp_path):
+    seen = set()
+    outside = tmp_path / "outside"
+    outside.write_text("1")
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    for change in (
+        lambda: (folder / "A1.ipynb").write_text("{}"),
+        lambda: (folder / "A1.ipynb").write_text("[]"),
+        lambda: os.close(os.open(os.fsencode(folder) + b"/\xff\xfe", os.O_CREAT)),
+        lambda: (folder / "link").symlink_to(outside),
+        lambda: os.mkfifo(folder / "pipe"),
+        lambda: (folder / "deeper").mkdir(),
+    ):
+        change()
+        seen.add(of_folder(folder))
+    assert len(seen) == 6
+    outside.write_text("2")
+    assert of_folder(folder) in seen
 
 
 def test_half_a_character_does_not_stop_anything(tmp_path):
