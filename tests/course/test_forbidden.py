@@ -12,8 +12,8 @@ from test_grading import source
 from torch import nn
 
 from resnorm.course.grading.cells import meta
-from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_function, used
-from resnorm.course.sandbox.observation import observed, unobserved
+from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
+from resnorm.course.sandbox.observation import observed
 
 ARGUMENTS = "x, None, None, gamma, beta, True, 0.1, eps"
 BODY = f"def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return {{}}({ARGUMENTS}), ()"
@@ -131,21 +131,21 @@ def test_autograd_is_found_where_a_task_forbids_it(gradient):
     assert reasons("from torch.func import vjp", merge=elsewhere) == []  # not forbidden there
 
 
-def test_each_function_of_an_answer_has_its_forbidden_names():
-    names = forbidden_by_function(notebook())
-    assert "batch_norm" in names["fold"] and "autograd" not in names["fold"]
-    assert {"batch_norm", "autograd"} <= set(names["batch_norm_backward"])
+def test_each_test_knows_what_its_answer_must_not_use():
+    names = forbidden_by_test(notebook())
+    assert "batch_norm" in names["test_fold"] and "autograd" not in names["test_fold"]
+    assert {"batch_norm", "autograd"} <= set(names["test_backward_input"])
+    assert "autograd" not in names["test_merge"]
 
 
 def test_only_listed_names_are_reported_from_the_run():
     found = {
-        "batch_norm_backward": ["autograd", "<script>", "batch_norm"],
-        "fold": ["autograd"],
+        "test_backward_input": ["autograd", "<script>", "batch_norm"],
+        "test_fold": ["autograd"],
         "made up": ["batch_norm"],
     }
     assert [incident.message for incident in used(found, notebook())] == [
-        f"batch_norm_backward used {reason.removeprefix('uses ')}{HINT}"
-        for reason in (AUTOGRAD, BATCH_NORM)
+        f"{reason} (test_backward_input; {HINT})" for reason in (AUTOGRAD, BATCH_NORM)
     ]
 
 
@@ -214,7 +214,7 @@ def test_the_solution_uses_nothing_that_is_forbidden():
     space = {"__name__": "__main__"}
     for name in ("imports", "channel_statistics", "forward", "backward"):
         exec(harness.solution(source(), name), space)
-    with observed(forbidden_by_function(notebook())["batch_norm_backward"]) as found:
+    with observed(forbidden_by_test(notebook())["test_backward_input"]) as found:
         y, cache = space["batch_norm_forward"](leaf(), ONE, ONE)
         with torch.no_grad():
             space["batch_norm_backward"](y, cache)
@@ -238,12 +238,17 @@ def test_modules_and_classes_of_libraries_are_noticed_and_those_of_the_notebook_
 
 
 def test_what_the_tests_hand_in_is_not_observed():
-    with observed(["batch_norm"]) as found:
-        with unobserved():
-            F.batch_norm(X, None, None, training=True)
+    space = {"__name__": "__boxed__", "F": F}
+    exec("def loss(x):\n    return F.batch_norm(x, None, None, training=True).sum()", space)
+    with observed(["batch_norm", "rms_norm"], exempt="__boxed__") as found:
+        space["loss"](X)
+        with pytest.raises(TypeError):
+            space["loss"]()
+        space["loss"](X)
         assert found == []
+        F.rms_norm(X, (4,))
         F.batch_norm(X, None, None, training=True)
-    assert found == ["batch_norm"]
+    assert found == ["rms_norm", "batch_norm"]
 
 
 def test_nothing_is_observed_afterwards_and_errors_pass():

@@ -18,8 +18,8 @@ from .names import Names, parse
 
 #: How the last cell hands over the names of what was replaced.
 PATCHED = "application/vnd.resnorm.patched+json"
-#: What is said of use that was noticed while a function ran.
-HINT = " (noticed while it ran, beside the student's code: a hint, not evidence)"
+#: What is said of use that was noticed while a test ran.
+HINT = "noticed while it ran, beside the student's code: a hint, not evidence"
 #: Code of a cell that runs after the last one and lists what the notebook has put into the
 #: libraries. It runs beside the student's code, so its answer is a hint and not evidence.
 PROBE = f"""
@@ -97,36 +97,37 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
     return [Incident(index, "forbidden", f"uses {_asked(name)}") for index, name in sorted(found)]
 
 
-def forbidden_by_function(source: NotebookNode) -> dict[str, list[str]]:
-    """List what each function of the answers must not use, for the observation while it runs.
+def forbidden_by_test(source: NotebookNode) -> dict[str, list[str]]:
+    """List what an answer must not use while its test runs, for the observation of the run.
 
     Args:
         source: the instructor's notebook.
 
     Returns:
-        Name of a function or class that an answer defines -> forbidden names.
+        Name of a graded cell -> names that are forbidden to the answer before it.
     """
-    return {
-        name: sorted(_listed(source) | _listed(cell))
-        for cell in source.cells
-        if cell.cell_type == "code" and meta(cell).get("solution") and (tree := parse(cell.source))
-        for name in _defined(tree)
-    }
+    names, answer = {}, source
+    for cell in source.cells:
+        if cell.cell_type == "code" and meta(cell).get("solution"):
+            answer = cell
+        elif is_test(cell):
+            names[meta(cell)["grade_id"]] = sorted(_listed(source) | _listed(answer))
+    return names
 
 
 def used(observed: Mapping[str, Iterable[str]], source: NotebookNode) -> list[Incident]:
-    """Report what functions of the answers were seen to use while they ran.
+    """Report what answers were seen to use while their tests ran.
 
     Args:
-        observed: name of a function -> names that it used. This comes from beside the student's
+        observed: name of a graded cell -> names that were used. They come from beside the student's
             code, so anything but a name that the source lists is dropped.
         source: the instructor's notebook.
     """
     return [
-        Incident(-1, "forbidden", f"{function} used {_asked(name)}{HINT}")
-        for function, names in forbidden_by_function(source).items()
+        Incident(-1, "forbidden", f"uses {_asked(name)} ({test}; {HINT})")
+        for test, names in forbidden_by_test(source).items()
         for name in names
-        if name in observed.get(function, ())
+        if name in observed.get(test, ())
     ]
 
 

@@ -64,16 +64,18 @@ def listed_by_plain_name(names: Iterable[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def observed(names: Iterable[str]) -> Iterator[list[str]]:
+def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
     """Notice which of some names are used while the body of the ``with`` statement runs.
 
     A function, a class or a module of a library counts as used when its code runs, in this thread
     or in one that starts meanwhile. What the notebook defines itself under such a name does not
-    count. Code of the tests that the student's function calls back belongs into :func:`unobserved`.
+    count.
 
     Args:
         names: forbidden names, such as ``batch_norm``, ``BatchNorm2d``, ``models`` or
             ``autograd``.
+        exempt: name of the module whose functions may use them, and what these call. Such are
+            functions of the tests that the student's function calls back, as a loss.
 
     Yields:
         The names that were used so far, each once. The list grows while the body runs.
@@ -82,7 +84,7 @@ def observed(names: Iterable[str]) -> Iterator[list[str]]:
     from torch.nn.modules.module import register_module_forward_pre_hook
     from torch.overrides import TorchFunctionMode
 
-    observer, backward = _Observer(names), torch.Tensor.backward
+    observer, backward = _Observer(names, exempt), torch.Tensor.backward
 
     class Mode(TorchFunctionMode):
         def __torch_function__(
@@ -97,7 +99,6 @@ def observed(names: Iterable[str]) -> Iterator[list[str]]:
 
     before = sys.getprofile(), threading.getprofile()
     hook = register_module_forward_pre_hook(before_forward)
-    _active.append(observer)
     try:
         with Mode():
             threading.setprofile(observer.profile)
@@ -106,36 +107,20 @@ def observed(names: Iterable[str]) -> Iterator[list[str]]:
     finally:
         sys.setprofile(before[0])
         threading.setprofile(before[1])
-        _active.remove(observer)
         hook.remove()
-
-
-@contextlib.contextmanager
-def unobserved() -> Iterator[None]:
-    """Notice nothing while the body of the ``with`` statement runs.
-
-    For a function of the tests that the student's function calls, such as a loss.
-    """
-    paused = [observer for observer in _active if not observer.paused]
-    for observer in paused:
-        observer.paused = True
-    try:
-        yield
-    finally:
-        for observer in paused:
-            observer.paused = False
 
 
 class _Observer:
     """Collects the forbidden names among those that it is told."""
 
-    def __init__(self, names: Iterable[str]):
-        self.names = set(names)
+    def __init__(self, names: Iterable[str], exempt: str = ""):
+        self.names, self.exempt = set(names), exempt
         self.by_plain_name = listed_by_plain_name(self.names)
         if AUTOGRAD in self.names:
             self.by_plain_name |= dict.fromkeys(ENGINE, AUTOGRAD)
         self.found: list[str] = []
-        self.paused = False
+        # The function of the tests that runs and has not returned.
+        self.theirs: FrameType | None = None
         # What was looked at once. A profile function is called too often to look again.
         self.harmless: set[CodeType | str] = set()
 
@@ -150,7 +135,7 @@ class _Observer:
             self._note({name, *module.split(".")} & self.names - {AUTOGRAD})
 
     def _note(self, names: Iterable[str | None]) -> None:
-        if not self.paused:
+        if self.theirs is None:
             self.found += sorted(name for name in names if name and name not in self.found)
 
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
@@ -165,12 +150,13 @@ class _Observer:
             seen = frame.f_code
             if seen in self.harmless:
                 return
-            self.code(frame.f_code.co_name, frame.f_globals.get("__name__", ""))
+            module = frame.f_globals.get("__name__", "")
+            if self.exempt and module == self.exempt:
+                self.theirs = self.theirs or frame
+            self.code(frame.f_code.co_name, module)
         else:
+            if event == "return" and frame is self.theirs:
+                self.theirs = None
             return
-        if not self.paused:
+        if self.theirs is None:
             self.harmless.add(seen)
-
-
-#: The observers of the ``with`` statements whose bodies run.
-_active: list[_Observer] = []
