@@ -141,6 +141,8 @@ def _refuse_input() -> None:
             "nobody answers input() while a notebook is graded: put the value into the code"
         )
 
+    # This module runs as __main__, in whose name the notebook would seem to have replaced input().
+    refuse.__module__ = Kernel.__module__
     for name in ("raw_input", "getpass"):
         setattr(Kernel, name, refuse)
 
