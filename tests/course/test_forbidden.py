@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
-from test_grading import source
+from odd_notebooks import source
 from torch import nn
 
 from resnorm.course.grading.cells import meta

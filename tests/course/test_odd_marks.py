@@ -4,18 +4,9 @@ import json
 
 import nbformat
 import pytest
-from test_grading import source
-from test_submission import (
-    WRITTEN,
-    code,
-    colab_with_notes,
-    handed_in,
-    helper_between,
-    named,
-    pictures,
-    read,
-    unnamed,
-)
+from odd_notebooks import WRITTEN, code, handed_in, named, pictures, read, source
+from test_matching import colab_with_notes, unnamed
+from test_submission import helper_between
 
 from resnorm.course.grading.cells import is_written_answer
 from resnorm.course.grading.grader import grade

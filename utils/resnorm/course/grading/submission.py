@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from ..sandbox.incidents import Incident
 from .cells import is_test, is_written_answer, meta, public_text
 from .matching import match, same
+from .names import parse
 from .reading import NotGradableError, read_submission
 
 __all__ = ["NotGradableError", "read_submission", "restore"]
@@ -95,6 +96,11 @@ def _answered(
     elif other and not filled:
         message = f"the answer {name} had become a {other[0]} cell"
         incidents.append(Incident(-1, "edited", message))
+    elif whole := _joined([part.cell.source for part in parts if not part.is_blank]):
+        message = f"the cell {name} had been split inside of a statement and has been joined"
+        incidents.append(Incident(-1, "edited", message))
+        cell.source = whole
+        return [cell]
     elif len(copies) > 1:
         message = f"the cell {name} is there more than once; all of them run, the last one counts"
         incidents.append(Incident(-1, "edited", message))
@@ -106,15 +112,24 @@ def _answered(
     return [*own[0], cell, *own[1]]
 
 
+def _joined(texts: list[str]) -> str:
+    """The code of which these are parts that are no code alone; empty if they are not."""
+    whole = "\n".join(texts)
+    split = len(texts) > 1 and not all(parse(text) for text in texts)
+    return whole if split and parse(whole) else ""
+
+
 def _written(
     cell: NotebookNode, parts: list[_Part], incidents: list[Incident]
 ) -> list[NotebookNode]:
     """A written answer, put together from all cells that hold a part of it, and what follows."""
     name = meta(cell)["grade_id"]
     copies = [part.cell for part in parts if part.is_copy]
-    cell.source = "\n\n".join(dict.fromkeys(part.source for part in copies if part.source.strip()))
+    # Many leave the cell for the answer as it is, and write into a new one below it.
+    texts = [part.cell for part in parts if part.is_copy or part.cell.cell_type != "code"]
+    cell.source = "\n\n".join(dict.fromkeys(text.source for text in texts if text.source.strip()))
     attachments = {
-        key: value for part in copies for key, value in part.get("attachments", {}).items()
+        key: value for text in texts for key, value in text.get("attachments", {}).items()
     }
     if attachments:
         cell["attachments"] = attachments
@@ -124,7 +139,8 @@ def _written(
     for kind in sorted({part.cell_type for part in copies} - {cell.cell_type}):
         message = f"the answer {name} had become a {kind} cell; its text has been kept"
         incidents.append(Incident(-1, "edited", message))
-    return [cell, *(_own(part.cell) for part in parts if not part.is_copy and not part.is_blank)]
+    rest = [part for part in parts if not part.is_copy and part.cell.cell_type == "code"]
+    return [cell, *(_own(part.cell) for part in rest if not part.is_blank)]
 
 
 def _put_back(
