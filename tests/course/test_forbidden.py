@@ -1,6 +1,7 @@
 """Forbidden functions are noticed in the code and while it runs, whatever they are called there."""
 
 import copy
+import importlib
 import threading
 
 import harness
@@ -8,7 +9,7 @@ import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
-from odd_notebooks import source
+from odd_notebooks import ASSIGNMENTS, source
 from torch import nn
 
 from resnorm.course.grading.cells import meta
@@ -257,3 +258,29 @@ def test_nothing_is_observed_afterwards_and_errors_pass():
     F.batch_norm(X, None, None, training=True)
     nn.BatchNorm2d(3)(X)
     assert found == []
+
+
+def test_tasks_that_ask_for_a_derivation_forbid_autograd():
+    found = {}
+    for path in sorted((ASSIGNMENTS / "source").glob("A*/*.ipynb")):
+        tests = forbidden_by_test(nbformat.read(path, as_version=4))
+        found |= {test: path.parent.name for test, names in tests.items() if "autograd" in names}
+    assert found == {
+        "test_backward_parameters": "A1",
+        "test_backward_input": "A1",
+        "test_layer_parameters": "A2",
+        "test_layer_input": "A2",
+    }
+
+
+@pytest.mark.parametrize("assignment", ["A1", "A2", "A3", "A4", "A5", "A6"])
+def test_right_answers_are_not_reported(assignment):
+    """Those that are written differently from ours."""
+    path = next((ASSIGNMENTS / "source" / assignment).glob("*.ipynb"))
+    ours = nbformat.read(path, as_version=4)
+    for task, edits in importlib.import_module(f"mutants.{assignment.lower()}").RIGHT.items():
+        for edit in edits.values():
+            theirs = copy.deepcopy(ours)
+            cell = next(cell for cell in theirs.cells if meta(cell).get("grade_id") == task)
+            cell.source = harness.edited(harness.solution(ours, task), edit)
+            assert forbidden(theirs) == []
