@@ -98,6 +98,7 @@ def test_an_answer_that_another_cell_replaces_is_looked_at():
         "x" * 300_000,
         "(" * 5000,
         "a" + ".b" * 20_000,
+        "a" + ".b" * 970,
     ],
 )
 def test_what_no_answer_uses_is_not_reported(own):

@@ -72,7 +72,6 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
     }
     names = Names(trees.values())
     cell_of = {id(node): index for index, tree in trees.items() for node in ast.walk(tree)}
-    for_all = _listed(notebook)
     answers = [index for index in trees if meta(notebook.cells[index]).get("solution")]
     # Whatever another cell puts in the place of something else may change an answer.
     replacing = [
@@ -83,15 +82,19 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
         if isinstance(node, ast.Assign)
         and any(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets)
     ]
+    passes = [(_listed(notebook), answers)]
+    passes += [(_listed(notebook.cells[index]), [index]) for index in answers]
     found: set[tuple[int, str]] = set()
-    for index in answers:
-        defined = [
-            node for name in _defined(trees[index]) for node in names.definitions.get(name, [])
+    for wanted, cells in passes:
+        roots: list[ast.AST] = [trees[index] for index in cells]
+        roots += [
+            node
+            for index in cells
+            for name in _defined(trees[index])
+            for node in names.definitions.get(name, [])
         ]
-        wanted = for_all | _listed(notebook.cells[index])
-        reached = names.reached([trees[index], *defined, *replacing]) if wanted else ()
-        for node, variables in reached:
-            place = cell_of.get(id(node), index)
+        for node, variables in names.reached([*roots, *replacing]) if wanted else ():
+            place = cell_of[id(node)]
             if not meta(notebook.cells[place]) or meta(notebook.cells[place]).get("solution"):
                 found |= {(place, name) for name in names.used(node, wanted, variables)}
     return [Incident(index, "forbidden", f"uses {_asked(name)}") for index, name in sorted(found)]
@@ -138,9 +141,9 @@ def _asked(name: str) -> str:
     return f"{name}, which the assignment asks to write by hand"
 
 
-def _listed(owner: NotebookNode) -> set[str]:
+def _listed(owner: NotebookNode) -> frozenset[str]:
     """The names that a notebook or a cell forbids."""
-    return set(owner.metadata.get("resnorm", {}).get("forbidden", []))
+    return frozenset(owner.metadata.get("resnorm", {}).get("forbidden", []))
 
 
 def _defined(tree: ast.Module) -> list[str]:

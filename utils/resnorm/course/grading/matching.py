@@ -16,6 +16,8 @@ from .names import parse
 
 #: Share of lines in common from which a cell counts as an edited test.
 SIMILAR = 0.6
+#: No test is longer, in characters, so longer code is compared as text only.
+MAX_TEST = 20_000
 Cells = Sequence[NotebookNode]
 #: For each cell of a submission the index of the one that it is in the assignment, or None.
 Found = list[int | None]
@@ -138,7 +140,7 @@ def _squeezed(text: str) -> str:
 
 def _shape(text: str) -> str:
     """The syntax of code, without its layout; empty for what is not code."""
-    tree = parse(_squeezed(text))
+    tree = parse(_squeezed(text)) if len(text) < MAX_TEST else None
     try:
         return ast.dump(tree) if tree and tree.body else ""
     except (RecursionError, MemoryError):

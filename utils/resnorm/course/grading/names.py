@@ -10,6 +10,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
+from typing import Any
 
 from ..sandbox.observation import AUTOGRAD, listed_by_plain_name, plain
 
@@ -22,8 +23,10 @@ GRADIENTS = {
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 #: Lines such as ``%matplotlib inline``, ``!pip list`` and ``files = !ls``.
 LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:[\w, ]+=\s*)?[%!].*$", re.MULTILINE)
+#: The longest name that is followed, in parts between dots.
+MAX_PARTS = 20
 #: The longest code that is read, in characters.
-MAX_LENGTH = 200_000
+MAX_LENGTH = 100_000
 
 
 def parse(source: str) -> ast.Module | None:
@@ -106,25 +109,30 @@ class Names:
             node: the expression.
             variables: names that the function around it uses for its own.
         """
-        if isinstance(node, ast.Name):
-            return "" if node.id in variables else self.origins.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            base, name = node.value, node.attr
-        elif isinstance(node, ast.Subscript):
-            base, name = _without_dict(node.value), _text(node.slice)
-            if isinstance(base, ast.Attribute) and base.attr == "modules":
-                return name  # sys.modules["torch"]
-        elif isinstance(node, ast.Call) and node.args:
-            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if called in ("import_module", "__import__"):
-                return _text(node.args[0])
-            if called != "getattr" or len(node.args) < 2:
+        path: list[str] = []
+        current: Any = node
+        for _ in range(MAX_PARTS):
+            if isinstance(current, ast.Name):
+                start = "" if current.id in variables else self.origins.get(current.id, "")
+                return ".".join([start, *reversed(path)]) if start else ""
+            name = ""
+            if isinstance(current, ast.Attribute):
+                current, name = current.value, current.attr
+            elif isinstance(current, ast.Subscript):
+                base, name = _without_dict(current.value), _text(current.slice)
+                if isinstance(base, ast.Attribute) and base.attr == "modules":
+                    return ".".join([name, *reversed(path)])  # sys.modules["torch"]
+                current = base
+            elif isinstance(current, ast.Call) and current.args:
+                called = _called(current)
+                if called in ("import_module", "__import__"):
+                    return ".".join([_text(current.args[0]), *reversed(path)])
+                if called == "getattr" and len(current.args) > 1:
+                    current, name = current.args[0], _text(current.args[1])
+            if not name:
                 return ""
-            base, name = node.args[0], _text(node.args[1])
-        else:
-            return ""
-        start = self.origin(base, variables)
-        return f"{start}.{name}" if start and name else ""
+            path.append(name)
+        return ""
 
     def reached(self, roots: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, Set[str]]]:
         """Walk through some code, and through the definitions of the names that it uses.
@@ -150,7 +158,9 @@ class Names:
             yield node, variables
             waiting += [(child, variables) for child in ast.iter_child_nodes(node)]
 
-    def used(self, node: ast.AST, names: Set[str], variables: Set[str] = frozenset()) -> set[str]:
+    def used(
+        self, node: ast.AST, names: frozenset[str], variables: Set[str] = frozenset()
+    ) -> set[str]:
         """Say which of some names a node of a syntax tree refers to.
 
         Args:
@@ -171,7 +181,7 @@ class Names:
             listed = by_plain_name.get(plain(node.attr), "")
             return {listed} - {""} if node.attr not in self.own_attributes else set()
         if isinstance(node, ast.Call):
-            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            called = _called(node)
             texts = {_text(argument) for argument in node.args}
             if called in ("getattr", "attrgetter", "methodcaller"):
                 return {by_plain_name.get(plain(part), "") for part in texts} - {""}
@@ -181,7 +191,7 @@ class Names:
             return {by_plain_name.get(plain(_text(node.slice)), "")} - {""}
         return set()
 
-    def _used_in_text(self, texts: Iterable[str], names: Set[str]) -> set[str]:
+    def _used_in_text(self, texts: Iterable[str], names: frozenset[str]) -> set[str]:
         """What literal code that is handed to ``exec`` refers to."""
         trees = [tree for text in texts if (tree := parse(text))]
         inside = Names(trees)
@@ -219,6 +229,11 @@ def _is_gradient(origin: str) -> bool:
         origin.startswith(f"{package}.") and origin.split(".")[package.count(".") + 1] in parts
         for package, parts in GRADIENTS.items()
     )
+
+
+def _called(node: ast.Call) -> str:
+    """The last part of the name of what is called."""
+    return getattr(node.func, "id", getattr(node.func, "attr", ""))
 
 
 def _text(node: ast.AST) -> str:

@@ -25,7 +25,7 @@ MAX_BYTES = 100 * 2**20
 MAX_ENTRIES = 5_000_000
 MAX_CELLS = 2_000
 #: Length of all code together, in characters.
-MAX_CODE = 2_000_000
+MAX_CODE = 200_000
 #: The first bytes of files that are sometimes given the name of a notebook.
 OTHERS = {
     b"%PDF": "a PDF",

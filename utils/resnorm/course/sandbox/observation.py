@@ -11,6 +11,7 @@ to look at the answer, and what it does not find proves nothing. It raises and l
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -51,7 +52,8 @@ def plain(name: str) -> str:
     return name
 
 
-def listed_by_plain_name(names: Iterable[str]) -> dict[str, str]:
+@functools.cache
+def listed_by_plain_name(names: frozenset[str]) -> dict[str, str]:
     """Index names by what :func:`plain` makes of them.
 
     Args:
@@ -114,8 +116,8 @@ class _Observer:
     """Collects the forbidden names among those that it is told."""
 
     def __init__(self, names: Iterable[str], exempt: str = ""):
-        self.names, self.exempt = set(names), exempt
-        self.by_plain_name = listed_by_plain_name(self.names)
+        self.names, self.exempt = frozenset(names), exempt
+        self.by_plain_name = dict(listed_by_plain_name(self.names))
         if AUTOGRAD in self.names:
             self.by_plain_name |= dict.fromkeys(ENGINE, AUTOGRAD)
         self.found: list[str] = []
