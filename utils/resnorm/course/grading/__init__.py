@@ -5,10 +5,11 @@ and every comparison emits its value (:func:`resnorm.checking.emit`). The instru
 runs in the same way, once (``reference``). Here, in a process that no submission can reach, the two
 are compared (``verdicts``).
 
-``cells`` reads the metadata of nbgrader, ``submission`` reads a student's file and puts the tests
-back, ``execution`` runs a graded notebook, ``inspection`` finds what an instructor should look at,
-``leaks`` removes hidden tests from outputs, ``grader`` does all of this for one submission, and
-``reports`` stores the result.
+``cells`` reads the metadata of nbgrader. ``reading`` reads a student's file, ``matching`` finds the
+cells of the assignment in it, and ``submission`` puts the tests back. ``execution`` runs a graded
+notebook. ``inspection`` finds what an instructor should look at, for which ``names`` follows the
+names in the code. ``leaks`` removes hidden tests from outputs, ``grader`` does all of this for one
+submission, and ``reports`` stores the result.
 """
 
 from ...loading import on_first_use
@@ -21,6 +22,9 @@ __getattr__ = on_first_use(
     "grader",
     "inspection",
     "leaks",
+    "matching",
+    "names",
+    "reading",
     "reference",
     "reports",
     "submission",

@@ -1,16 +1,25 @@
-"""What an instructor should look at: names that an assignment forbids, and replaced functions."""
+"""What an instructor should look at: names that an assignment forbids, and replaced functions.
+
+Both are hints for a person. A name can be hidden from whoever reads the code, and what a notebook
+says about itself comes from beside the student's code. Neither raises nor lowers a mark.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Mapping
 
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from .cells import meta
+from ..sandbox.observation import AUTOGRAD
+from .cells import is_test, meta
+from .names import Names, parse
 
 #: How the last cell hands over the names of what was replaced.
 PATCHED = "application/vnd.resnorm.patched+json"
+#: What is said of use that was noticed while a test ran.
+HINT = "noticed while it ran, beside the student's code: a hint, not evidence"
 #: Code of a cell that runs after the last one and lists what the notebook has put into the
 #: libraries. It runs beside the student's code, so its answer is a hint and not evidence.
 PROBE = f"""
@@ -47,25 +56,97 @@ def patched(probe: NotebookNode) -> list[Incident]:
 
 
 def forbidden(notebook: NotebookNode) -> list[Incident]:
-    """Report answers that use a name which the assignment asks to write by hand.
+    """Report answers whose code refers to a name that the assignment asks to write by hand.
+
+    The answers count, and what they refer to in other cells of the student. The student's own tests
+    do not count.
 
     Args:
-        notebook: its metadata list the forbidden names, such as ``batch_norm``.
+        notebook: its metadata list the forbidden names, such as ``batch_norm``, under ``resnorm``
+            and ``forbidden``; so can the metadata of an answer, for this task alone.
     """
-    names = set(notebook.metadata.get("resnorm", {}).get("forbidden", []))
-    found = []
-    for index, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code" or (meta(cell) and not meta(cell).get("solution")):
-            continue
-        try:
-            tree = ast.parse(cell.source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | {
-            node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
-        }
-        found += [
-            Incident(index, "forbidden", f"uses {name}, which the assignment asks to write by hand")
-            for name in sorted(used & names)
+    trees = {
+        index: tree
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and not is_test(cell) and (tree := parse(cell.source))
+    }
+    names = Names(trees.values())
+    cell_of = {id(node): index for index, tree in trees.items() for node in ast.walk(tree)}
+    answers = [index for index in trees if meta(notebook.cells[index]).get("solution")]
+    # Whatever another cell puts in the place of something else may change an answer.
+    replacing = [
+        node
+        for index, tree in trees.items()
+        if not meta(notebook.cells[index])
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets)
+    ]
+    passes = [(_listed(notebook), answers)]
+    passes += [(_listed(notebook.cells[index]), [index]) for index in answers]
+    found: set[tuple[int, str]] = set()
+    for wanted, cells in passes:
+        roots: list[ast.AST] = [trees[index] for index in cells]
+        roots += [
+            node
+            for index in cells
+            for name in _defined(trees[index])
+            for node in names.definitions.get(name, [])
         ]
-    return found
+        for node, variables in names.reached([*roots, *replacing]) if wanted else ():
+            place = cell_of[id(node)]
+            if not meta(notebook.cells[place]) or meta(notebook.cells[place]).get("solution"):
+                found |= {(place, name) for name in names.used(node, wanted, variables)}
+    return [Incident(index, "forbidden", f"uses {_asked(name)}") for index, name in sorted(found)]
+
+
+def forbidden_by_test(source: NotebookNode) -> dict[str, list[str]]:
+    """List what an answer must not use while its test runs, for the observation of the run.
+
+    Args:
+        source: the instructor's notebook.
+
+    Returns:
+        Name of a graded cell -> names that are forbidden to the answer before it.
+    """
+    names, answer = {}, source
+    for cell in source.cells:
+        if cell.cell_type == "code" and meta(cell).get("solution"):
+            answer = cell
+        elif is_test(cell):
+            names[meta(cell)["grade_id"]] = sorted(_listed(source) | _listed(answer))
+    return names
+
+
+def used(observed: Mapping[str, Iterable[str]], source: NotebookNode) -> list[Incident]:
+    """Report what answers were seen to use while their tests ran.
+
+    Args:
+        observed: name of a graded cell -> names that were used. They come from beside the student's
+            code, so anything but a name that the source lists is dropped.
+        source: the instructor's notebook.
+    """
+    return [
+        Incident(-1, "forbidden", f"uses {_asked(name)} ({test}; {HINT})")
+        for test, names in forbidden_by_test(source).items()
+        for name in names
+        if name in observed.get(test, ())
+    ]
+
+
+def _asked(name: str) -> str:
+    """A forbidden name, and why it is forbidden."""
+    if name == AUTOGRAD:
+        return "autograd, where the task asks to derive the gradient by hand"
+    return f"{name}, which the assignment asks to write by hand"
+
+
+def _listed(owner: NotebookNode) -> frozenset[str]:
+    """The names that a notebook or a cell forbids."""
+    return frozenset(owner.metadata.get("resnorm", {}).get("forbidden", []))
+
+
+def _defined(tree: ast.Module) -> list[str]:
+    """The functions and classes that a cell defines."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return [node.name for node in tree.body if isinstance(node, kinds)]

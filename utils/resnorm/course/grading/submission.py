@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
+from collections import defaultdict
+from dataclasses import dataclass
 
 import nbformat
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from .cells import meta, public_text
+from .cells import is_test, is_written_answer, meta, public_text
+from .matching import match, same
+from .names import parse
+from .reading import NotGradableError, read_submission
 
-#: Size of the largest file that is read, in bytes.
-MAX_BYTES = 20 * 2**20
-
-
-class NotGradableError(ValueError):
-    """A file cannot be graded. The message says why."""
-
-
-def read_submission(path: Path, max_bytes: int = MAX_BYTES) -> NotebookNode:
-    """Read a notebook from a student's file, in the current format.
-
-    Args:
-        path: the file.
-        max_bytes: size of the largest file that is read.
-
-    Raises:
-        NotGradableError: the file is empty, too large, not a notebook, or in a format that cannot
-            be read.
-    """
-    size = path.stat().st_size
-    if size == 0:
-        raise NotGradableError(f"{path.name} is empty")
-    if size > max_bytes:
-        raise NotGradableError(
-            f"{path.name} has {size / 2**20:.0f} MB; at most {max_bytes / 2**20:.0f} are read: "
-            "ask for it without outputs"
-        )
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
-    except Exception as problem:  # whatever a hostile file provokes in the reader
-        first = (str(problem) or type(problem).__name__).splitlines()[0][:200]
-        raise NotGradableError(f"{path.name} is not a notebook that can be read: {first}") from None
-    return notebook
+__all__ = ["NotGradableError", "read_submission", "restore"]
 
 
 def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode, list[Incident]]:
@@ -52,6 +23,7 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
 
     Every cell of the source is there, once, in its order. The answers come from the submission,
     everything else from the source. A cell of the student's own follows the cell that it followed.
+    Where an answer is there more than once, all of it runs, and the last one counts.
 
     Args:
         submitted: the student's notebook.
@@ -60,79 +32,147 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
     Returns:
         The notebook to run, and what the student had changed.
     """
-    answers, own, incidents = _sorted_cells(submitted, source)
-    cells = [_without_metadata(extra) for extra in own.get("", [])]
-    for original in source.cells:
-        name = meta(original).get("grade_id", "")
-        if not name:
-            cells.append(copy.deepcopy(original))
-            continue
-        cell, incident = _restored(original, answers.get(name))
-        cells.append(cell)
-        if incident:
-            incidents.append(incident)
-        cells += [_without_metadata(extra) for extra in own.get(name, [])]
+    found, by_content = match(submitted.cells, source.cells)
+    incidents: list[Incident] = []
+    if by_content:
+        message = (
+            f"{len(by_content)} cells had lost nbgrader's metadata and were recognized by their "
+            f"content or their place: {', '.join(by_content)}"
+        )
+        incidents.append(Incident(-1, "matched", message))
+    parts: dict[int, list[_Part]] = defaultdict(list)
+    before = -1
+    for index, cell in zip(found, submitted.cells, strict=True):
+        if index is None:
+            parts[before].append(_Part(cell, is_copy=False))
+        elif meta(source.cells[index]):
+            parts[index].append(_Part(cell, is_copy=True))
+            before = index
+    cells = [_own(part.cell) for part in parts[-1] if not part.is_blank]
+    for index, original in enumerate(source.cells):
+        cell = copy.deepcopy(original)
+        if not meta(cell):
+            cells.append(cell)
+        elif is_written_answer(cell):
+            cells += _written(cell, parts[index], incidents)
+        elif meta(cell).get("solution"):
+            cells += _answered(cell, parts[index], incidents)
+        else:
+            cells += _put_back(cell, parts[index], incidents)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     restored = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     return nbformat.from_dict(restored), incidents
 
 
-def _sorted_cells(
-    submitted: NotebookNode, source: NotebookNode
-) -> tuple[dict[str, NotebookNode], dict[str, list[NotebookNode]], list[Incident]]:
-    """Tell the cells of a submission apart.
+@dataclass(frozen=True)
+class _Part:
+    """A cell of a submission, with the cell of the source that it is or that it follows.
 
-    Returns:
-        The cells of the source by name, the student's own by the name of the cell that they follow
-        (empty before the first one), and incidents for cells that are there twice.
+    Attributes:
+        cell: the student's cell.
+        is_copy: whether it is that cell of the source, not one of the student's own.
     """
-    answers: dict[str, NotebookNode] = {}
-    own: dict[str, list[NotebookNode]] = {}
-    incidents = []
-    before = ""
-    known = {meta(cell)["grade_id"] for cell in source.cells if meta(cell)}
-    unmarked = {cell.source.strip() for cell in source.cells if not meta(cell)}
-    for index, cell in enumerate(submitted.cells):
-        name = meta(cell).get("grade_id", "")
-        if name in known:
-            before = name
-            if name in answers:
-                message = f"the cell {name} is there more than once; the first counts"
-                incidents.append(Incident(index, "edited", message))
-            else:
-                answers[name] = cell
-        elif cell.source.strip() and cell.source.strip() not in unmarked:
-            own.setdefault(before, []).append(cell)
-    return answers, own, incidents
+
+    cell: NotebookNode
+    is_copy: bool
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.cell.source.strip()
 
 
-def _restored(
-    original: NotebookNode, given: NotebookNode | None
-) -> tuple[NotebookNode, Incident | None]:
-    """A named cell of the source with the answer in it, and what had been done to it."""
-    cell = copy.deepcopy(original)
-    name, is_answer = meta(cell)["grade_id"], meta(cell).get("solution")
-    if given is None:
-        if is_answer:
-            cell.source = ""
-        empty = " empty" if is_answer else ""
-        message = f"the cell {name} was missing and has been put back{empty}"
-        return cell, Incident(-1, "missing", message)
-    if is_answer:
-        if given.cell_type == cell.cell_type:
-            cell.source = given.source
-            return cell, None
-        cell.source = ""
-        return cell, Incident(
-            -1, "edited", f"the answer {name} had become a {given.cell_type} cell"
-        )
-    if public_text(cell.source) != given.source.strip():
+def _answered(
+    cell: NotebookNode, parts: list[_Part], incidents: list[Incident]
+) -> list[NotebookNode]:
+    """The cells that stand for an answer in code: earlier parts of it, the answer, and the rest."""
+    name, kind = meta(cell)["grade_id"], cell.cell_type
+    copies = [part for part in parts if part.is_copy]
+    filled = [part for part in copies if not part.is_blank and part.cell.cell_type == kind]
+    other = [part.cell.cell_type for part in copies if part.cell.cell_type != kind]
+    cell.source = filled[-1].cell.source if filled else ""
+    if not copies:
+        message = f"the cell {name} was missing and has been put back empty"
+        incidents.append(Incident(-1, "missing", message))
+    elif other and not filled:
+        message = f"the answer {name} had become a {other[0]} cell"
+        incidents.append(Incident(-1, "edited", message))
+    elif whole := _joined([part.cell.source for part in parts if not part.is_blank]):
+        message = f"the cell {name} had been split inside of a statement and has been joined"
+        incidents.append(Incident(-1, "edited", message))
+        cell.source = whole
+        return [cell]
+    elif len(copies) > 1:
+        message = f"the cell {name} is there more than once; all of them run, the last one counts"
+        incidents.append(Incident(-1, "edited", message))
+    place = parts.index(filled[-1]) if filled else -1
+    own = [
+        [_own(part.cell) for part in some if not part.is_blank]
+        for some in (parts[: max(place, 0)], parts[place + 1 :])
+    ]
+    return [*own[0], cell, *own[1]]
+
+
+def _joined(texts: list[str]) -> str:
+    """The code of which these are parts that are no code alone; empty if they are not."""
+    whole = "\n".join(texts)
+    split = len(texts) > 1 and not all(parse(text) for text in texts)
+    return whole if split and parse(whole) else ""
+
+
+def _written(
+    cell: NotebookNode, parts: list[_Part], incidents: list[Incident]
+) -> list[NotebookNode]:
+    """A written answer, put together from all cells that hold a part of it, and what follows."""
+    name = meta(cell)["grade_id"]
+    copies = [part.cell for part in parts if part.is_copy]
+    # Many leave the cell for the answer as it is, and write into a new one below it.
+    texts = [part.cell for part in parts if part.is_copy or part.cell.cell_type != "code"]
+    cell.source = "\n\n".join(dict.fromkeys(text.source for text in texts if text.source.strip()))
+    attachments = {
+        key: value for text in texts for key, value in text.get("attachments", {}).items()
+    }
+    if attachments:
+        cell["attachments"] = attachments
+    if not copies:
+        message = f"the cell {name} was missing and has been put back empty"
+        incidents.append(Incident(-1, "missing", message))
+    for kind in sorted({part.cell_type for part in copies} - {cell.cell_type}):
+        message = f"the answer {name} had become a {kind} cell; its text has been kept"
+        incidents.append(Incident(-1, "edited", message))
+    rest = [part for part in parts if not part.is_copy and part.cell.cell_type == "code"]
+    return [cell, *(_own(part.cell) for part in rest if not part.is_blank)]
+
+
+def _put_back(
+    cell: NotebookNode, parts: list[_Part], incidents: list[Incident]
+) -> list[NotebookNode]:
+    """A cell that students do not change, as it was, and what the student added.
+
+    An edited test does not run, unless the test is there as well. Of other cells, such as the
+    imports, both run: the edit may be an import that the answers need.
+    """
+    name = meta(cell)["grade_id"]
+    copies = [part for part in parts if part.is_copy]
+    edited = [part for part in copies if not same(part.cell.source, public_text(cell.source))]
+    if not copies:
+        message = f"the cell {name} was missing and has been put back"
+        incidents.append(Incident(-1, "missing", message))
+    elif edited:
         message = f"the cell {name} had been changed and has been put back"
-        return cell, Incident(-1, "edited", message)
-    return cell, None
+        incidents.append(Incident(-1, "edited", message))
+    both_run = not is_test(cell) or len(edited) < len(copies)
+    later = [
+        part.cell
+        for part in parts
+        if not part.is_blank and (not part.is_copy or (part in edited and both_run))
+    ]
+    return [cell, *map(_own, later)]
 
 
-def _without_metadata(cell: NotebookNode) -> NotebookNode:
+def _own(cell: NotebookNode) -> NotebookNode:
     """A cell of the student's own, without metadata that could mean something to a grader."""
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    return make.get(cell.cell_type, nbformat.v4.new_raw_cell)(cell.source)
+    own = make.get(cell.cell_type, nbformat.v4.new_raw_cell)(cell.source)
+    if own.cell_type == "markdown" and "attachments" in cell:
+        own["attachments"] = cell.attachments
+    return own

@@ -19,6 +19,7 @@ __getattr__ = on_first_use(
     "cgroups",
     "incidents",
     "limits",
+    "observation",
     "runner",
     "watchdog",
 )

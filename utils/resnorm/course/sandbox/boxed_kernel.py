@@ -35,6 +35,9 @@ WRITING = {
     "os.link": 1,
     "os.truncate": 0,
 }
+#: Programs that libraries start to ask about this machine: Python for the places of libraries,
+#: Matplotlib for fonts, torch for processors and compilers.
+QUESTIONS = {"ldconfig", "fc-list", "uname", "lscpu", "nvidia-smi", "gcc", "cc", "g++", "c++"}
 #: The folder that holds the package ``resnorm``.
 PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
 #: Folders of the system, which every program reads. They are read-only in the box, wherever they
@@ -114,8 +117,8 @@ def _message(
             return ""
         return f"reading {path}"
     if event in EVENTS:
-        if "ldconfig" in _shown(arguments[0]):
-            return ""  # this is how Python finds libraries
+        if os.path.basename(_shown(arguments[0])) in QUESTIONS:
+            return ""
         if event == "socket.connect" and isinstance(arguments[1], (str, bytes)):
             return ""  # the kernel's own sockets
         return EVENTS[event].format(*map(_shown, arguments))
@@ -127,6 +130,21 @@ def _message(
 def _within(path: str, folders: tuple[str, ...]) -> bool:
     """Whether a path is one of these folders, or below one."""
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _refuse_input() -> None:
+    """Answer requests for input with an error that says what to do, instead of waiting."""
+    from ipykernel.kernelbase import Kernel
+
+    def refuse(*_: object, **__: object) -> str:
+        raise EOFError(
+            "nobody answers input() while a notebook is graded: put the value into the code"
+        )
+
+    # This module runs as __main__, in whose name the notebook would seem to have replaced input().
+    refuse.__module__ = Kernel.__module__
+    for name in ("raw_input", "getpass"):
+        setattr(Kernel, name, refuse)
 
 
 def _shown(value: object) -> str:
@@ -148,4 +166,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    _refuse_input()
     main()

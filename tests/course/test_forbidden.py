@@ -1,0 +1,287 @@
+"""Forbidden functions are noticed in the code and while it runs, whatever they are called there."""
+
+import copy
+import importlib
+import threading
+
+import harness
+import nbformat
+import pytest
+import torch
+import torch.nn.functional as F
+from odd_notebooks import ASSIGNMENTS, source
+from torch import nn
+
+from resnorm.course.grading.cells import meta
+from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
+from resnorm.course.sandbox.observation import observed
+
+ARGUMENTS = "x, None, None, gamma, beta, True, 0.1, eps"
+BODY = f"def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return {{}}({ARGUMENTS}), ()"
+
+
+def notebook(*own, **answers):
+    """A1 with some answers, and with cells of the student's own behind the imports."""
+    made = copy.deepcopy(source())
+    for cell in made.cells:
+        name = meta(cell).get("grade_id")
+        if name in answers:
+            cell.source = answers[name]
+        if name == "backward":
+            cell.metadata["resnorm"] = {"forbidden": ["autograd"]}
+    names = [meta(cell).get("grade_id") for cell in made.cells]
+    place = names.index("imports") + 1
+    made.cells[place:place] = [nbformat.v4.new_code_cell(text) for text in own]
+    return made
+
+
+def reasons(*own, **answers):
+    return [incident.message for incident in forbidden(notebook(*own, **answers))]
+
+
+BATCH_NORM = "uses batch_norm, which the assignment asks to write by hand"
+AUTOGRAD = "uses autograd, where the task asks to derive the gradient by hand"
+
+
+@pytest.mark.parametrize(
+    "before, function",
+    [
+        ("from torch.nn.functional import batch_norm as bn", "bn"),
+        ("", "torch.nn.functional.batch_norm"),
+        ("", "getattr(F, 'batch_norm')"),
+        ("", "F.__dict__['batch_norm']"),
+        ("", "vars(torch.nn.functional)['batch_norm']"),
+        ("", "torch.ops.aten._native_batch_norm_legit"),
+        ("", "torch.cudnn_batch_norm"),
+        ("import importlib", "importlib.import_module('torch.nn.functional').batch_norm"),
+        ("import sys", "sys.modules['torch.nn.functional'].batch_norm"),
+        ("import operator", "operator.attrgetter('batch_norm')(F)"),
+        ("from torch.nn.functional import *", "batch_norm"),
+        ("library = F\nfast = library.batch_norm\nfaster = fast", "faster"),
+        ("%matplotlib inline\nbn = F.batch_norm", "bn"),
+        ("%%time\nfiles = !ls\nfor _ in range(1):\n    !ls\nbn = F.batch_norm", "bn"),
+        ("", "eval('F.batch_norm')"),
+    ],
+)
+def test_a_forbidden_function_is_found_in_the_code(before, function):
+    found = reasons(before, forward=BODY.format(function))
+    assert found and set(found) == {BATCH_NORM}
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "def helper(*a):\n    return F.batch_norm(*a)",
+        "class Helper(nn.Module):\n    def __init__(self):\n        self.norm = F.batch_norm\n"
+        "    def __call__(self, *a):\n        return self.norm(*a)\nhelper = Helper()",
+    ],
+)
+def test_a_forbidden_function_is_found_behind_a_helper(helper):
+    found = forbidden(notebook(helper, forward=BODY.format("helper")))
+    assert [(incident.cell, incident.message) for incident in found] == [(3, BATCH_NORM)]
+
+
+def test_an_answer_that_another_cell_replaces_is_looked_at():
+    assert reasons("channel_statistics.__code__ = F.batch_norm.__code__") == [BATCH_NORM]
+    assert reasons(BODY.format("F.batch_norm"))[0] == BATCH_NORM
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "y = F.batch_norm(torch.randn(2, 3, 4, 4), None, None, training=True)",
+        "mean = F.batch_norm",
+        "def my_own_test():\n    return nn.BatchNorm2d(3)(torch.randn(2, 3, 4, 4))\nmy_own_test()",
+        "def batch_norm(x):\n    return x\nbatch_norm(torch.zeros(1))",
+        "# F.batch_norm\ntext = 'batch_norm'",
+        "def batch_norm(:\n",
+        "x" * 300_000,
+        "(" * 5000,
+        "a" + ".b" * 20_000,
+        "a" + ".b" * 970,
+    ],
+)
+def test_what_no_answer_uses_is_not_reported(own):
+    assert reasons(own) == []
+
+
+def test_a_function_of_that_name_that_the_answer_defines_is_not_reported():
+    layer = (
+        "class Layer(nn.Module):\n"
+        "    def batch_norm(self, x):\n        return x\n"
+        "    def forward(self, x):\n        return self.batch_norm(x)\n"
+    )
+    assert reasons(forward=layer + BODY.format("Layer().batch_norm")) == []
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        "torch.autograd.grad(y, x, dy)",
+        "y.backward(dy)",
+        "vjp(batch_norm_forward, x)[1](dy)",
+        "torch.func.jacrev(batch_norm_forward)(x)",
+        "getattr(torch.autograd, 'grad')(y, x, dy)",
+        "torch.autograd.functional.vjp(batch_norm_forward, x, dy)",
+    ],
+)
+def test_autograd_is_found_where_a_task_forbids_it(gradient):
+    answer = f"def batch_norm_backward(dy, cache):\n    x, y = cache\n    return {gradient}"
+    assert reasons("from torch.func import vjp", backward=answer) == [AUTOGRAD]
+    elsewhere = answer.replace("batch_norm_backward", "check_my_gradient")
+    assert reasons("from torch.func import vjp", elsewhere) == []
+    assert reasons("from torch.func import vjp", merge=elsewhere) == []  # not forbidden there
+
+
+def test_each_test_knows_what_its_answer_must_not_use():
+    names = forbidden_by_test(notebook())
+    assert "batch_norm" in names["test_fold"] and "autograd" not in names["test_fold"]
+    assert {"batch_norm", "autograd"} <= set(names["test_backward_input"])
+    assert "autograd" not in names["test_merge"]
+
+
+def test_only_listed_names_are_reported_from_the_run():
+    found = {
+        "test_backward_input": ["autograd", "<script>", "batch_norm"],
+        "test_fold": ["autograd"],
+        "made up": ["batch_norm"],
+    }
+    assert [incident.message for incident in used(found, notebook())] == [
+        f"{reason} (test_backward_input; {HINT})" for reason in (AUTOGRAD, BATCH_NORM)
+    ]
+
+
+X, ONE = torch.randn(2, 3, 4, 4), torch.ones(3)
+POSITIONAL = (X, ONE, ONE, None, None, True, 0.1, 1e-5, False)
+COMPOSED = getattr(F, "batch" + "_norm")
+
+
+def in_a_thread():
+    thread = threading.Thread(target=torch.batch_norm, args=POSITIONAL)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: COMPOSED(X, None, None, training=True),
+        lambda: nn.BatchNorm2d(3)(X),
+        lambda: nn.BatchNorm2d.forward(nn.BatchNorm2d(3), X),
+        lambda: torch.batch_norm(*POSITIONAL),
+        lambda: list(map(torch.batch_norm, *([value] for value in POSITIONAL))),
+        lambda: torch.ops.aten.native_batch_norm(*POSITIONAL[:-1]),
+        lambda: torch.ops.aten._native_batch_norm_legit(X, ONE, ONE, True, 0.1, 1e-5),
+        in_a_thread,
+    ],
+)
+def test_a_forbidden_function_is_noticed_where_it_runs(call):
+    with observed(["batch_norm", "rms_norm", "autograd"]) as found:
+        call()
+    assert found == ["batch_norm"]
+
+
+def leaf():
+    return X.clone().requires_grad_()
+
+
+def square(x):
+    return x.square().sum()
+
+
+def forward_mode():
+    with torch.autograd.forward_ad.dual_level():
+        torch.autograd.forward_ad.make_dual(X, X)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.autograd.grad(square(x := leaf()), x),
+        lambda: square(leaf()).backward(),
+        lambda: list(map(torch.Tensor.backward, [square(leaf())])),
+        lambda: torch.autograd.functional.vjp(square, X),
+        lambda: torch.func.grad(square)(X),
+        lambda: torch.func.jvp(square, (X,), (X,)),
+        forward_mode,
+    ],
+)
+def test_autograd_is_noticed_where_it_runs(call):
+    with observed(["autograd", "batch_norm"]) as found:
+        call()
+    assert found == ["autograd"]
+
+
+def test_the_solution_uses_nothing_that_is_forbidden():
+    space = {"__name__": "__main__"}
+    for name in ("imports", "channel_statistics", "forward", "backward"):
+        exec(harness.solution(source(), name), space)
+    with observed(forbidden_by_test(notebook())["test_backward_input"]) as found:
+        y, cache = space["batch_norm_forward"](leaf(), ONE, ONE)
+        with torch.no_grad():
+            space["batch_norm_backward"](y, cache)
+    assert found == []
+
+
+def test_modules_and_classes_of_libraries_are_noticed_and_those_of_the_notebook_are_not():
+    torchvision = pytest.importorskip("torchvision")
+    space = {"__name__": "__main__", "torch": torch, "__builtins__": __builtins__}
+    exec(
+        "class UNet(torch.nn.Module):\n    def forward(self, x): return lesion(x)\n"
+        "def lesion(x): return x",
+        space,
+    )
+    names = ["models", "UNet", "lesion", "BatchNorm2d"]
+    with observed(names) as found:
+        space["UNet"]()(X)
+        assert found == []
+        torchvision.models.resnet.BasicBlock(3, 3)(X)
+    assert found == ["models", "BatchNorm2d"]
+
+
+def test_what_the_tests_hand_in_is_not_observed():
+    space = {"__name__": "__boxed__", "F": F}
+    exec("def loss(x):\n    return F.batch_norm(x, None, None, training=True).sum()", space)
+    with observed(["batch_norm", "rms_norm"], exempt="__boxed__") as found:
+        space["loss"](X)
+        with pytest.raises(TypeError):
+            space["loss"]()
+        space["loss"](X)
+        assert found == []
+        F.rms_norm(X, (4,))
+        F.batch_norm(X, None, None, training=True)
+    assert found == ["rms_norm", "batch_norm"]
+
+
+def test_nothing_is_observed_afterwards_and_errors_pass():
+    with pytest.raises(ZeroDivisionError), observed(["batch_norm"]) as found:
+        print(1 / 0)
+    F.batch_norm(X, None, None, training=True)
+    nn.BatchNorm2d(3)(X)
+    assert found == []
+
+
+def test_tasks_that_ask_for_a_derivation_forbid_autograd():
+    found = {}
+    for path in sorted((ASSIGNMENTS / "source").glob("A*/*.ipynb")):
+        tests = forbidden_by_test(nbformat.read(path, as_version=4))
+        found |= {test: path.parent.name for test, names in tests.items() if "autograd" in names}
+    assert found == {
+        "test_backward_parameters": "A1",
+        "test_backward_input": "A1",
+        "test_layer_parameters": "A2",
+        "test_layer_input": "A2",
+    }
+
+
+@pytest.mark.parametrize("assignment", ["A1", "A2", "A3", "A4", "A5", "A6"])
+def test_right_answers_are_not_reported(assignment):
+    """Those that are written differently from ours."""
+    path = next((ASSIGNMENTS / "source" / assignment).glob("*.ipynb"))
+    ours = nbformat.read(path, as_version=4)
+    for task, edits in importlib.import_module(f"mutants.{assignment.lower()}").RIGHT.items():
+        for edit in edits.values():
+            theirs = copy.deepcopy(ours)
+            cell = next(cell for cell in theirs.cells if meta(cell).get("grade_id") == task)
+            cell.source = harness.edited(harness.solution(ours, task), edit)
+            assert forbidden(theirs) == []

@@ -1,0 +1,47 @@
+"""Right answers in notebooks as they come have full marks, in the box."""
+
+import json
+
+import nbformat
+import pytest
+from odd_notebooks import WRITTEN, code, handed_in, named, pictures, read, source
+from test_matching import colab_with_notes, unnamed
+from test_submission import helper_between
+
+from resnorm.course.grading.cells import is_written_answer
+from resnorm.course.grading.grader import grade
+from resnorm.course.grading.reference import reference
+from resnorm.course.sandbox import bubblewrap
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory, missing):
+    if reason := bubblewrap.unavailable():
+        missing(reason)
+    return reference(source(), tmp_path_factory.mktemp("cache"))
+
+
+def asking(content):
+    """Cells that ask for input, before and in an answer."""
+    content["cells"].insert(3, code("name = input('Your name? ')"))
+    named(content, "fold")["source"] += "\n\nprint(input())"
+    return content
+
+
+def as_a_student_would(content):
+    """Everything at once, in UTF-16."""
+    content = pictures(colab_with_notes(helper_between(content)))
+    return json.dumps(content, ensure_ascii=False).encode("utf-16")
+
+
+@pytest.mark.parametrize("change", [unnamed, helper_between, asking, as_a_student_would])
+def test_right_answers_have_full_marks(change, expected, tmp_path):
+    submitted = read(change(handed_in()), tmp_path)
+    notebook, report = grade(submitted, source(), expected)
+    assert report.status == "graded"
+    assert (report.points, report.bonus) == (report.possible, 3.0)
+    others = [i for i in report.incidents if i.kind not in ("matched", "edited")]
+    assert others == []
+    written = next(cell for cell in notebook.cells if is_written_answer(cell))
+    assert written.source == WRITTEN
+    nbformat.validate(notebook)

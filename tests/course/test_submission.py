@@ -1,0 +1,173 @@
+"""Answers in several cells or in the wrong ones, and what is no edit of a cell of ours."""
+
+import copy
+
+import nbformat
+import pytest
+from odd_notebooks import (
+    WRITTEN,
+    answers,
+    code,
+    each,
+    failing,
+    graded,
+    handed_in,
+    named,
+    pasted,
+    place_of,
+    source,
+    text,
+    windows,
+)
+
+from resnorm.course.grading.cells import meta
+
+
+def split_in_two_functions(content):
+    named(content, "forward")["source"] = "def my_shape(v):\n    return v.view(1, -1, 1, 1)"
+    answer = answers()["forward"].replace("mean.view(1, -1, 1, 1)", "my_shape(mean)")
+    return pasted(content, "forward", answer)
+
+
+def first_try_and_better_one(content):
+    wrong = answers()["forward"].replace("return y,", "return 2 * y,")
+    named(content, "forward")["source"] = wrong
+    return pasted(content, "forward", answers()["forward"])
+
+
+def later_copy_at_the_end(content):
+    named(content, "forward")["source"] = "helper = 3"
+    copied = copy.deepcopy(named(content, "forward")) | {"source": answers()["forward"]}
+    content["cells"].append(copied)
+    return content
+
+
+def helper_between(content):
+    named(content, "forward")["source"] = "import math"
+    content["cells"].insert(place_of(content, "forward") + 1, code("unit = math.exp(0)"))
+    answer = answers()["forward"].replace("return y,", "return unit * y,")
+    return pasted(content, "forward", answer, after=1)
+
+
+def empty_second_half(content):
+    return pasted(content, "forward", "\n")
+
+
+def three_times(content):
+    return pasted(pasted(content, "forward", answers()["forward"]), "forward", "unused = 1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        split_in_two_functions,
+        first_try_and_better_one,
+        later_copy_at_the_end,
+        helper_between,
+        empty_second_half,
+        three_times,
+    ],
+)
+def test_an_answer_in_several_cells_runs_and_the_last_one_counts(change, tmp_path):
+    """Splitting and pasting keep the metadata, nbgrader 1083 and colabtools 581."""
+    notebook, messages = graded(change(handed_in()), tmp_path)
+    assert failing(notebook) == []
+    assert messages == [
+        "the cell forward is there more than once; all of them run, the last one counts"
+    ]
+    names = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell)]
+    assert names == [meta(cell)["grade_id"] for cell in source().cells if meta(cell)]
+
+
+@pytest.mark.parametrize("line", ["    mean, var", "    y = ", "    return"])
+def test_an_answer_that_was_split_inside_of_a_function_is_joined(line, tmp_path):
+    content = handed_in()
+    first, rest = answers()["forward"].split(line)
+    named(content, "forward")["source"] = first.removesuffix("\n")
+    pasted(content, "forward", line + rest)
+    notebook, messages = graded(content, tmp_path)
+    assert failing(notebook) == []
+    assert messages == ["the cell forward had been split inside of a statement and has been joined"]
+
+
+def test_a_written_answer_below_its_cell_reaches_the_marker(tmp_path):
+    content = handed_in()
+    named(content, "written")["source"] = "*Your answer here.*"
+    place = place_of(content, "written") + 1
+    content["cells"][place:place] = [
+        text("(a) Nothing."),
+        code("print(1)"),
+        text("(b) Group norm."),
+    ]
+    notebook, _ = graded(content, tmp_path)
+    written = next(cell for cell in notebook.cells if meta(cell).get("grade_id") == "written")
+    assert written.source == "*Your answer here.*\n\n(a) Nothing.\n\n(b) Group norm."
+    assert notebook.cells[notebook.cells.index(written) + 1].source == "print(1)"
+
+
+def test_of_a_written_answer_in_several_cells_nothing_is_lost(tmp_path):
+    content = handed_in()
+    pasted(content, "written", "And a second half.")
+    pasted(content, "written", WRITTEN, after=1)  # the same once more
+    notebook, messages = graded(content, tmp_path)
+    written = next(cell for cell in notebook.cells if meta(cell).get("grade_id") == "written")
+    assert written.source == f"{WRITTEN}\n\nAnd a second half." and messages == []
+
+
+@pytest.mark.parametrize("kind", ["code", "raw"])
+def test_a_written_answer_keeps_its_text_whatever_the_cell_has_become(kind, tmp_path):
+    """Cells change their type by one key, nbgrader 1941."""
+    content = handed_in()
+    named(content, "written")["cell_type"] = kind
+    notebook, messages = graded(content, tmp_path)
+    written = next(cell for cell in notebook.cells if meta(cell).get("grade_id") == "written")
+    assert (written.cell_type, written.source) == ("markdown", WRITTEN)
+    assert messages == [f"the answer written had become a {kind} cell; its text has been kept"]
+
+
+def test_what_was_added_to_the_imports_is_there_for_the_answers(tmp_path):
+    content = handed_in()
+    named(content, "imports")["source"] += ["\nimport math as m"]
+    answer = answers()["forward"].replace("return y,", "return m.exp(0) * y,")
+    named(content, "forward")["source"] = answer
+    pasted(content, "test_forward", "more = 1", after=0)  # a copied test that became a notepad
+    named(content, "evaluation")["source"] += "\nassert more == 1"
+    notebook, messages = graded(content, tmp_path)
+    assert failing(notebook) == []
+    assert messages == [
+        "the cell imports had been changed and has been put back",
+        "the cell test_forward had been changed and has been put back",
+    ]
+
+
+def test_an_edited_test_does_not_run(tmp_path):
+    content = handed_in()
+    named(content, "test_fold")["source"] = "raise SystemExit('passed')"
+    notebook, messages = graded(content, tmp_path)
+    assert messages == ["the cell test_fold had been changed and has been put back"]
+    assert "SystemExit" not in "".join(cell.source for cell in notebook.cells[2:])
+
+
+def layout(content):
+    """Another formatter, nbsp and tabs from a website, comments."""
+    for cell in content["cells"]:
+        if meta(nbformat.from_dict(cell)).get("locked"):
+            text = "".join(cell["source"]).replace("    ", "\t").replace(", ", ",\u00a0")
+            text = text if "'" in text else text.replace('"', "'")
+            cell["source"] = f"# look\n{text}"
+    return content
+
+
+def more_blanks(content):
+    return each(
+        content,
+        lambda cell: cell.update(
+            source="\n\n" + "".join(cell["source"]).replace("\n", " \t\n") + "\n\n \n"
+        ),
+    )
+
+
+@pytest.mark.parametrize("change", [windows, more_blanks, layout])
+def test_layout_is_no_edit(change, tmp_path):
+    _, messages = graded(change(handed_in()), tmp_path)
+    assert messages == []

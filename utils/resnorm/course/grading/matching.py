@@ -1,0 +1,161 @@
+"""Which cell of the assignment a cell of a submission is.
+
+nbgrader's metadata say so. Where they were lost, as in a copy of a notebook, the content does.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Sequence
+
+from nbformat import NotebookNode
+
+from .cells import meta, public_text
+from .names import parse
+
+#: Share of lines in common from which a cell counts as an edited test.
+SIMILAR = 0.6
+#: No test is longer, in characters, so longer code is compared as text only.
+MAX_TEST = 20_000
+Cells = Sequence[NotebookNode]
+#: For each cell of a submission the index of the one that it is in the assignment, or None.
+Found = list[int | None]
+
+
+def same(one: str, other: str) -> bool:
+    """Say whether two texts differ in nothing but what editors change by themselves.
+
+    Such are ends of lines, tabs, trailing blanks and, where both are code, its layout.
+
+    Args:
+        one: text of a cell.
+        other: text of another one.
+    """
+    if _squeezed(one) == _squeezed(other):
+        return True
+    shape = _shape(one)
+    return bool(shape) and shape == _shape(other)
+
+
+def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
+    """Find out for each cell of a submission which one of the assignment it is.
+
+    Args:
+        submitted: the student's cells.
+        source: the instructor's cells.
+
+    Returns:
+        One index into ``source`` per submitted cell, None for a cell of the student's own; and the
+        names of cells that were found by their content because their metadata are lost. Several
+        cells of the submission may be the same cell of the assignment.
+    """
+    by_name = {meta(cell)["grade_id"]: index for index, cell in enumerate(source) if meta(cell)}
+    found: Found = [by_name.get(meta(cell).get("grade_id", "")) for cell in submitted]
+    missing = {index for index in range(len(source)) if index not in found}
+    _by_text(found, submitted, source)
+    _by_similarity(found, submitted, source, missing.difference(found))
+    _by_definitions(found, submitted, source, missing.difference(found))
+    _by_position(found, submitted, source, missing.difference(found))
+    names = [
+        meta(source[index]).get("grade_id", "") for index in sorted(missing.intersection(found))
+    ]
+    return found, [name for name in names if name]
+
+
+def _by_text(found: Found, submitted: Cells, source: Cells) -> None:
+    """Cells that say what students see in a cell of ours."""
+    texts: dict[tuple[str, str], int] = {}
+    for index, cell in reversed(list(enumerate(source))):
+        if not meta(cell).get("solution"):
+            shown = public_text(cell.source)
+            for key in filter(None, (_squeezed(shown), _code_shape(cell, shown))):
+                texts[cell.cell_type, key] = index
+    for place, cell in enumerate(submitted):
+        if found[place] is None:
+            keys = (_squeezed(cell.source), _code_shape(cell, cell.source))
+            found[place] = next(
+                (texts[cell.cell_type, key] for key in keys if (cell.cell_type, key) in texts), None
+            )
+
+
+def _by_similarity(found: Found, submitted: Cells, source: Cells, missing: set[int]) -> None:
+    """Cells that are mostly what students see in a cell of ours, which is nowhere else."""
+    for index in sorted(missing):
+        if not meta(source[index]) or meta(source[index]).get("solution"):
+            continue
+        ours = _squeezed(public_text(source[index].source)).splitlines()
+        likeness = {
+            place: difflib.SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
+            for place, cell in enumerate(submitted)
+            if found[place] is None
+            and cell.cell_type == source[index].cell_type
+            and len(theirs := _squeezed(cell.source).splitlines()) < 3 * len(ours)
+        }
+        best = max(likeness, key=likeness.__getitem__, default=None)
+        if best is not None and likeness[best] >= SIMILAR:
+            found[best] = index
+
+
+def _by_definitions(found: Found, submitted: Cells, source: Cells, missing: set[int]) -> None:
+    """Cells that define what an answer defines, which is nowhere else."""
+    wanted: dict[str, int] = {}
+    for index in sorted(missing, reverse=True):
+        if source[index].cell_type == "code" and meta(source[index]).get("solution"):
+            wanted |= dict.fromkeys(_defined(source[index].source), index)
+    for place, cell in enumerate(submitted):
+        if found[place] is None and cell.cell_type == "code" and wanted:
+            answers = [wanted[name] for name in _defined(cell.source) if name in wanted]
+            found[place] = min(answers, default=None)
+
+
+def _by_position(found: Found, submitted: Cells, source: Cells, missing: set[int]) -> None:
+    """Cells that stand where an answer stands, between cells of ours."""
+    for index in sorted(missing):
+        if not meta(source[index]).get("solution"):
+            continue
+        is_code = source[index].cell_type == "code"
+        before = max((known for known in found if known is not None and known < index), default=-1)
+        start = max((place for place, known in enumerate(found) if known == before), default=-1)
+        later = range(start + 1, len(submitted))
+        end = next((place for place in later if (found[place] or 0) > index), len(submitted))
+        candidates = [
+            place
+            for place in later
+            if found[place] is None
+            and (submitted[place].cell_type == "code") == is_code
+            and submitted[place].source.strip()
+        ]
+        here = [place for place in candidates if place < end]
+        # Text that stands further down is still the best guess at a written answer.
+        for place in here or ([] if is_code else candidates):
+            found[place] = index
+
+
+def _squeezed(text: str) -> str:
+    """A text without what editors change by themselves."""
+    lines = text.replace("\u00a0", " ").expandtabs(4).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def _shape(text: str) -> str:
+    """The syntax of code, without its layout; empty for what is not code."""
+    tree = parse(_squeezed(text)) if len(text) < MAX_TEST else None
+    try:
+        return ast.dump(tree) if tree and tree.body else ""
+    except (RecursionError, MemoryError):
+        return ""
+
+
+def _code_shape(cell: NotebookNode, text: str) -> str:
+    return _shape(text) if cell.cell_type == "code" else ""
+
+
+def _defined(text: str) -> Iterable[str]:
+    """The names that code binds when it runs."""
+    tree = parse(text)
+    for node in tree.body if tree else []:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
