@@ -12,40 +12,17 @@ from textwrap import dedent
 
 import nbformat
 import pytest
+from boxes import LIMITS, USERS, go, kinds, said
 
 from resnorm.course.sandbox import boxed_kernel, bubblewrap
-from resnorm.course.sandbox.limits import GiB, Limits, MiB
+from resnorm.course.sandbox.limits import GiB, MiB
 from resnorm.course.sandbox.runner import run
-
-LIMITS = Limits(
-    memory=GiB, processes=120, disk=100 * MiB, cell_seconds=20, notebook_seconds=60, output=300_000
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def box(missing):
     if reason := bubblewrap.unavailable():
         missing(reason)
-
-
-def go(*cells, files=(), **changes):
-    cells = [nbformat.v4.new_code_cell(dedent(cell)) for cell in cells]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    trace = run(notebook, files, Limits(**{**vars(LIMITS), **changes}))
-    return notebook, trace
-
-
-def said(notebook):
-    """Text and errors of all cells."""
-    parts = []
-    for cell in notebook.cells:
-        for output in cell.outputs:
-            parts.append(output.get("text") or output.get("evalue") or str(output.get("data")))
-    return "\n".join(parts)
-
-
-def kinds(trace):
-    return {incident.kind for incident in trace.incidents}
 
 
 def test_ordinary_code_runs_and_nothing_is_reported(tmp_path):
@@ -64,7 +41,7 @@ def test_ordinary_code_runs_and_nothing_is_reported(tmp_path):
         files=[table],
     )
     assert said(notebook).split() == ["2.0", "1,2", "division", "by", "zero", "True"]
-    assert trace.incidents == [] and trace.seconds < 60 and trace.memory > 0
+    assert trace.incidents == [] and trace.seconds > 0 and trace.memory > 0
     assert not Path("mine.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
@@ -114,7 +91,7 @@ def test_what_takes_too_much_is_stopped_and_named(code, changes, kind):
     assert kind in kinds(trace), (trace, said(notebook)[-500:])
     # the system refuses further processes, and the rest runs; everything else ends the notebook
     assert kind == "processes" or "after" not in said(notebook)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 120
     # the machine still starts processes
     assert subprocess.run([sys.executable, "-Sc", "print(1)"], timeout=20).returncode == 0
     assert trace.memory < 2 * GiB and len(said(notebook)) < 400_000
@@ -189,7 +166,7 @@ def test_the_network_is_not_there():
         done.set()
         thread.join()
     assert heard == [] and "on" in said(notebook)
-    assert "refused" in said(notebook) or "unreachable" in said(notebook)
+    assert "Address family not supported" in said(notebook)
     assert any(i.kind == "reach" and str(port) in i.message for i in trace.incidents)
 
 
@@ -250,7 +227,9 @@ def test_the_journal_does_not_depend_on_where_the_package_lies(tmp_path):
     beside = tmp_path / "own-but-not-really"  # which only begins like the other one
     code = f"""
         from resnorm.course.sandbox import boxed_kernel
-        boxed_kernel.install({str(tmp_path / "journal")!r}, ({str(own)!r},), ({str(package)!r},))
+        import os
+        journal = os.open({str(tmp_path / "journal")!r}, os.O_WRONLY | os.O_CREAT)
+        boxed_kernel.install(journal, ({str(own)!r},), ({str(package)!r},))
         open({str(package / "a.py")!r}).read()
         open({str(package / "a.py")!r}, "a").close()
         open({str(own / "mine")!r}, "w").close()

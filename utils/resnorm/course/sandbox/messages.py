@@ -125,6 +125,8 @@ class CheckedSession(Session):
             content: whether to read its content.
             copy: whether the parts are bytes, and not messages of ZeroMQ.
         """
+        if self.meter and self.meter.stopped:
+            return _nothing()  # which may be one of a gigabyte
         try:
             message = super().deserialize(msg_list, content, copy)
             return _checked(message, self.meter) if content else message

@@ -30,7 +30,7 @@ from .cgroups import ControlGroups
 from .channels import Channels
 from .incidents import Incident, Trace
 from .limits import DEFAULT_LIMITS, Limits, MiB
-from .messages import FLOOD, CheckedSession, Meter
+from .messages import CheckedSession, Meter
 from .watchdog import Watchdog
 
 #: Seconds that a kernel may take to start.
@@ -200,8 +200,6 @@ class _Kernel:
         self.shared, self.work, self.limits, self.boxed = shared, work, limits, boxed
         self.environment = _environment(bubblewrap.WORK if boxed else str(work)) | environment
         self.context = zmq.asyncio.Context()
-        # Longer messages end the connection before they take the grader's memory.
-        self.context.setsockopt(zmq.MAXMSGSIZE, FLOOD * limits.output + MiB)
 
     def __enter__(self) -> _Kernel:
         connection = self.shared / "kernel.json"

@@ -13,9 +13,9 @@ from .incidents import Incident, Trace, memory_exceeded
 from .limits import GiB, Limits
 from .memory import memory_in_use
 
-#: How much the grader itself may grow while it listens to one kernel, in bytes. A kernel that sends
-#: faster than it is read makes the grader grow.
-GROWTH = 2 * GiB
+#: How much the grader itself may grow while it listens to one kernel, in bytes. A message is counted
+#: when it is complete, and what a kernel sends until then makes the grader grow.
+GROWTH = GiB
 
 
 class Watchdog(threading.Thread):
@@ -45,19 +45,20 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         """Watch until ``finished`` is set, the process ends, or a limit is hit."""
         while not self.finished.wait(0.05):
-            if self.deadline is not None and time.monotonic() > self.deadline:
-                seconds = f"{self.limits.notebook_seconds:.0f} s"
-                self.incident = Incident(-1, "time", f"the notebook was stopped after {seconds}")
-            else:
-                try:
-                    self.incident = self._look()
-                except psutil.NoSuchProcess:
-                    return
-                except (psutil.Error, OSError):
-                    continue  # a process ended while it was looked at
-            if self.incident:
-                self.kill()
+            try:
+                if found := self._late() or self._look():
+                    self.stop(found)
+            except psutil.NoSuchProcess:
                 return
+            except (psutil.Error, OSError):
+                continue  # a process ended while it was looked at
+
+    def _late(self) -> Incident | None:
+        """Say that the deadline is over, if it is."""
+        if self.deadline is None or time.monotonic() <= self.deadline:
+            return None
+        seconds = f"{self.limits.notebook_seconds:.0f} s"
+        return Incident(-1, "time", f"the notebook was stopped after {seconds}")
 
     def _look(self) -> Incident | None:
         """Measure once. Return the limit that is exceeded, if one is."""
