@@ -6,6 +6,7 @@ messages after this module may rely on their form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ OVERHEAD = 1000
 #: The notebook is stopped at this many times the output that one cell may keep.
 FLOOD = 16
 MAX_DEPTH = 50
+#: Types of data that nbformat lets be more than text.
+JSON = re.compile(r"^application/(.*\+)?json$")
 
 
 class Meter:
@@ -160,8 +163,8 @@ def _checked(message: dict[str, Any], meter: Meter | None) -> dict[str, Any]:
         # bool is a kind of int, and no execution count.
         if not isinstance(content[name], expected) or type(content[name]) is bool is not expected:
             raise ValueError(f"{name} of {kind} is not of type {expected.__name__}")
-    if not isinstance(content.get("execution_count", 0), (int, type(None))):
-        raise ValueError("an execution count is not a number")
+    if (content.get("execution_count") or 0) < 0:
+        raise ValueError("an execution count is negative")
     if kind in OUTPUTS:
         content = _output(kind, content)
         if meter and not _fits(content, request, meter):
@@ -185,7 +188,7 @@ def _output(kind: str, content: dict[str, Any]) -> dict[str, Any]:
         output["traceback"] = [str(line) for line in output["traceback"]]
     if "data" in output:
         output["data"] = {
-            mime: value if mime.endswith("json") else _text(value)
+            mime: value if JSON.search(mime) else _text(value)
             for mime, value in output["data"].items()
         }
         transient = content.get("transient")

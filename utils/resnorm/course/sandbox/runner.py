@@ -136,6 +136,7 @@ async def execute(
             cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups)
             try:
                 await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
+                trace.incidents += filter(None, [watchdog.last_look()])
             except Exception as problem:  # whatever the kernel's messages provoke
                 said = f"stopped: the kernel's messages led to {type(problem).__name__}"
                 trace.incidents.append(watchdog.incident or Incident(-1, "messages", said))

@@ -13,8 +13,8 @@ from .incidents import Incident, Trace, memory_exceeded
 from .limits import GiB, Limits
 from .memory import memory_in_use
 
-#: How much the grader itself may grow while it listens to one kernel, in bytes. A message is counted
-#: when it is complete, and what a kernel sends until then makes the grader grow.
+#: How much the grader itself may grow while it listens to one kernel, in bytes. A message is only
+#: counted when it is complete, and what a kernel sends until then makes the grader grow.
 GROWTH = GiB
 
 
@@ -77,6 +77,18 @@ class Watchdog(threading.Thread):
             return Incident(-1, "processes", too_many)
         if self.grader.memory_info().rss - self.before > GROWTH:
             return Incident(-1, "output", "stopped: more output than can be read in time")
+        return None
+
+    def last_look(self) -> Incident | None:
+        """Look once more, at what the last turn of the thread came too early for.
+
+        Returns:
+            The limit that is exceeded, if one is and none was before.
+        """
+        with contextlib.suppress(psutil.Error, OSError):
+            if self.incident is None:
+                self.incident = self._look()
+                return self.incident
         return None
 
     def stop(self, incident: Incident) -> None:
