@@ -23,7 +23,7 @@ from typing import Any
 #: Audit events of Python, and how the journal words them.
 EVENTS = {
     "socket.connect": "a connection to {1}",
-    "socket.getaddrinfo": "the address of {0}, port {1}",
+    "socket.getaddrinfo": "the address for a connection to {0}, port {1}",
     "subprocess.Popen": "starting {0}",
     "os.system": "the shell command {0}",
     "os.exec": "replacing itself by {0}",
