@@ -10,6 +10,8 @@ from boxes import LIMITS, go, kinds, said
 
 from resnorm.course.sandbox import boxed_kernel, bubblewrap, cell_runner
 from resnorm.course.sandbox.incidents import Incident, Trace
+from resnorm.course.sandbox.limits import Limits
+from resnorm.course.sandbox.messages import Meter
 from resnorm.course.sandbox.runner import KernelNotStartedError, run
 from resnorm.course.sandbox.watchdog import Watchdog
 
@@ -131,6 +133,18 @@ def test_much_output_is_cut_and_what_follows_counts():
 def test_a_flood_of_any_kind_is_output(code):
     notebook, trace = go(SENDER, f"while True: {code}", "print('after')")
     assert "output" in kinds(trace) and "after" not in said(notebook), trace
+
+
+def test_what_runs_aside_has_an_account_of_its_own():
+    stopped = []
+    meter = Meter(Limits(output=1000), stopped.append)
+    with meter.aside(1_000_000):
+        meter.count(900_000)
+        assert meter.room("request", 900_000) == 900_000
+    assert meter.total == 0 and not stopped and not meter.incidents
+    with meter.aside(1_000_000):
+        meter.count(1_200_000)
+    assert meter.stopped and [incident.kind for incident in stopped] == ["output"]
 
 
 def test_the_deadline_holds_when_nothing_else_in_the_grader_runs(monkeypatch):
