@@ -120,7 +120,8 @@ async def execute(
         trace.incidents += _copied(files, work, limits)
         kernel = stack.enter_context(_Kernel(shared, work, limits, dict(environment or {}), boxed))
         pid = await kernel.start(groups)
-        watchdog = Watchdog(pid, limits, trace, deadline=time.monotonic() + START_SECONDS)
+        latest = time.monotonic() + START_SECONDS + GRACE_SECONDS
+        watchdog = Watchdog(pid, limits, trace, deadline=latest)
         watchdog.start()
         client = kernel.manager.client(context=kernel.context)
         client.session.meter = meter = Meter(limits, watchdog.stop)
@@ -138,6 +139,9 @@ async def execute(
                 await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
                 trace.incidents += filter(None, [watchdog.last_look()])
             except Exception as problem:  # whatever the kernel's messages provoke
+                ours = isinstance(problem, (OSError, MemoryError))
+                if ours and not isinstance(problem, TimeoutError):
+                    raise
                 said = f"stopped: the kernel's messages led to {type(problem).__name__}"
                 trace.incidents.append(watchdog.incident or Incident(-1, "messages", said))
         finally:
