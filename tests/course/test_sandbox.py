@@ -95,7 +95,7 @@ SYSTEM_V = """
     """
 MOUNTED = """
     import os, subprocess
-    script = "mount -t tmpfs none /tmp && dd if=/dev/zero of=/tmp/x bs=1M count=3000"
+    script = "mount -t tmpfs none . && cd . && dd if=/dev/zero of=large bs=1M count=3000"
     result = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True)
     if result.returncode: raise OSError(result.stderr)
     """

@@ -234,19 +234,19 @@ class _Kernel:
         )
         command = [sys.executable, "-P", "-m", boxed_kernel.__name__, json.dumps(asdict(start))]
         command += ["-f", "{connection_file}", "--HistoryManager.hist_file=:memory:"]
-        with bubblewrap.filter_file() as file:
+        inherited = self.channels.files
+        with contextlib.ExitStack() as stack:
             if self.boxed:
-                command = [
-                    *bubblewrap.command(
-                        self.shared,
-                        self.work,
-                        self.limits,
-                        self.environment,
-                        file,
-                        groups.process_files(),
-                    ),
-                    *command,
-                ]
+                inherited.append(file := stack.enter_context(bubblewrap.filter_file()))
+                box = bubblewrap.command(
+                    self.shared,
+                    self.work,
+                    self.limits,
+                    self.environment,
+                    file,
+                    groups.process_files(),
+                )
+                command = [*box, *command]
             self.manager.boxed = KernelSpec(argv=command, display_name="box", language="python")
             await self.manager.start_kernel(
                 # The first process in a box keeps what it is given, and shows it.
@@ -255,7 +255,7 @@ class _Kernel:
                 cwd=str(self.work),
                 stdout=self.channels.errors_file,
                 stderr=self.channels.errors_file,
-                pass_fds=[file, *self.channels.files],
+                pass_fds=inherited,
             )
         self.channels.started()
         assert isinstance(self.manager.provisioner, LocalProvisioner)
