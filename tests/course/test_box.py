@@ -1,6 +1,7 @@
 """What code in the box finds of the machine: as root's and as an ordinary user's sandbox."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -8,9 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
-from boxes import NOBODY, USERS, go, kinds, ordinary, said
+from boxes import LIMITS, NOBODY, SCRIPT, USERS, go, kinds, ordinary, said
 
 from resnorm.course.sandbox import bubblewrap, seccomp
 
@@ -154,7 +156,8 @@ def test_no_other_process_keyring_ring_or_terminal(user):
     assert said(notebook).count("refused") == 8 and "WORKED" not in said(notebook), said(notebook)
 
 
-def test_what_can_be_written_to_is_sized():
+@pytest.mark.parametrize("user", USERS)
+def test_what_can_be_written_to_is_sized(user):
     """The box and the grader share no folder into which both can write."""
     notebook, _ = go(
         """
@@ -164,11 +167,12 @@ def test_what_can_be_written_to_is_sized():
             if "rw" in options.split(",") and os.access(place, os.W_OK):
                 print(place, kind, os.statvfs(place).f_blocks * os.statvfs(place).f_frsize)
         """,
+        user=user,
     )
     lines = [line.split() for line in said(notebook).splitlines() if line]
     sizes = {place: int(size) for place, kind, size in lines if kind == "tmpfs"}
     assert sizes == {"/tmp": 100 * 2**20, "/dev/shm": 16 * 2**20}
-    assert {kind for _, kind, _ in lines} <= {"tmpfs", "devtmpfs"}, lines
+    assert {kind for _, kind, _ in lines} <= {"tmpfs", "devtmpfs", "devpts"}, lines
 
 
 def test_the_filter_knows_both_machines_and_says_so_of_others():
@@ -205,17 +209,42 @@ def test_the_numbers_are_those_of_the_systems_headers(machine, missing):
 WHY = "from resnorm.course.sandbox import bubblewrap; print(bubblewrap.unavailable())"
 
 
-def test_a_container_that_hides_proc_is_told_to_show_it(missing):
-    """As Docker's containers do: the trial has to fail where grading would."""
+#: What Docker leaves to root in a container.
+CAPABILITIES = (
+    "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw "
+    "sys_chroot mknod audit_write setfcap"
+)
+
+
+@pytest.mark.parametrize("hidden", [True, False], ids=["as it comes", "systempaths=unconfined"])
+def test_a_container_needs_the_options_that_it_is_told(hidden):
+    """The trial fails where grading would, and grading works where the trial does."""
     if os.geteuid() != 0:
-        missing("root, who can hide /proc as a container does")
-    hidden = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
-    hidden += ["--tmpfs", "/proc/irq", "--ro-bind", "/proc/sys", "/proc/sys"]
-    hidden += ["--cap-drop", "CAP_SYS_ADMIN", "--", sys.executable, "-P", "-c", WHY]
+        pytest.skip("only root can take capabilities away, as a container does")
+    kept = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES.split())])
+    hide = "mount -t tmpfs none /proc/irq && mount --bind -o ro /proc/sys /proc/sys && "
+    script = (hide if hidden else "") + 'exec setpriv "$@"'
+    container = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "sh", "-c", script, "sh"]
+    container += [f"--bounding-set={kept}", f"--inh-caps={kept}", sys.executable, "-P", "-c"]
     environment = os.environ | {"PYTHONPATH": str(bubblewrap.PACKAGE.parent)}
-    result = subprocess.run(hidden, env=environment, capture_output=True, text=True)
-    assert "systempaths=unconfined" in result.stdout and "unmask=ALL" in result.stdout, result
-    assert "proc" in result.stdout
+
+    def result(code, text=""):
+        found = subprocess.run(
+            [*container, code], env=environment, input=text, capture_output=True, text=True
+        )
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    if hidden:
+        why = result(WHY)
+        assert "Can't mount proc" in why
+        assert "systempaths=unconfined" in why and "unmask=ALL" in why
+    else:
+        assert result(WHY) == "\n"
+        cells = ["import os; print(os.getuid(), os.access('/proc/sys/vm/swappiness', os.W_OK))"]
+        notebook, trace = json.loads(result(SCRIPT, json.dumps([cells, vars(LIMITS)])))
+        assert said(nbformat.from_dict(notebook)).strip() == f"{NOBODY} False"
+        assert trace["incidents"] == []
 
 
 def test_without_namespaces_it_says_how_to_allow_them():
