@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -25,6 +26,10 @@ from .hidden_labels import hidden_labels
 from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident
 from .sandbox.limits import DEFAULT_LIMITS, Limits
+from .sandbox.runner import KernelNotStartedError
+
+#: A grading process is given up after this many times the time of one notebook.
+PATIENCE = 3
 
 
 def grade_class(
@@ -67,19 +72,23 @@ def grade_class(
     cache = course.root / "reports" / ".reference"
     try:
         expected = reference(source, cache, assignment.files, limits, unsafe=unsafe)
-    except NotGradableError as problem:
+    except (NotGradableError, KernelNotStartedError) as problem:
         raise CourseError(str(problem)) from None
     labels = hidden_labels(course, name)
     base = fingerprints.of_assignment(source, assignment.files)
     tasks: list[_Task] = []
     reports: list[Report] = []
     for student in chosen:
-        key = f"{base}-{fingerprints.of_folder(submitted[student])}"
-        report = course.report(name, student)
+        folder = submitted[student]
+        try:
+            key = f"{base}-{fingerprints.of_folder(folder)}"
+        except (OSError, ValueError) as problem:
+            reports.append(_failed(student, name, problem))
+            continue
+        report = _report_of(course, name, student)
         if report and report.key == key and not force:
             reports.append(report)
         else:
-            folder = submitted[student]
             task = _Task(course, assignment, student, key, folder, expected, labels, limits, unsafe)
             tasks.append(task)
     for report in reports:
@@ -105,6 +114,28 @@ def _chosen(name: str, submitted: dict[str, Path], students: Iterable[str] | Non
             f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first"
         )
     return chosen
+
+
+def _report_of(course: Course, name: str, student: str) -> Report | None:
+    """The report of the last grading; None if there is none, or none that this version reads."""
+    try:
+        return course.report(name, student)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _failed(student: str, assignment: str, problem: Exception) -> Report:
+    """The report of a submission that could not be graded. It is not kept."""
+    if isinstance(problem, (OSError, MemoryError, KernelNotStartedError)):
+        incident = machine_failure(problem)
+    else:
+        what = " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
+        incident = Incident(
+            -1,
+            "machine",
+            f"could not be graded: {what}. Mark it by hand, and report this fault of the grader",
+        )
+    return Report(student, assignment, "failed", incidents=[incident])
 
 
 @dataclass(frozen=True)
@@ -133,15 +164,15 @@ class _Task:
         except NotGradableError as problem:
             incidents = [Incident(-1, "refused", str(problem))]
             report = Report(self.student, name, "refused", incidents=incidents)
-        except OSError as problem:
+        except Exception as problem:  # whatever a submission provokes, the others are graded
             shutil.rmtree(part, ignore_errors=True)
-            return Report(self.student, name, "failed", incidents=[machine_failure(problem)])
+            return _failed(self.student, name, problem)
         report.key = self.key
         try:
             report.write(self.course.report_path(name, self.student))
-        except OSError as problem:
+        except Exception as problem:
             # Without a report on disk, the next run tries again.
-            report.status, report.incidents = "failed", [machine_failure(problem)]
+            return _failed(self.student, name, problem)
         return report
 
     def _grade(self, destination: Path) -> Report:
@@ -149,9 +180,9 @@ class _Task:
         name = self.assignment.notebook.name
         path = self.folder / name
         files = sorted(self.folder.iterdir())
-        if not path.is_file():
-            there = ", ".join(file.name for file in files) or "nothing"
-            raise NotGradableError(f"there is no {name} among {there}")
+        if not path.is_file() or path.is_symlink():
+            there = ", ".join(file.name[:80] for file in files[:10]) or "nothing"
+            raise NotGradableError(f"there is no {name} that is a file among {there}")
         ours = {file.name for file in self.assignment.files} | {name, "timestamp.txt"}
         theirs = [
             file
@@ -172,13 +203,17 @@ class _Task:
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         nbformat.write(notebook, destination / name)
-        if (self.folder / "timestamp.txt").exists():
-            shutil.copy(self.folder / "timestamp.txt", destination)
+        timestamp = self.folder / "timestamp.txt"
+        if timestamp.is_file() and not timestamp.is_symlink():
+            shutil.copy(timestamp, destination)
         return report
 
 
 def run_tasks(tasks: list[_Task], jobs: int) -> Iterator[Report]:
-    """Grade submissions in processes of their own.
+    """Grade submissions in processes of their own, each of which grades one at a time.
+
+    A process that is killed, or that does not come back, costs its submission a report with the
+    status ``failed``, and no other submission anything.
 
     Args:
         tasks: the submissions.
@@ -186,23 +221,57 @@ def run_tasks(tasks: list[_Task], jobs: int) -> Iterator[Report]:
 
     Yields:
         Reports, as they come.
-
-    Raises:
-        CourseError: a process was killed.
     """
-    if not tasks:
-        return
-    workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_Task.run, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool:
-            raise CourseError(
-                "a grading process was killed (out of memory?). What was graded is kept; "
-                "run the command again, with fewer --jobs"
-            ) from None
-        except BaseException:
+    waiting = iter(tasks)
+    running: dict[Future[Report], tuple[_Task, ProcessPoolExecutor]] = {}
+
+    def start(pool: ProcessPoolExecutor) -> None:
+        """Give a pool its next submission, or close it when there are no more."""
+        if task := next(waiting, None):
+            running[pool.submit(_run, task)] = task, pool
+        else:
+            pool.shutdown(wait=False)
+
+    try:
+        for _ in range(min(jobs, len(tasks))):
+            start(_pool())
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task, pool = running.pop(future)
+                try:
+                    report = future.result()
+                except BrokenProcessPool:
+                    pool.shutdown(wait=False)
+                    pool = _pool()
+                    report = _lost(task)
+                start(pool)
+                yield report
+    finally:
+        for _, pool in running.values():
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+
+
+def _run(task: _Task) -> Report:
+    """Grade one submission in this process, which ends when that takes far too long."""
+    seconds = PATIENCE * task.limits.notebook_seconds
+    with open(os.devnull, "w") as file:
+        # This needs neither the interpreter's lock nor its event loop.
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            return task.run()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _lost(task: _Task) -> Report:
+    """The report of a submission whose process was killed, or did not come back."""
+    message = (
+        "could not be graded: the grading process was killed (out of memory?) or took more than "
+        f"{PATIENCE * task.limits.notebook_seconds:.0f} s. Run the command again, with fewer --jobs"
+    )
+    incidents = [Incident(-1, "machine", message)]
+    return Report(task.student, task.assignment.name, "failed", incidents=incidents)

@@ -14,7 +14,7 @@ from ..sandbox.runner import run
 #: Environment variables of a graded run. The first one makes comparisons emit their values.
 GRADED = {"RESNORM_GRADED": "1", "RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
 #: Kinds of incidents after which the rest of a notebook runs.
-CONTINUES = {"reach", "disk"}
+CONTINUES = {"reach", "disk", "cut", "unreadable"}
 
 
 def run_graded(

@@ -1,10 +1,11 @@
 """Run a notebook that nobody has read, in a box, within limits, and with a report of what it did.
 
 ``bubblewrap`` describes the box: it has no network, a read-only system, a private home and
-``/tmp``, its own process numbers, and of the course's files only what is handed in. ``cgroups`` and
-``watchdog`` keep the limits (``limits``), ``boxed_kernel`` is the kernel that runs inside,
-``cell_runner`` executes the cells in it, and ``runner`` puts them together and reports the
-``incidents``.
+``/tmp``, its own process numbers, and of the course's files only what is handed in. ``seccomp``
+lists the system calls that the box refuses. ``cgroups``, ``watchdog`` and ``memory`` keep the
+limits (``limits``). ``boxed_kernel`` is the kernel that runs inside, ``channels`` is what connects
+it to the grader, and ``messages`` checks what it says. ``cell_runner`` executes the cells, and
+``runner`` puts everything together and reports the ``incidents``.
 
 Nothing is imported here, because the kernel in the box imports this package, too.
 """
@@ -17,9 +18,13 @@ __getattr__ = on_first_use(
     "bubblewrap",
     "cell_runner",
     "cgroups",
+    "channels",
     "incidents",
     "limits",
+    "memory",
+    "messages",
     "observation",
     "runner",
+    "seccomp",
     "watchdog",
 )

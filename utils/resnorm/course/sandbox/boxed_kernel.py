@@ -1,6 +1,8 @@
 """A kernel that writes down what its code tries to reach outside the box.
 
-It is started as ``python -m resnorm.course.sandbox.boxed_kernel JOURNAL -f CONNECTION_FILE``.
+It is started as ``python -m resnorm.course.sandbox.boxed_kernel START -f CONNECTION_FILE``, where
+START is a :class:`Start` in JSON. What it has in common with the grader are open files that it
+inherits, so that it needs no folder into which both can write.
 
 The box stops such attempts, and the journal only reports them. Code in the kernel can write into
 the journal as well, so what it says is not evidence: nothing in it raises or lowers a mark.
@@ -11,14 +13,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 #: Audit events of Python, and how the journal words them.
 EVENTS = {
     "socket.connect": "a connection to {1}",
-    "socket.getaddrinfo": "the address of {0}",
+    "socket.getaddrinfo": "the address for a connection to {0}, port {1}",
     "subprocess.Popen": "starting {0}",
     "os.system": "the shell command {0}",
     "os.exec": "replacing itself by {0}",
@@ -56,15 +61,34 @@ SYSTEM = (
 )
 #: Folders of the box itself, besides the working folder.
 PRIVATE = ("/tmp", "/dev", "/proc")
-#: Bytes after which the journal takes no more.
-MAX_BYTES = 100_000
+#: Bytes after which the journal takes no more. A pipe holds 64 KiB.
+MAX_BYTES = 60_000
+#: Number of files that one process may have open.
+OPEN_FILES = 1024
 
 
-def install(journal: str, private: tuple[str, ...], system: tuple[str, ...] = SYSTEM) -> None:
+@dataclass(frozen=True)
+class Start:
+    """What the kernel needs to know when it starts.
+
+    Attributes:
+        journal: number of the open file that takes the journal.
+        sockets: port -> number of the socket that listens for it.
+        files: folder of the files to copy into the working folder; empty for none.
+        processes: largest number of processes and threads; 0 where something else counts them.
+    """
+
+    journal: int
+    sockets: Mapping[str, int]
+    files: str
+    processes: int
+
+
+def install(journal: int, private: tuple[str, ...], system: tuple[str, ...] = SYSTEM) -> None:
     """Write down from now on what the code of this process tries to reach.
 
     Args:
-        journal: file that gets one JSON object per line, with the key ``message``.
+        journal: open file that gets one JSON object per line, with the key ``message``.
         private: folders of the box, in which everything is allowed.
         system: folders that may be read but not changed, also where they lie in a private one.
     """
@@ -85,9 +109,8 @@ def install(journal: str, private: tuple[str, ...], system: tuple[str, ...] = SY
     sys.addaudithook(hook)
 
 
-def _reporter(journal: str) -> Callable[[str], None]:
-    """Open the journal for a function that writes each message once, up to a limit."""
-    file = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def _reporter(journal: int) -> Callable[[str], None]:
+    """Make a function that writes each message once into the journal, up to a limit."""
     written, reported = 0, set()
 
     def report(message: str) -> None:
@@ -95,7 +118,7 @@ def _reporter(journal: str) -> Callable[[str], None]:
         if message in reported or written > MAX_BYTES:
             return
         reported.add(message)
-        written += os.write(file, (json.dumps({"message": message[:200]}) + "\n").encode())
+        written += os.write(journal, (json.dumps({"message": message[:200]}) + "\n").encode())
 
     return report
 
@@ -151,17 +174,62 @@ def _shown(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def _limit(processes: int) -> None:
+    """Set limits that this process and its children cannot raise again."""
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: OPEN_FILES}
+    if processes:
+        limits[resource.RLIMIT_NPROC] = processes
+    for name, value in limits.items():
+        _, largest = resource.getrlimit(name)
+        if largest != resource.RLIM_INFINITY:
+            value = min(value, largest)
+        resource.setrlimit(name, (value, value))
+
+
 def main() -> None:
     """Start the kernel that the command line asks for, with a journal."""
-    journal = sys.argv.pop(1)
-    from ipykernel.kernelapp import IPKernelApp
+    start = Start(**json.loads(sys.argv.pop(1)))
+    _limit(start.processes)
+    import zmq
+    from ipykernel import iostream, kernelapp
+    from zmq.eventloop.zmqstream import ZMQStream
 
-    class JournaledKernel(IPKernelApp):
+    class LocalPipe(iostream.IOPubThread):
+        """Takes what forked processes print over a Unix socket; Jupyter's own way is TCP."""
+
+        def _setup_pipe_in(self) -> None:
+            self._pipe_uuid = os.urandom(16)
+            pipe = self.socket.context.socket(zmq.PULL)
+            pipe.linger = 0
+            # An abstract name, which is no file and does not leave the box.
+            pipe.bind(f"ipc://@{self._pipe_uuid.hex()}")
+            self._pipe_in = ZMQStream(pipe, self.io_loop)
+            self._pipe_in.on_recv(self._handle_pipe_msg)
+
+        def _setup_pipe_out(self) -> tuple[zmq.Context, zmq.Socket]:
+            context = zmq.Context()
+            pipe = context.socket(zmq.PUSH)
+            pipe.linger = 3000
+            pipe.connect(f"ipc://@{self._pipe_uuid.hex()}")
+            return context, pipe
+
+    class JournaledKernel(kernelapp.IPKernelApp):
+        def _try_bind_socket(self, s: zmq.Socket, port: int) -> int:
+            s.setsockopt(zmq.USE_FD, start.sockets[str(port)])
+            return super()._try_bind_socket(s, port)
+
+        def init_heartbeat(self) -> None:
+            """Do without: the grader asks whether the process lives."""
+
         def start(self) -> None:
-            # Everything is imported by now, so what follows is done by the notebook.
-            install(journal, (os.path.realpath(os.getcwd()), *PRIVATE))
+            # Everything is imported by now, so what follows is done by the notebook. Its files come
+            # last, too: one named like a module of the kernel must not keep it from starting.
+            for file in os.scandir(start.files) if start.files else ():
+                shutil.copyfile(file, file.name)
+            install(start.journal, (os.path.realpath(os.getcwd()), *PRIVATE))
             super().start()
 
+    kernelapp.IOPubThread = LocalPipe  # type: ignore[misc]
     JournaledKernel.launch_instance()
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import nbformat
 from jupyter_client.client import KernelClient
@@ -19,24 +17,6 @@ from .cgroups import ControlGroups
 from .incidents import Incident
 from .limits import Limits, MiB
 from .watchdog import Watchdog
-
-
-class _LimitedClient(NotebookClient):
-    """Kills the kernel as soon as the outputs of all cells together exceed a limit."""
-
-    def limit_output(self, size: int, kill: Callable[[], None]) -> None:
-        """Set the limit in bytes, and what to call when it is exceeded."""
-        self.bytes_left, self.kill = size, kill
-
-    def process_message(
-        self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int
-    ) -> Any:
-        self.bytes_left -= len(str(msg["content"]))
-        if self.bytes_left < 0:
-            self.kill()
-            cell.outputs = []
-            return None
-        return super().process_message(msg, cell, cell_index)
 
 
 class CellRunner:
@@ -61,14 +41,13 @@ class CellRunner:
         groups: ControlGroups,
     ):
         self.notebook, self.limits, self.watchdog, self.groups = notebook, limits, watchdog, groups
-        self.client = _LimitedClient(
+        self.client = NotebookClient(
             notebook,
             km=manager,
             timeout=int(limits.cell_seconds),
             allow_errors=True,
             interrupt_on_timeout=False,
         )
-        self.client.limit_output(limits.output, watchdog.kill)
         self.client.kc = client
         self.client.reset_execution_trackers()
 
@@ -106,15 +85,11 @@ class CellRunner:
         except CellTimeoutError:
             return Incident(index, "time", f"stopped after {self.client.timeout} s")
         except DeadKernelError:
-            return replace(self._death(cell), cell=index)
+            return replace(self._death(), cell=index)
         return None
 
-    def _death(self, cell: nbformat.NotebookNode) -> Incident:
+    def _death(self) -> Incident:
         """Say why the kernel ended."""
-        if self.client.bytes_left < 0:
-            cell.outputs = []
-            size = f"{self.limits.output:,} bytes of output"
-            return Incident(-1, "output", f"stopped: more than {size}")
         return (
             self.watchdog.incident
             or self.groups.incident()

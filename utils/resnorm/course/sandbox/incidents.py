@@ -14,15 +14,20 @@ class Incident:
     Attributes:
         cell: index of the cell, or -1 where none is known.
         kind: one word. In the sandbox ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``,
-            ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``; in grading also ``"edited"``,
-            ``"missing"``, ``"forbidden"``, ``"patched"``, ``"leak"``, ``"refused"`` or
-            ``"machine"``.
-        message: what happened, in words.
+            ``"output"``, ``"cut"``, ``"messages"``, ``"unreadable"``, ``"crash"`` or ``"reach"``;
+            in grading also ``"edited"``, ``"missing"``, ``"forbidden"``, ``"patched"``,
+            ``"leak"``, ``"refused"`` or ``"machine"``.
+        message: what happened, in words. Half characters in it, which no file and no terminal
+            takes, become question marks.
     """
 
     cell: int
     kind: str
     message: str
+
+    def __post_init__(self) -> None:
+        whole = self.message.encode("utf-8", "replace").decode("utf-8")
+        object.__setattr__(self, "message", whole)
 
 
 @dataclass

@@ -15,7 +15,8 @@ class Limits:
         disk: bytes that it may write. They are kept in memory and vanish with the box.
         cell_seconds: seconds that one cell may run.
         notebook_seconds: seconds that the whole notebook may run.
-        output: bytes of text and pictures, of all cells together.
+        output: bytes of text and pictures that one cell keeps. The notebook is stopped when its
+            kernel sends sixteen times as much.
     """
 
     memory: int = 4 * GiB

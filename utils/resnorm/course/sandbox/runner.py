@@ -1,23 +1,25 @@
 """Run a notebook in the box, from its files to what happened.
 
-The kernel talks to this process through Unix sockets in one folder, which is the only thing that
-the two share.
+The kernel talks to this process through Unix sockets that this process made. The box has them, the
+journal and its standard error as open files, and no folder into which both can write.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
@@ -25,9 +27,21 @@ from jupyter_client.provisioning import LocalProvisioner
 from . import boxed_kernel, bubblewrap
 from .cell_runner import CellRunner
 from .cgroups import ControlGroups
+from .channels import Channels
 from .incidents import Incident, Trace
-from .limits import DEFAULT_LIMITS, Limits
+from .limits import DEFAULT_LIMITS, Limits, MiB
+from .messages import CheckedSession, Meter
 from .watchdog import Watchdog
+
+#: Seconds that a kernel may take to start.
+START_SECONDS = 120.0
+#: Seconds after its own end at which a notebook is killed, should the kernel's messages keep this
+#: process from seeing that the time is up.
+GRACE_SECONDS = 10.0
+
+
+class KernelNotStartedError(RuntimeError):
+    """The kernel did not start, which is this machine's failure: nothing of the notebook ran."""
 
 
 def run(
@@ -52,6 +66,8 @@ def run(
 
     Raises:
         NoSandboxError: there is no sandbox, and ``unsafe`` is False.
+        KernelNotStartedError: the kernel did not start.
+        OSError: this machine lacks disk, memory or files.
     """
     return asyncio.run(execute(notebook, files, limits, environment=environment, unsafe=unsafe))
 
@@ -80,6 +96,8 @@ async def execute(
 
     Raises:
         NoSandboxError: there is no sandbox, and ``unsafe`` is False.
+        KernelNotStartedError: the kernel did not start.
+        OSError: this machine lacks disk, memory or files.
     """
     boxed = bubblewrap.require(unsafe)
     trace, start = Trace(), time.monotonic()
@@ -88,41 +106,70 @@ async def execute(
             cell.outputs, cell.execution_count = [], None
     groups = ControlGroups(limits)
     # Not in $TMPDIR, whose name may be long: that of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(
-        prefix=f"box-{os.getpid()}-", dir="/tmp" if os.path.isdir("/tmp") else None
-    ) as folder:
-        shared, work, log = Path(folder, "run"), Path(folder, "work"), Path(folder, "stderr")
-        shared.mkdir()
-        work.mkdir()
-        for file in files:
-            shutil.copy(file, work)
-        inside = _environment(bubblewrap.WORK if boxed else str(work)) | dict(environment or {})
-        box: list[str] = []
-        if boxed:
-            box = bubblewrap.command(shared, work, limits, inside, groups.process_files())
-        manager = _kernel_manager(shared, box)
-        pid = await _start(manager, work, log, {} if boxed else inside)
-        watchdog = Watchdog(pid, limits, trace)
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=f"box-{os.getpid()}-", dir="/tmp" if os.path.isdir("/tmp") else None
+        ) as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(groups.remove)
+        shared, work = Path(folder, "run"), Path(folder, "work")
+        for made in (shared, work):
+            made.mkdir()
+            made.chmod(0o755)  # the folder above lets nobody else in
+        trace.incidents += _copied(files, work, limits)
+        kernel = stack.enter_context(_Kernel(shared, work, limits, dict(environment or {}), boxed))
+        pid = await kernel.start(groups)
+        latest = time.monotonic() + START_SECONDS + GRACE_SECONDS
+        watchdog = Watchdog(pid, limits, trace, deadline=latest)
         watchdog.start()
-        client = manager.client()
+        client = kernel.manager.client(context=kernel.context)
+        client.session.meter = meter = Meter(limits, watchdog.stop)
         client.start_channels()
         try:
-            await client.wait_for_ready(timeout=120)
-            cells = CellRunner(notebook, manager, client, limits, watchdog, groups)
-            await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
-        except RuntimeError as problem:
-            reason = f"{problem} {log.read_text(errors='replace').strip()[-300:]}".strip()
-            trace.incidents.append(Incident(-1, "kernel", f"the kernel did not start: {reason}"))
+            try:
+                await client.wait_for_ready(timeout=START_SECONDS)
+            except Exception as problem:
+                met = watchdog.incident or groups.incident()
+                said = met.message if met else f"{problem} {kernel.channels.errors()}".strip()
+                raise KernelNotStartedError(f"the kernel did not start: {said}") from None
+            watchdog.deadline = start + limits.notebook_seconds + GRACE_SECONDS
+            cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups)
+            try:
+                await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
+                trace.incidents += filter(None, [watchdog.last_look()])
+            except Exception as problem:  # whatever the kernel's messages provoke
+                ours = isinstance(problem, (OSError, MemoryError))
+                if ours and not isinstance(problem, TimeoutError):
+                    raise
+                said = f"stopped: the kernel's messages led to {type(problem).__name__}"
+                trace.incidents.append(watchdog.incident or Incident(-1, "messages", said))
         finally:
             watchdog.finished.set()
             watchdog.kill()
             client.stop_channels()
-            await manager.shutdown_kernel(now=True)
-            await manager.cleanup_resources()
-            groups.remove()
-        trace.incidents += _reached(_journal(shared))
+            await kernel.manager.shutdown_kernel(now=True)
+            await kernel.manager.cleanup_resources()
+        trace.incidents += meter.incidents.values()
+        trace.incidents += _reached(kernel.channels.journal())
     trace.seconds = time.monotonic() - start
     return trace
+
+
+def _copied(files: Iterable[Path], work: Path, limits: Limits) -> list[Incident]:
+    """Copy files that everybody may read, as long as they leave half of the box's disk free."""
+    left, incidents = limits.disk // 2, []
+    for file in files:
+        size = file.stat().st_size
+        if not file.is_file() or size > left:
+            problem = f"has {size / MiB:.0f} MiB" if file.is_file() else "is not a file"
+            message = f"{file.name} {problem} and was left out"
+            incidents.append(Incident(-1, "disk", message))
+            continue
+        left -= size
+        shutil.copyfile(file, work / file.name)
+        (work / file.name).chmod(0o644)
+    return incidents
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -149,54 +196,80 @@ class _BoxedKernelManager(AsyncKernelManager):
         return self.boxed
 
 
-def _kernel_manager(shared: Path, box: list[str]) -> _BoxedKernelManager:
-    """A manager of the kernel in the box; the kernel runs without one where ``box`` is empty."""
-    manager = _BoxedKernelManager(
-        transport="ipc", ip=str(shared / "k"), connection_file=str(shared / "kernel.json")
-    )
-    kernel = [sys.executable, "-P", "-m", boxed_kernel.__name__, str(_journal(shared))]
-    kernel += ["-f", "{connection_file}", "--HistoryManager.hist_file=:memory:"]
-    manager.boxed = KernelSpec(argv=[*box, *kernel], display_name="box", language="python")
-    return manager
+class _Kernel:
+    """A kernel, with the box around it and what connects it to this process."""
 
+    def __init__(
+        self, shared: Path, work: Path, limits: Limits, environment: dict[str, str], boxed: bool
+    ):
+        self.shared, self.work, self.limits, self.boxed = shared, work, limits, boxed
+        self.environment = _environment(bubblewrap.WORK if boxed else str(work)) | environment
+        self.context = zmq.asyncio.Context()
 
-async def _start(
-    manager: _BoxedKernelManager, work: Path, log: Path, environment: Mapping[str, str]
-) -> int:
-    """Start the kernel, or the box around it, with this addition to our environment."""
-    # ipykernel takes the process that JPY_PARENT_PID names for its parent, finds no such process
-    # in the box, and stops.
-    ours = {key: value for key, value in os.environ.items() if key != "JPY_PARENT_PID"}
-    with log.open("w") as stderr:
-        await manager.start_kernel(
-            env=ours | dict(environment),
-            cwd=str(work),
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
+    def __enter__(self) -> _Kernel:
+        connection = self.shared / "kernel.json"
+        self.manager = _BoxedKernelManager(
+            transport="ipc",
+            ip=str(self.shared / "k"),
+            connection_file=str(connection),
+            session=CheckedSession(),
         )
-    assert isinstance(manager.provisioner, LocalProvisioner)
-    assert manager.provisioner.process is not None
-    return manager.provisioner.process.pid
+        self.manager.write_connection_file()
+        connection.chmod(0o644)
+        self.channels = Channels(self.manager.ip, self.manager.ports)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.channels.close()
+        self.context.destroy(linger=0)
+
+    async def start(self, groups: ControlGroups) -> int:
+        """Start the kernel in these control groups. Return the number of its process."""
+        counted = self.boxed and bubblewrap.counts_processes()
+        start = boxed_kernel.Start(
+            journal=self.channels.journal_file,
+            sockets=self.channels.numbers,
+            files=bubblewrap.HANDED_IN if self.boxed else "",
+            processes=self.limits.processes if counted else 0,
+        )
+        command = [sys.executable, "-P", "-m", boxed_kernel.__name__, json.dumps(asdict(start))]
+        command += ["-f", "{connection_file}", "--HistoryManager.hist_file=:memory:"]
+        inherited = self.channels.files
+        with contextlib.ExitStack() as stack:
+            if self.boxed:
+                inherited.append(file := stack.enter_context(bubblewrap.filter_file()))
+                box = bubblewrap.command(
+                    self.shared,
+                    self.work,
+                    self.limits,
+                    self.environment,
+                    file,
+                    groups.process_files(),
+                )
+                command = [*box, *command]
+            self.manager.boxed = KernelSpec(argv=command, display_name="box", language="python")
+            await self.manager.start_kernel(
+                # The first process in a box keeps what it is given, and shows it.
+                env={} if self.boxed else os.environ | self.environment,
+                independent=self.boxed,  # of JPY_PARENT_PID, a process that is not in the box
+                cwd=str(self.work),
+                stdout=self.channels.errors_file,
+                stderr=self.channels.errors_file,
+                pass_fds=inherited,
+            )
+        self.channels.started()
+        assert isinstance(self.manager.provisioner, LocalProvisioner)
+        assert self.manager.provisioner.process is not None
+        return self.manager.provisioner.process.pid
 
 
-def _journal(shared: Path) -> Path:
-    """The file in which the kernel writes down what its code tries to reach."""
-    return shared / "journal"
-
-
-def _reached(journal: Path, max_incidents: int = 20) -> list[Incident]:
+def _reached(journal: bytes, max_incidents: int = 20) -> list[Incident]:
     """Read the journal: each attempt to reach outside the box, once."""
     seen: dict[str, Incident] = {}
-    try:
-        with journal.open("rb") as file:
-            lines = file.read(256 * 1024).splitlines()  # a submission can write into it, too
-    except OSError:
-        return []
-    for line in lines:
+    for line in journal.splitlines():  # a submission can write into it, too
         try:
-            entry = json.loads(line)
-            message = str(entry["message"])[:200]
-        except (ValueError, TypeError, KeyError):
+            message = str(json.loads(line)["message"])[:200]
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
         seen.setdefault(message, Incident(-1, "reach", message))
     return list(seen.values())[:max_incidents]

@@ -1,0 +1,151 @@
+"""One submission never stops the class: what it provokes is its own report."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from test_folder import ANSWERS, NOTEBOOK, assignment, course, hand_in, marks, reasons  # noqa: F401
+
+from resnorm.course import runs
+from resnorm.course.folder import CourseError
+from resnorm.course.grading.reports import Report
+from resnorm.course.runs import grade_class, run_tasks
+from resnorm.course.sandbox.limits import DEFAULT_LIMITS, Limits
+from resnorm.course.sandbox.runner import KernelNotStartedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """An assignment, as far as a report needs it."""
+
+    name: str = "T1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A submission that does something to the process that grades it."""
+
+    student: str
+    assignment: Named = Named()
+    limits: Limits = DEFAULT_LIMITS
+
+    def run(self):
+        if self.student == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.student == "exits":
+            os._exit(0)
+        if self.student == "hangs":
+            with threading.Lock():
+                time.sleep(10_000)
+        return Report(self.student, self.assignment.name, "graded")
+
+
+def outcome(reports):
+    return {report.student: report.status for report in reports}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_grading_process_that_is_lost_costs_only_its_own_submission(jobs):
+    short = Limits(notebook_seconds=2.0)
+    tasks = [Task("a"), Task("killed"), Task("b"), Task("exits"), Task("hangs", limits=short)]
+    reports = list(run_tasks([*tasks, Task("c"), Task("d")], jobs))
+    lost = dict.fromkeys(("killed", "exits", "hangs"), "failed")
+    assert outcome(reports) == lost | dict.fromkeys("abcd", "graded")
+    for report in reports:
+        if report.status == "failed":
+            assert "Run the command again" in report.incidents[0].message
+    assert list(run_tasks([], jobs)) == []
+
+
+def submitted(course, student):  # noqa: F811
+    return course.root / "submitted" / student / "T1"
+
+
+def test_what_is_handed_in_costs_only_its_own_mark(course):  # noqa: F811
+    """A pipe, a link and a deep folder in place of files; names that no terminal takes."""
+    half = "\ud83d"
+    pipe, link, deep, odd = (submitted(course, student) for student in ("bo", "cy", "di", "ann"))
+    (pipe / NOTEBOOK).unlink()
+    os.mkfifo(pipe / NOTEBOOK)
+    os.mkfifo(pipe / "timestamp.txt")
+    (link / NOTEBOOK).unlink()
+    (link / NOTEBOOK).symlink_to(course.root / "source" / "T1" / NOTEBOOK)
+    (link / "timestamp.txt").symlink_to("/etc/passwd")
+    here = deep
+    for _ in range(40):
+        here = here / ("d" * 90)
+        here.mkdir()
+    (deep / "timestamp.txt").symlink_to("/dev/zero")
+    os.mkfifo(odd / "data.csv")
+    Path(os.fsdecode(os.fsencode(odd) + b"/\xff.txt")).write_text("x")
+    hand_in(course, "ann", assignment(ANSWERS["ann"] + f"\nprint(chr({ord(half)}))"))
+
+    reports = {report.student: report for report in grade_class(course, "T1", jobs=2)}
+    assert outcome(reports.values()) == {
+        "ann": "graded",
+        "bo": "refused",
+        "cy": "refused",
+        "di": "graded",
+    }
+    assert "is a file" in reports["bo"].incidents[0].message
+    assert marks(course) == {"ann": 2.0, "bo": None, "cy": None, "di": 2.0}
+    assert not list(course.root.glob("restored/*/T1/timestamp.txt"))
+    for report in reports.values():
+        for incident in report.incidents:
+            incident.message.encode()
+
+
+def test_an_error_of_the_grader_is_a_report_and_is_tried_again(course, monkeypatch):  # noqa: F811
+    def here(tasks, jobs):
+        return [task.run() for task in tasks]
+
+    def fails(submitted, *rest, student, **options):
+        if student == "bo":
+            raise KeyError("metadata")
+        if student == "cy":
+            raise RecursionError
+        if student == "di":
+            raise KernelNotStartedError("the kernel did not start: no memory")
+        return grade(submitted, *rest, student=student, **options)
+
+    grade = runs.grade
+    monkeypatch.setattr(runs, "run_tasks", here)
+    monkeypatch.setattr(runs, "grade", fails)
+    reports = {report.student: report for report in grade_class(course, "T1")}
+    assert outcome(reports.values()) == {
+        "ann": "graded",
+        "bo": "failed",
+        "cy": "failed",
+        "di": "failed",
+    }
+    assert "KeyError" in reports["bo"].incidents[0].message
+    assert "Mark it by hand" in reports["bo"].incidents[0].message
+    assert "the kernel did not start: no memory" in reports["di"].incidents[0].message
+    assert "run the command again" in reports["di"].incidents[0].message
+    assert marks(course)["ann"] == 2.0 and reasons(course)["di"] == (None, "not graded yet")
+    monkeypatch.setattr(runs, "grade", grade)
+    again = grade_class(course, "T1")
+    assert set(outcome(again).values()) == {"graded"}
+    assert marks(course) == {"ann": 2.0, "bo": 2.0, "cy": 0.0, "di": 2.0}
+
+
+def test_a_record_that_is_damaged_is_graded_again(course, monkeypatch):  # noqa: F811
+    grade_class(course, "T1", jobs=2)
+    for student, text in {"ann": "{", "bo": "[]", "cy": '{"incidents": [{}]}'}.items():
+        course.report_path("T1", student).write_text(text)
+    seen = []
+    monkeypatch.setattr(
+        runs, "run_tasks", lambda tasks, jobs: seen.extend(t.student for t in tasks) or []
+    )
+    monkeypatch.setattr(runs.Gradebook, "enter", lambda *_: None)
+    grade_class(course, "T1")
+    assert seen == ["ann", "bo", "cy"]
+
+
+def test_a_machine_on_which_no_kernel_starts_says_so_before_it_grades(course):  # noqa: F811
+    with pytest.raises(CourseError, match="the kernel did not start"):
+        grade_class(course, "T1", limits=Limits(memory=20 * 2**20, disk=20 * 2**20))
