@@ -25,6 +25,7 @@ from .hidden_labels import hidden_labels
 from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident
 from .sandbox.limits import DEFAULT_LIMITS, Limits
+from .sanitizing import sanitized
 
 
 def grade_class(
@@ -158,9 +159,10 @@ class _Task:
             for file in files
             if file.is_file() and not file.is_symlink() and file.name not in ours
         ]
+        source = nbformat.read(self.assignment.notebook, as_version=4)
         notebook, report = grade(
             read_submission(path),
-            nbformat.read(self.assignment.notebook, as_version=4),
+            source,
             self.expected,
             student=self.student,
             assignment=self.assignment.name,
@@ -171,7 +173,7 @@ class _Task:
         )
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
-        nbformat.write(notebook, destination / name)
+        nbformat.write(sanitized(notebook, source), destination / name)
         if (self.folder / "timestamp.txt").exists():
             shutil.copy(self.folder / "timestamp.txt", destination)
         return report
