@@ -16,6 +16,7 @@ from .collecting.class_list import Student
 from .folder import Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
+from .markup import safe_name
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Gradebook:
                 first, _, last = student.name.rpartition(" ")
                 gradebook.update_or_create_student(
                     student.id,
-                    first_name=first,
-                    last_name=last,
+                    first_name=safe_name(first),
+                    last_name=safe_name(last),
                     email=student.email or None,
                     lms_user_id=student.lms_id or None,
                 )

@@ -43,6 +43,14 @@ ELEMENTS = frozenset(
     )
 )
 _VOID = frozenset(("br", "hr", "img"))
+#: What we add: links open in a page of their own, which cannot reach back, and tables have lines in
+#: Formgrader.
+_MORE = {
+    "a": ' target="_blank" rel="noopener noreferrer"',
+    "table": ' class="table-bordered table-condensed"',
+}
+#: Elements that hold elements only: spaces between those would be moved when they are read again.
+_NO_TEXT = frozenset(("table", "thead", "tbody", "tfoot", "tr", "ul", "ol", "dl"))
 #: Picture that a text names -> its address in this text.
 ATTACHMENT = "attachment:"
 #: Allowed values of attributes. There is no style, no id, and no class but those that color code,
@@ -93,6 +101,15 @@ def text(value: Any) -> str:
     if isinstance(value, list):
         value = "".join(part for part in value if isinstance(part, str))
     return _UNPRINTABLE.sub("\ufffd", value) if isinstance(value, str) else ""
+
+
+def safe_name(name: str) -> str:
+    """Take a person's name, which Formgrader puts into its page as it is.
+
+    Args:
+        name: as the class list has it; students choose theirs in many learning management systems.
+    """
+    return text(name).replace("<", "\u2039").replace(">", "\u203a")
 
 
 def safe_markdown(source: str, pictures: Mapping[str, str] | None = None) -> str:
@@ -196,9 +213,7 @@ class _Writer(HTMLParser):
             alternative = " ".join(filter(None, (values.get("alt"), address)))
             self.handle_data(f"[picture not shown: {alternative}]")
             return
-        self._write_tag(
-            tag, values, ' target="_blank" rel="noopener noreferrer"' if "href" in values else ""
-        )
+        self._write_tag(tag, values, _MORE[tag] if tag == "table" or "href" in values else "")
         if tag not in _VOID:
             self.open.append(tag)
 
@@ -224,6 +239,8 @@ class _Writer(HTMLParser):
     def _flush(self) -> None:
         """Write the text since the last tag."""
         shown, self.pending = text(self.pending), ""
+        if shown.isspace() and self.open and self.open[-1] in _NO_TEXT:
+            return
         if not self.open and shown.strip():
             self.roots += 1
         if "pre" not in self.open and "code" not in self.open:  # where MathJax does not look

@@ -121,7 +121,6 @@ def _restored(
     if is_answer:
         if given.cell_type == cell.cell_type:
             cell.source = given.source
-            _attach(given, cell)
             return cell, None
         cell.source = ""
         return cell, Incident(
@@ -136,17 +135,4 @@ def _restored(
 def _without_metadata(cell: NotebookNode) -> NotebookNode:
     """A cell of the student's own, without metadata that could mean something to a grader."""
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    made = make.get(cell.cell_type, nbformat.v4.new_raw_cell)(cell.source)
-    _attach(cell, made)
-    return made
-
-
-def _attach(given: NotebookNode, cell: NotebookNode) -> None:
-    """Copy the pictures of a Markdown cell, which nbconvert needs where the text names them."""
-    attachments = given.get("attachments")
-    if cell.cell_type == "markdown" and isinstance(attachments, dict):
-        kept = {name: kinds for name, kinds in attachments.items() if isinstance(kinds, dict)}
-        cell.attachments = {
-            name: {kind: data for kind, data in kinds.items() if isinstance(data, str)}
-            for name, kinds in kept.items()
-        }
+    return make.get(cell.cell_type, nbformat.v4.new_raw_cell)(cell.source)

@@ -17,12 +17,17 @@ class Incident:
             ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``; in grading also ``"edited"``,
             ``"missing"``, ``"forbidden"``, ``"patched"``, ``"leak"``, ``"refused"`` or
             ``"machine"``.
-        message: what happened, in words.
+        message: what happened, in words. Parts of it can come from the submission, so what is not
+            printable, such as the commands of a terminal, becomes question marks.
     """
 
     cell: int
     kind: str
     message: str
+
+    def __post_init__(self) -> None:
+        shown = (each if each.isprintable() or each == "\n" else "?" for each in self.message)
+        object.__setattr__(self, "message", "".join(shown))
 
 
 @dataclass
