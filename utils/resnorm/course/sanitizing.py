@@ -5,6 +5,8 @@ their pages as they are, and Formgrader's page may do what the instructor may: c
 the class list, start kernels. So nbgrader gets a sanitized copy, in the folder ``restored``. What
 was handed in stays in ``submitted`` as it is.
 
+A Content-Security-Policy could not do this: Formgrader's own pages need scripts inside the page.
+
 The copy is built anew from what is known to be harmless: Markdown by :mod:`.markup`, of outputs
 text and PNG or JPEG pictures, and all metadata from the instructor's notebook.
 """
