@@ -3,11 +3,12 @@
 import contextlib
 import functools
 import http.server
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
+
+from browsing import launched
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -57,21 +58,8 @@ def addresses(built, server):
 
 @pytest.fixture(scope="session")
 def browser(missing):
-    executable = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if executable is None:
-        missing("no chromium, chromium-browser or google-chrome on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    arguments = (
-        "--no-sandbox --disable-gpu --disable-background-networking "
-        "--disable-component-update --disable-sync --no-first-run"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments.split())
+    with launched(missing) as browser:
         yield browser
-        browser.close()
 
 
 class Visit:

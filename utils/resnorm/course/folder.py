@@ -32,6 +32,8 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors." + name
     for name in ("SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata")
 ]
+# The notebooks are sanitized already; this holds for what nbgrader adds or somebody puts there.
+c.HTMLExporter.sanitize_html = True
 # Students get the verdicts, not the hidden tests: the next class has the same ones.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.ClearHiddenTests",

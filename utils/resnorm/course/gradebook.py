@@ -17,6 +17,7 @@ from .folder import Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
 from .marks import Mark, mark_of
+from .markup import safe_name
 
 
 class Gradebook:
@@ -127,8 +128,8 @@ class Gradebook:
                     first, _, last = student.name.rpartition(" ")
                 gradebook.update_or_create_student(
                     student.id,
-                    first_name=first,
-                    last_name=last,
+                    first_name=safe_name(first),
+                    last_name=safe_name(last),
                     email=student.email or None,
                     lms_user_id=student.lms_id or None,
                 )

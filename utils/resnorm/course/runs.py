@@ -27,6 +27,7 @@ from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident
 from .sandbox.limits import DEFAULT_LIMITS, Limits
 from .sandbox.runner import KernelNotStartedError
+from .sanitizing import sanitized
 
 #: A grading process is given up after this many times the time of one notebook.
 PATIENCE = 3
@@ -189,9 +190,10 @@ class _Task:
             for file in files
             if file.is_file() and not file.is_symlink() and file.name not in ours
         ]
+        source = nbformat.read(self.assignment.notebook, as_version=4)
         notebook, report = grade(
             read_submission(path),
-            nbformat.read(self.assignment.notebook, as_version=4),
+            source,
             self.expected,
             student=self.student,
             assignment=self.assignment.name,
@@ -202,7 +204,7 @@ class _Task:
         )
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
-        nbformat.write(notebook, destination / name)
+        nbformat.write(sanitized(notebook, source), destination / name)
         timestamp = self.folder / "timestamp.txt"
         if timestamp.is_file() and not timestamp.is_symlink():
             shutil.copy(timestamp, destination)

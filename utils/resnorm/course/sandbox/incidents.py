@@ -15,10 +15,11 @@ class Incident:
         cell: index of the cell, or -1 where none is known.
         kind: one word. In the sandbox ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``,
             ``"output"``, ``"cut"``, ``"messages"``, ``"unreadable"``, ``"crash"`` or ``"reach"``;
-            in grading also ``"edited"``, ``"missing"``, ``"forbidden"``, ``"patched"``,
-            ``"leak"``, ``"refused"`` or ``"machine"``.
-        message: what happened, in words. Half characters in it, which no file and no terminal
-            takes, become question marks.
+            in grading also ``"edited"``, ``"missing"``, ``"matched"``, ``"forbidden"``,
+            ``"patched"``, ``"refused"`` or ``"machine"``.
+        message: what happened, in words. Parts of it can come from the submission, so what is not
+            printable, such as half a character or the commands of a terminal, becomes question
+            marks.
     """
 
     cell: int
@@ -26,8 +27,8 @@ class Incident:
     message: str
 
     def __post_init__(self) -> None:
-        whole = self.message.encode("utf-8", "replace").decode("utf-8")
-        object.__setattr__(self, "message", whole)
+        shown = (each if each.isprintable() or each == "\n" else "?" for each in self.message)
+        object.__setattr__(self, "message", "".join(shown))
 
 
 @dataclass
