@@ -23,6 +23,10 @@ class BatchRenorm2d(BatchNorm2d):
     with :math:`\mu, \sigma` the running statistics; no gradient flows through r and d. With
     ``r_max=1, d_max=0`` it is batch norm; without clipping, training and evaluation agree.
 
+    Give ``torch.utils.checkpoint`` the argument
+    ``context_fn=lambda: (nullcontext(), resnorm.blocks.Repetition(layer))``, because the running
+    statistics move during the first pass and a plain repetition would read the new ones.
+
     Args:
         num_features: C, the size of axis 1.
         r_max: largest correction of the scale, 1 or more; raise it slowly during training.
