@@ -97,6 +97,18 @@ def test_forward_mode_over_reverse_mode_gives_hessian_vector_products(name):
     torch.testing.assert_close(forward_over_reverse(ours, x), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{}, {"affine": True}, {"momentum": None}])
+@pytest.mark.parametrize("transform", ["grad", "jvp", "hessian", "jvp of grad"])
+def test_tracked_statistics_of_images_move_under_a_transform_as_torchs_do(transform, options):
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    options = {"track_running_stats": True, "dtype": torch.float64} | options
+    ours, theirs = norms.InstanceNorm2d(3, **options), nn.InstanceNorm2d(3, **options)
+    results = [TRANSFORMS[transform](layer, x) for layer in (ours, theirs)]
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
 @pytest.mark.parametrize("kind", [norms.BatchNorm2d, nn.BatchNorm2d], ids=["ours", "torch's"])
 def test_running_statistics_move_in_the_buffers_that_functional_call_is_given(kind):
     layer = kind(3, momentum=0.5)
