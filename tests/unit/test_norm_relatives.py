@@ -143,7 +143,9 @@ def frozen():
 
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize(
-    "make", [lambda: norms.BatchRenorm2d(4, **DOUBLE), Centered, frozen], ids=str
+    "make",
+    [lambda: norms.BatchRenorm2d(4, **DOUBLE), Centered, frozen],
+    ids=["batch renorm", "centered", "frozen"],
 )
 def test_a_repetition_reads_the_statistics_of_the_first_pass(make, passes):
     results = []
