@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..restoring import buffers_and_gradients_restored
-from .hooks import widened, first_tensor, hooks_run
+from .hooks import first_tensor, hooks_run, widened
 from .selection import select_layers
 
 

@@ -52,8 +52,9 @@ def _bypass(block: nn.Module, name: str) -> tuple[RemovableHandle, RemovableHand
     given: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple) -> Tensor:
-        if not _is_map(inputs, x := inputs[0] if inputs else None):
+        if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
             raise ValueError(f"block {name!r} takes no single tensor, so it cannot be removed")
+        (x,) = inputs
         given.append(x)
         return x.clone()  # the block may overwrite what it is given
 
