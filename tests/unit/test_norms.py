@@ -475,6 +475,25 @@ def test_a_refused_batch_leaves_the_statistics_alone():
     assert layer.num_batches_tracked == 0 and torch.equal(layer.running_mean, torch.zeros(3))
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layer", [norms.BatchNorm1d, norms.BatchNorm2d, norms.SyncBatchNorm2d])
+def test_without_running_statistics_nobody_is_sent_to_evaluation_mode(layer, training):
+    x = torch.ones(1, 3) if layer is norms.BatchNorm1d else torch.ones(1, 3, 1, 1)
+    with pytest.raises(ValueError, match="without running statistics needs more than") as error:
+        layer(3, track_running_stats=False).train(training)(x)
+    assert ".eval()" not in str(error.value)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d"])
+def test_statistics_that_were_taken_away_are_not_missed(kind, training):
+    x = torch.randn(4, 3) if kind == "BatchNorm1d" else torch.randn(4, 3, 2, 2)
+    layers = [getattr(module, kind)(3).train(training) for module in (norms, nn)]
+    for layer in layers:
+        layer.running_mean = layer.running_var = None
+    torch.testing.assert_close(*(layer(x) for layer in layers))
+
+
 def test_one_value_per_channel_is_fine_in_evaluation():
     assert norms.BatchNorm1d(3).eval()(torch.ones(1, 3)).shape == (1, 3)
 

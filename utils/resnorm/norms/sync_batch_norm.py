@@ -116,7 +116,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         m = self._check_count(int(m), x)
         if m == 0:
             return self._normalize_nothing(x)
-        if self.track_running_stats:
+        if self.track_running_stats and self.running_mean is not None:
             self._update_running_stats(mean, var, m)
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 
