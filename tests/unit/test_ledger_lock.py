@@ -43,12 +43,12 @@ def by_another_path(folder):
 def test_what_processes_add_at_the_same_time_is_all_kept(tmp_path, paths):
     opened(tmp_path / "record.json").add("first", 0, {"error": 1.0}, 1.0)
     running = [
-        subprocess.Popen([sys.executable, "-c", ADD, path, f"arm {i}", "25"])
+        subprocess.Popen([sys.executable, "-c", ADD, path, f"arm {i}", "12"])
         for i, path in enumerate(paths(tmp_path))
     ]
     assert [process.wait(300) for process in running] == [0, 0, 0]
     runs = ledger.read(tmp_path / "record.json").runs
-    assert len(runs) == 1 + 3 * 25
+    assert len(runs) == 1 + 3 * 12
     there = {path.name for path in tmp_path.iterdir()}
     assert there <= {"record.json", "link.json", "deep"}  # the lock is elsewhere
 
