@@ -81,7 +81,8 @@ def parameters_restored(parameters: Iterable[nn.Parameter]) -> Iterator[list[Ten
     """Restore parameters at the end, and hand out copies of them.
 
     Args:
-        parameters: all parameters of a model, or some.
+        parameters: all parameters of a model, or some. A forward pass from before can still be
+            differentiated afterwards if they were changed through ``parameter.data``.
 
     Yields:
         A copy of each parameter.
@@ -91,6 +92,5 @@ def parameters_restored(parameters: Iterable[nn.Parameter]) -> Iterator[list[Ten
     try:
         yield saved
     finally:
-        with torch.no_grad():
-            for parameter, old in zip(parameters, saved, strict=True):
-                parameter.copy_(old)
+        for parameter, old in zip(parameters, saved, strict=True):
+            parameter.data.copy_(old)  # unlike a copy to the parameter itself, autograd allows it
