@@ -5,6 +5,7 @@ The exit status is 1 if a target is missed.
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import torch
@@ -34,4 +35,9 @@ def main(rounds: int = 11) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:2])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rounds", nargs="?", type=int, default=11, help="2 or more")
+    options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error(f"rounds is {options.rounds}; a spread needs 2 or more")
+    sys.exit(main(options.rounds))

@@ -19,6 +19,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 import executed
 from notebooks import all_notebooks, longest_first
+from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -92,8 +93,9 @@ def render() -> bool:
     return True
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Build the book, or exit with a sentence that says what to do."""
+    command_line(__doc__).parse_args(arguments)
     start = time.perf_counter()
     chapters = all_notebooks()
     executed.apply_settings()
@@ -114,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

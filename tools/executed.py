@@ -1,9 +1,12 @@
 """Executed chapters in ``_build/executed``, which strict nbval, book and ``make notebooks`` share.
 
+``python tools/executed.py COMMAND [ARGUMENT ...]`` gives a command their settings.
+
 A chapter is executed by whoever needs it first. The others take its outputs from here, as long as
 its code, the package, the pinned versions and the settings are the same: a fingerprint holds them.
 """
 
+import argparse
 import contextlib
 import copy
 import hashlib
@@ -17,6 +20,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
+
+from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = ROOT / "_build" / "executed"
@@ -59,8 +64,13 @@ def apply_settings() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(ROOT / "_build" / "inductor")
 
 
-def main(command: list[str]) -> None:
-    """Run a command with the settings: ``python tools/executed.py COMMAND [ARGUMENT ...]``."""
+def main(arguments: list[str]) -> None:
+    """Run a command with the settings of a shared execution."""
+    parser = command_line(__doc__)
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="with its arguments")
+    command = parser.parse_args(arguments).command
+    if not command:
+        parser.error("there is no COMMAND to run")
     apply_settings()
     os.execvp(command[0], command)
 

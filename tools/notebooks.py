@@ -16,6 +16,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 import executed
+from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -97,13 +98,15 @@ def tidy(path: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Execute or tidy the notebooks that are named, or all of them."""
-    if not arguments or arguments[0] not in ("execute", "tidy"):
-        sys.exit(__doc__ or "the first argument must be execute or tidy")
-    paths = [Path(name).resolve() for name in arguments[1:]] or all_notebooks()
+    parser = command_line(__doc__)
+    parser.add_argument("action", choices=("execute", "tidy"))
+    parser.add_argument("path", nargs="*", type=Path)
+    options = parser.parse_args(arguments)
+    paths = [path.resolve() for path in options.path] or all_notebooks()
     for path in paths:
         if not path.is_file():
             sys.exit(f"{path} is no file; give the path of a notebook, or none for all of them")
-    if arguments[0] == "tidy":
+    if options.action == "tidy":
         for path in paths:
             tidy(path)
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 
 from notebooks import write
+from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "notebooks" / "assignments" / "source"
@@ -78,8 +79,11 @@ def leaks(paths: Iterable[Path]) -> list[tuple[str, str]]:
 
 def main(arguments: list[str]) -> None:
     """Write the released notebooks, or compare with them."""
+    parser = command_line(__doc__)
+    parser.add_argument("action", nargs="?", choices=("check",))
+    options = parser.parse_args(arguments)
     wanted = released()
-    if arguments == ["check"]:
+    if options.action == "check":
         stale = [
             path
             for path, notebook in wanted.items()

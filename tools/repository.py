@@ -12,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+from usage import command_line
+
 ROOT = Path(__file__).resolve().parent.parent
 #: Folders that hold nothing written by hand.
 SKIPPED = {"_build", "build", "dist", "__pycache__", "vendor", "node_modules"}
@@ -112,7 +114,9 @@ def rewrite(root: Path, url: str) -> list[Path]:
 
 def main(arguments: list[str]) -> None:
     """Rewrite the address, and list the files that changed."""
-    url = arguments[0] if arguments else ""
+    parser = command_line(__doc__)
+    parser.add_argument("url", nargs="?", default="", help="https://github.com/OWNER/NAME")
+    url = parser.parse_args(arguments).url
     try:
         old = read_address(ROOT)
         changed = rewrite(ROOT, url)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from usage import command_line
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "results.md"
 sys.path.insert(0, str(ROOT / "utils"))
@@ -129,8 +131,11 @@ def page() -> str:
 
 def main(arguments: list[str]) -> None:
     """Write the page, or compare it with the records."""
+    parser = command_line(__doc__)
+    parser.add_argument("action", nargs="?", choices=("check",))
+    options = parser.parse_args(arguments)
     text = page()
-    if arguments == ["check"]:
+    if options.action == "check":
         if not PAGE.exists() or PAGE.read_text("utf-8") != text:
             sys.exit("book/results.md is not what the records say: run make results")
         return

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from usage import command_line
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 NEEDED_GB = 8
@@ -39,8 +41,9 @@ def run(command, sentence):
         stop(sentence)
 
 
-def main():
+def main(arguments):
     """Make the environment, or say what is missing."""
+    command_line(__doc__).parse_args(arguments)
     if sys.version_info < (3, 11):
         found = other_python()
         advice = (
@@ -95,4 +98,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

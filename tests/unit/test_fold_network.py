@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from resnorm import models, norms
 
@@ -136,6 +137,47 @@ def test_a_folded_network_still_refuses_an_image_that_does_not_fit(side):
     for net, words in ((unet, f"side of {side} does not fit"), (hourglass, "multiples of 4")):
         with pytest.raises(ValueError, match=words):
             net(torch.randn(1, 3, side, side))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # old-style weight norm is deprecated
+@pytest.mark.parametrize(
+    "compute",
+    [
+        nn.utils.spectral_norm,
+        nn.utils.weight_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+    ids=["spectral norm", "weight norm", "pruning"],
+)
+def test_a_network_that_computes_a_weight_folds_its_other_layers(compute):
+    torch.manual_seed(19)
+    net = nn.Sequential(
+        compute(nn.Conv2d(3, 4, 3)), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+    ).double()
+    x = torch.randn(4, 3, 8, 8, dtype=torch.float64)
+    net(x).sum().backward()  # after which the weight has a history
+    folded = norms.fold_model(net)
+    assert list(folded.meta["not_folded"]) == ["1"] and net.training
+    with torch.no_grad():
+        assert_close(folded(x), net.eval()(x))
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm = nn.Linear(3, 4), norms.BatchNorm1d(4)
+
+    def forward(self, a, b):
+        return self.norm(self.linear(a + b))
+
+
+def test_an_example_may_have_several_inputs(capfd):
+    net, x = TwoInputs(), torch.randn(5, 3)
+    assert not norms.fold_model(net, (x, x)).meta["not_folded"]
+    for wrong in (x, (x, torch.randn(5, 2)), (x.double(), x.double())):
+        with pytest.raises(ValueError, match=r"TwoInputs cannot take the example \(\(5, 3\) torch"):
+            norms.fold_model(net, wrong)
+    assert capfd.readouterr() == ("", "")  # torch prints no traceback beside the message
 
 
 class Undecided(nn.Module):

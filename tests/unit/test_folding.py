@@ -103,6 +103,61 @@ def test_what_cannot_be_folded_is_refused_with_the_reason(layer, norm, error, wo
         norms.fold(layer, norm)
 
 
+SHAPE_OF = {nn.Conv1d: (3, 4, 8), nn.Conv2d: (3, 4, 6, 6), nn.Conv3d: (3, 4, 3, 3, 3)}
+
+
+@pytest.mark.parametrize(
+    "layer, kind",
+    [
+        (nn.Conv2d, norms.GhostBatchNorm2d),
+        (nn.Conv2d, norms.BatchRenorm2d),
+        (nn.Conv2d, norms.SyncBatchNorm2d),
+        (nn.Conv1d, nn.SyncBatchNorm),
+        (nn.Conv2d, nn.SyncBatchNorm),
+        (nn.Conv3d, nn.SyncBatchNorm),
+    ],
+)
+def test_every_batch_norm_folds(layer, kind):
+    torch.manual_seed(14)
+    options = {"ghost_size": 2} if kind is norms.GhostBatchNorm2d else {}
+    norm = kind(4, **options).double()
+    with torch.no_grad():
+        norm.running_mean.normal_(), norm.running_var.uniform_(0.1, 2)
+        norm.weight.normal_(), norm.bias.normal_()
+    net = nn.Sequential(layer(4, 4, 2).double(), norm).eval()
+    x = torch.randn(SHAPE_OF[layer], dtype=torch.float64)
+    with torch.no_grad():
+        expected = F.batch_norm(
+            net[0](x), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
+        assert_close(norms.fold(*net)(x), expected)
+        folded = norms.fold_model(net, x)
+        assert_close(folded(x), expected)
+    assert not folded.meta["not_folded"] and len(list(folded.children())) == 1
+
+
+@pytest.mark.parametrize("frozen", [(0, 1), (0,), (1,), ()])
+def test_a_folded_layer_is_frozen_if_both_are(frozen):
+    net = nn.Sequential(nn.Linear(3, 4), norms.BatchNorm1d(4))
+    for i in frozen:
+        net[i].requires_grad_(False)
+    folded = norms.fold(*net)
+    assert {p.requires_grad for p in folded.parameters()} == {len(frozen) < 2}
+
+
+@pytest.mark.parametrize(
+    "layer, x",
+    [(nn.Linear(4, 4), torch.randn(3, 4)), (nn.Conv1d(4, 4, 1), torch.randn(2, 4, 5))],
+    ids=["linear", "conv"],
+)
+def test_a_folded_layer_takes_its_input_by_name(layer, x):
+    torch.manual_seed(14)
+    folded = norms.fold(layer, nn.BatchNorm1d(4).eval())
+    assert torch.equal(folded(input=x), folded(x))
+    with pytest.raises(ValueError, match="Use the two unfolded layers"):
+        folded(input=torch.randn(2, 4, 4) if x.ndim == 2 else torch.randn(4, 4))
+
+
 # --- only what is known to be exact -------------------------------------------------------------
 
 
@@ -125,6 +180,17 @@ def hooked(module):
     return module
 
 
+def pre_hooked(module):
+    module.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1,))
+    return module
+
+
+def with_own_forward(module):
+    original = module.forward
+    module.forward = lambda x: original(x) + 1
+    return module
+
+
 def used2d(kind=norms.BatchNorm2d):
     return used_norm(kind, True, torch.Generator().manual_seed(15))
 
@@ -138,6 +204,8 @@ UNFOLDABLE = {
     "spectral norm": lambda: [parametrizations.spectral_norm(nn.Conv2d(4, 4, 3)), used2d()],
     "hook on the conv": lambda: [hooked(nn.Conv2d(4, 4, 3)), used2d()],
     "hook on the norm": lambda: [nn.Conv2d(4, 4, 3), hooked(used2d(nn.BatchNorm2d))],
+    "pre-hook on the conv": lambda: [pre_hooked(nn.Conv2d(4, 4, 3)), used2d()],
+    "pre-hook on the norm": lambda: [nn.Conv2d(4, 4, 3), pre_hooked(used2d())],
     "no statistics": lambda: [
         nn.Conv2d(4, 4, 3),
         norms.BatchNorm2d(4, track_running_stats=False),
@@ -156,6 +224,14 @@ def test_a_pair_that_is_not_known_to_be_exact_is_left_and_named(name):
     assert list(folded.meta["not_folded"]) == ["1"]
     with pytest.raises((TypeError, ValueError)):
         norms.fold(net[0], net[1])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_forward_that_was_put_into_one_module_is_refused(which):
+    pair = [nn.Conv2d(4, 4, 3), used2d()]
+    with_own_forward(pair[which])
+    with pytest.raises(ValueError, match="a forward of its own"):
+        norms.fold(*pair)
 
 
 def test_a_parametrized_layer_is_refused_with_advice():

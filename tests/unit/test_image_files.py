@@ -1,6 +1,9 @@
 """Image files as they come: masks of any values, 16 bits, capitals, and what others leave there."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,6 +91,71 @@ def test_slices_may_have_a_suffix_in_capitals_and_must_have_numbers(tmp_path):
         (root / kind / "1.PNG").rename(root / kind / "slice.png")
     with pytest.raises(ValueError, match="slice.png has none; name the images 0.png, 1.png"):
         data.microscopy(root)
+
+
+def test_the_order_of_slices_is_the_same_in_every_process(tmp_path):
+    numbers = (["1", "01", "001"], ["0", "00", "7"], ["10", "010", "0010", "2", "02"])
+    for i, names in enumerate(numbers):
+        for kind in ("image", "label"):
+            (tmp_path / str(i) / kind).mkdir(parents=True)
+            for name in names:
+                palette(MASK).save(tmp_path / str(i) / kind / f"{name}.png")
+    code = (
+        "import sys, pathlib; from resnorm.data.electron_microscopy import _common_names\n"
+        "print([_common_names(pathlib.Path(sys.argv[1], i)) for i in '012'])"
+    )
+    expected = [sorted((f"{n}.png" for n in ns), key=lambda n: (int(n[:-4]), n)) for ns in numbers]
+    for seed in "123":
+        ran = subprocess.run(
+            [sys.executable, "-c", code, tmp_path],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        )
+        assert ran.stdout.decode().strip() == str(expected)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_label_that_is_transparent_in_parts_is_refused_and_an_opaque_one_is_not(tmp_path, mode):
+    black = Image.fromarray(np.zeros(MASK.shape, np.uint8)).convert(mode)
+    black.putalpha(Image.fromarray(MASK * np.uint8(255)))
+    with pytest.raises(ValueError, match="label/0.png is transparent in parts"):
+        data.microscopy(make_slices(tmp_path / "in alpha", black))
+    opaque = Image.fromarray(MASK * np.uint8(255)).convert(mode)
+    found = data.microscopy(make_slices(tmp_path / "opaque", opaque))
+    assert torch.equal(found.masks[1], torch.from_numpy(MASK).long())
+    opaque.putalpha(254)
+    with pytest.raises(ValueError, match="save the label without transparency"):
+        data.microscopy(make_slices(tmp_path / "nearly opaque", opaque))
+
+
+def broken_link(path):
+    path.with_suffix(".png").symlink_to("nowhere.png")
+
+
+def folder(path):
+    path.mkdir()
+    Image.new("RGB", (8, 8)).save(path / "0.png")
+
+
+def bitmap(path):
+    Image.new("RGB", (8, 8)).save(path.with_suffix(".BMP"))
+
+
+@pytest.mark.parametrize("stray", [broken_link, folder, bitmap])
+def test_images_that_would_be_missed_are_named(tmp_path, stray):
+    classes = make_classes(tmp_path / "classes", Image.new("RGB", (8, 8)))
+    slices = make_slices(tmp_path / "slices", palette(MASK))
+    (classes / "train" / "b" / "notes.txt").touch()  # no image: left out, as before
+    assert len(read_image_folder(classes, "train", "ab", 8)[0]) == 2
+    stray(classes / "train" / "b" / "more")
+    stray(slices / "label" / "2")
+    with pytest.raises(
+        ValueError, match=r"b/ may hold images .* but there are more(\.png|\.BMP)?;"
+    ):
+        read_image_folder(classes, "train", "ab", 8)
+    with pytest.raises(ValueError, match="label/ may hold images"):
+        data.microscopy(slices)
 
 
 # --- one folder per class ------------------------------------------------------------------------

@@ -329,6 +329,20 @@ def test_a_summary_has_mean_and_spread_and_the_best_first():
     assert (other.arm, other.n, other.mean) == ("a", 2, 4.0) and other.std == pytest.approx(2**0.5)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_has_no_spread(bad):
+    record = new(None)
+    for seed, value in enumerate((2.0, bad)):
+        record.add("a", seed, {"error": value}, 1.0)
+        record.add("b", seed, {"error": bad}, 1.0)
+        record.add("c", seed, {"error": 1.0}, 1.0)
+    lines = ledger.summary(record, "error")
+    assert {line.arm: str(line) for line in lines}["c"] == "1.00 ± 0.00"
+    assert all(line.std != line.std and line.n == 2 for line in lines if line.arm != "c")
+    if bad != bad:
+        assert lines[0].arm == "c"
+
+
 def test_a_mean_that_is_nan_comes_last():
     record = new(None)
     for arm, value in (("a", 2.0), ("b", float("nan")), ("c", 1.0)):

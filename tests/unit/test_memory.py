@@ -1,5 +1,6 @@
 """Counting memory: what autograd keeps, and the most that is alive at once."""
 
+import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
@@ -46,3 +47,21 @@ def test_the_meta_device_counts_the_same():
             return peak_bytes(lambda: layer(x).sin().square().sum().backward())
 
     assert peak("meta") == peak("cpu") > 0
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3)],
+        [torch.nn.Linear(5, 5), torch.nn.BatchNorm1d(5), torch.nn.ReLU()],
+        [torch.nn.Sigmoid(), torch.nn.Tanh()],
+    ],
+    ids=["linear", "norm", "activations"],
+)
+def test_the_meta_device_keeps_the_same(layers):
+    def kept(device):
+        net = torch.nn.Sequential(*layers).to(device)
+        x = torch.empty(9, 5, device=device, requires_grad=True)
+        return saved_bytes(lambda: net(x))
+
+    assert kept("cpu") == kept("meta") > 0

@@ -239,23 +239,6 @@ def test_checkpointing_changes_neither_outputs_nor_gradients_nor_statistics():
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
-def test_a_norm_with_its_own_generator_draws_the_same_noise_when_it_is_recomputed():
-    lives, x, dy = [], torch.randn(3, 3, 8, 8), torch.randn(3, 10)
-    for checkpointed in (False, True):
-        torch.manual_seed(0)
-        generator = torch.Generator().manual_seed(1)
-        model = models.cifar_densenet(
-            10,
-            4,
-            True,
-            checkpointed=checkpointed,
-            norm=lambda channels: norms.NoisyBatchNorm2d(channels, generator=generator),  # noqa: B023
-        )
-        lives.append([*life(model, x, dy, True), *life(model, x, dy, True), generator.get_state()])
-    for a, b in zip(*lives, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "bottleneck, norm",
     [(True, nn.BatchNorm2d), (False, nn.BatchNorm2d), (True, norms.BatchNorm2d)],

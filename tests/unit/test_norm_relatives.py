@@ -45,7 +45,7 @@ def test_a_compiled_batch_renorm_has_the_gradients_of_the_plain_one(options):
     plain.running_mean.fill_(0.5)
     plain.running_var.copy_(torch.tensor([0.5, 1.0, 2.0, 4.0]))
     results = []
-    for layer in (plain, torch.compile(copy.deepcopy(plain))):
+    for layer in (plain, torch.compile(copy.deepcopy(plain), backend="aot_eager")):
         x = images().requires_grad_()
         y = layer(x)
         y.pow(3).sum().backward()
@@ -53,6 +53,26 @@ def test_a_compiled_batch_renorm_has_the_gradients_of_the_plain_one(options):
             [y.detach(), x.grad, *layer.buffers(), *(p.grad for p in layer.parameters())]
         )
     torch.testing.assert_close(*results, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        norms.BatchNorm2d(4, momentum=None, **DOUBLE),
+        norms.BatchRenorm2d(4, momentum=None, **DOUBLE),
+        norms.BatchNorm2d(4, momentum=None, form="naive", dtype=torch.float32),
+    ],
+    ids=["batch norm", "batch renorm", "naive in float32"],
+)
+def test_a_compiled_layer_averages_all_batches_equally(layer):
+    torch._dynamo.reset()
+    compiled, x = torch.compile(copy.deepcopy(layer)), images().to(layer.weight.dtype)
+    for shift in range(5):
+        layer(x + shift)
+        compiled(x + shift)
+    torch.testing.assert_close(layer.running_mean, x.mean((0, 2, 3)) + 2)
+    torch.testing.assert_close(compiled.running_mean, layer.running_mean)
+    torch.testing.assert_close(compiled.running_var, layer.running_var)
 
 
 def test_batch_renorm_without_running_statistics_is_refused():
@@ -94,6 +114,69 @@ def test_a_checkpointed_densenet_repeats_the_noise_of_its_norms():
         torch.manual_seed(0)
         options = {"norm": noisy_with_generator, "checkpointed": checkpointed}
         net = models.cifar_densenet(10, 4, True, **options).double()
+        net(torch.randn(2, 3, 8, 8, **DOUBLE)).square().sum().backward()
+        results.append([*(p.grad for p in net.parameters()), *net.buffers()])
+    torch.testing.assert_close(*results, **TOLERANCE)
+
+
+# --- statistics that moved before the repetition --------------------------------------------------
+
+
+class Centered(nn.Module):
+    """Subtracts a mean that it then replaces by another tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4, 1, 1, **DOUBLE))
+        self.register_buffer("nothing", None)
+
+    def forward(self, x):
+        y = (x - self.mean) * x
+        self.mean = self.mean + x.detach().mean((0, 2, 3)).view(4, 1, 1)
+        return y
+
+
+def frozen():
+    """Evaluates with statistics that another pass moves before they are read again."""
+    return nn.BatchNorm2d(4, **DOUBLE).eval()
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: norms.BatchRenorm2d(4, **DOUBLE), Centered, frozen],
+    ids=["batch renorm", "centered", "frozen"],
+)
+def test_a_repetition_reads_the_statistics_of_the_first_pass(make, passes):
+    results = []
+    for repeated in (False, True):
+        layer, x = make(), images().requires_grad_()
+        training, total = layer.training, 0
+        contexts = lambda: (nullcontext(), blocks.Repetition(layer))  # noqa: B023, E731
+        for i in range(1, passes + 1):
+            y = (
+                checkpoint(layer, i * x, use_reentrant=False, context_fn=contexts)
+                if repeated
+                else copy.deepcopy(layer)(i * x)
+            )
+            if not repeated or not training:
+                layer.train()(i * x.detach())
+                layer.train(training)
+            total = total + y.pow(3).sum()
+        total.backward()
+        results.append([x.grad, *layer.buffers()])
+    torch.testing.assert_close(*results, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "depth, growth, bottleneck", [(7, 2, False), (10, 4, False), (16, 4, True)]
+)
+def test_a_checkpointed_densenet_has_the_gradients_of_batch_renorm(depth, growth, bottleneck):
+    results = []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        options = {"norm": norms.BatchRenorm2d, "checkpointed": checkpointed}
+        net = models.cifar_densenet(depth, growth, bottleneck, **options).double()
         net(torch.randn(2, 3, 8, 8, **DOUBLE)).square().sum().backward()
         results.append([*(p.grad for p in net.parameters()), *net.buffers()])
     torch.testing.assert_close(*results, **TOLERANCE)

@@ -48,6 +48,34 @@ def pair(name):
     return ours, theirs, torch.randn(shape, dtype=torch.float64)
 
 
+def rows(layer, x, vectorize):
+    return torch.autograd.functional.jacobian(lambda z: layer(z).sin(), x, vectorize=vectorize)
+
+
+@pytest.mark.parametrize(
+    "layer", [norms.BatchNorm2d, norms.BatchRenorm2d, norms.InstanceNorm2d, norms.GhostBatchNorm2d]
+)
+def test_several_gradients_at_once_are_those_one_by_one(layer):
+    torch.manual_seed(0)
+    options = {"ghost_size": 2} if layer is norms.GhostBatchNorm2d else {}
+    layer = layer(2, dtype=torch.float64, **options)
+    x = torch.randn(4, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    layer(x)  # leaves running statistics at which batch renorm clips nothing
+
+    def twice(vectorize):
+        before = {k: v.clone() for k, v in layer.state_dict().items()}
+        found = rows(layer, x, vectorize)
+        layer.load_state_dict(before)
+        return found
+
+    torch.testing.assert_close(twice(True), twice(False))
+    y = layer(x)
+    dys = torch.randn(3, *y.shape, dtype=torch.float64)
+    (batched,) = torch.autograd.grad(y, x, dys, is_grads_batched=True, retain_graph=True)
+    single = [torch.autograd.grad(y, x, dy, retain_graph=True)[0] for dy in dys]
+    torch.testing.assert_close(batched, torch.stack(single))
+
+
 def per_sample_gradients(layer, x):
     def loss(parameters, example):
         return functional_call(layer, parameters, (example[None],)).sin().sum()
@@ -95,6 +123,18 @@ def test_forward_mode_over_reverse_mode_gives_hessian_vector_products(name):
     (gradient,) = torch.autograd.grad(theirs(z).sin().sum(), z, create_graph=True)
     (expected,) = torch.autograd.grad(gradient, z, x.cos())
     torch.testing.assert_close(forward_over_reverse(ours, x), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"affine": True}, {"momentum": None}])
+@pytest.mark.parametrize("transform", ["grad", "jvp", "hessian", "jvp of grad"])
+def test_tracked_statistics_of_images_move_under_a_transform_as_torchs_do(transform, options):
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    options = {"track_running_stats": True, "dtype": torch.float64} | options
+    ours, theirs = norms.InstanceNorm2d(3, **options), nn.InstanceNorm2d(3, **options)
+    results = [TRANSFORMS[transform](layer, x) for layer in (ours, theirs)]
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
 
 
 @pytest.mark.parametrize("kind", [norms.BatchNorm2d, nn.BatchNorm2d], ids=["ours", "torch's"])

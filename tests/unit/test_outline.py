@@ -43,6 +43,32 @@ def test_multiply_adds_of_a_model_are_those_of_one_example_and_of_its_parts():
     )
 
 
+@pytest.mark.parametrize("name", ["0", "1"])
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_a_module_that_runs_several_times_counts_once_in_each_part(name, runs):
+    repeated = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 4)))
+    net = nn.Sequential(*[repeated] * runs)
+    parts = outline(net, torch.zeros(2, 4), [f"0.{name}"])
+    assert [part.multiply_adds for part in parts] == [16] * runs
+    assert multiply_adds(net, torch.zeros(2, 4)) == 32 * runs
+
+
+class Products(nn.Module):
+    """A linear layer and a matrix product."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8, bias=False)
+
+    def forward(self, x):
+        return self.linear(x) @ x.mT
+
+
+def test_matrix_products_count_as_the_docstring_says():
+    assert multiply_adds(Products(), torch.zeros(3, 5, 8)) == 5 * 8 * 8 + 5 * 5 * 8
+    assert "matrix products" in multiply_adds.__doc__
+
+
 def test_it_leaves_the_model_alone_and_works_without_data():
     with torch.device("meta"):
         model = models.resnet18()

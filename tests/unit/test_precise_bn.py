@@ -100,3 +100,19 @@ def test_precise_statistics_of_instance_norms_alone_are_refused():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), tracking(norms.InstanceNorm2d)(3))
     with pytest.raises(ValueError, match="no batch norm"):
         norms.precise_statistics(model, [torch.randn(2, 3, 4, 4)])
+
+
+@pytest.mark.parametrize("sizes", [[0, 4, 4], [4, 4, 0], [0, 3, 0, 5, 0]])
+def test_an_empty_batch_counts_for_nothing(sizes):
+    images = 3 * torch.randn(8, 3, 4, 4) + 1
+    model = norms.BatchNorm2d(3)
+    norms.precise_statistics(model, images.split(sizes))
+    torch.testing.assert_close(model.running_mean, images.mean((0, 2, 3)))
+    torch.testing.assert_close(model.running_var, images.var((0, 2, 3)))
+
+
+def test_only_empty_batches_are_no_batches():
+    model = norms.BatchNorm2d(3)
+    with pytest.raises(ValueError, match="no batch was given, or only empty ones"):
+        norms.precise_statistics(model, [torch.zeros(0, 3, 4, 4)] * 2)
+    assert torch.equal(model.running_mean, torch.zeros(3))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from resnorm import models, norms, probes
+from resnorm.blocks import BasicBlock
 
 
 def net(seed=0):
@@ -39,6 +40,28 @@ def test_the_length_of_a_float16_gradient_does_not_overflow():
         [2000.0], rel=1e-2
     )  # each of 4: from 2000 to 1000
     assert profile.beta_smoothness == pytest.approx(2000.0, rel=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [3.0, 300.0, 3e4])
+def test_gradients_in_half_precision_are_summed_in_single(size, dtype):
+    assert probes.mean_pairwise_cosine(torch.full((300, 4), size).to(dtype)) == pytest.approx(1)
+    series = torch.tensor([size, -size] * 50).to(dtype)
+    assert probes.autocorrelation(series, 2).tolist() == pytest.approx([1, -0.99, 0.98])
+    profile = probes.gradient_by_path_length(
+        [nn.Identity()], torch.zeros(1, 64, dtype=dtype), torch.full((1, 64), size).to(dtype)
+    )
+    assert profile.total == pytest.approx(8 * size, rel=1e-2)
+    assert profile.norms.tolist() == pytest.approx([8 * size, 0], rel=1e-2)
+
+
+@pytest.mark.parametrize("size", [1.0, 300.0, 1e4])
+def test_a_direction_in_half_precision_is_as_long_as_each_filter(size):
+    model = nn.Linear(64, 2, bias=False).half()
+    nn.init.constant_(model.weight, size)
+    (direction,) = probes.filter_normalized_direction(model, torch.Generator().manual_seed(0))
+    assert direction.dtype == torch.float16
+    assert direction.float().norm(dim=1).tolist() == pytest.approx([8 * size] * 2, rel=1e-2)
 
 
 def squared(model):
@@ -160,6 +183,25 @@ def test_a_quadratic_has_the_smoothness_of_its_hessian():
         probes.gradient_step_profile(model, lambda m: m.weight.sum(), [])
 
 
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_step_whose_gradient_is_no_number_is_not_hidden(broken):
+    model, calls = nn.Linear(1, 1, bias=False), []
+
+    def loss(m):
+        calls.append(1)
+        return m.weight.square().sum() * (math.nan if len(calls) - 2 == broken else 1)
+
+    assert math.isnan(probes.gradient_step_profile(model, loss, [0.1, 0.2, 0.3]).beta_smoothness)
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda m: 0 * m.weight.sum(), lambda m: torch.ones((), requires_grad=True) * 3]
+)
+def test_where_the_gradient_is_zero_nothing_moves(loss):
+    profile = probes.gradient_step_profile(nn.Linear(2, 1), loss, [0.1, 1e-30])
+    assert profile.gradient_changes == (0, 0) and math.isnan(profile.beta_smoothness)
+
+
 def test_a_direction_is_as_long_as_each_filter_and_leaves_norms_alone():
     model = models.ConvNet(norms.BatchNorm2d, widths=(4,), depth=1)
     direction = probes.filter_normalized_direction(model, torch.Generator().manual_seed(0))
@@ -180,6 +222,39 @@ def test_a_block_whose_shortcut_is_none_has_the_identity_as_its_shortcut():
     torch.testing.assert_close(paths[0,], block.weight.detach() - identity)
     block.shortcut = lambda z: 2 * z
     torch.testing.assert_close(probes.path_jacobians([block], x)[()], 2 * identity)
+
+
+@pytest.mark.parametrize("stride, channels", [(1, 4), (2, 4), (2, 8)])
+def test_our_own_blocks_have_their_projection_as_shortcut(stride, channels):
+    torch.manual_seed(0)
+    block = BasicBlock(4, channels, stride, nn.Conv2d(4, channels, 1, stride)).double().eval()
+    x, dy = (
+        torch.randn(1, c, s, s, dtype=torch.float64) for c, s in ((4, 4), (channels, 4 // stride))
+    )
+    z = x.clone().requires_grad_()
+    (through,) = torch.autograd.grad(block.downsample(z), z, dy)
+    profile = probes.gradient_by_path_length([block], x, dy, lengths=[0], samples=1)
+    assert profile.norms[0].item() == pytest.approx(through.norm().item())
+
+
+def test_a_block_that_changes_the_shape_without_a_shortcut_is_refused():
+    blocks, x = [nn.Linear(3, 3), nn.Linear(3, 2)], torch.randn(1, 3)
+    with pytest.raises(ValueError, match=r"Linear puts out \(1, 2\), but its shortcut \(1, 3\)"):
+        probes.gradient_by_path_length(blocks, x, torch.ones(1, 2))
+    with pytest.raises(ValueError, match="shortcut or downsample"):
+        probes.path_jacobians(blocks, x[0])
+
+
+@pytest.mark.parametrize("points, extent", [(1, 1.0), (7, 0.3), (21, 0.7), (51, 1.1)])
+def test_the_middle_of_a_surface_is_the_model_itself(points, extent):
+    model = nn.Linear(1, 1, bias=False)
+    direction = [torch.ones(1, 1)]
+    coordinates, losses = probes.loss_surface(
+        model, lambda m: m.weight.sum().double() + 1e9, (direction, direction), extent, points
+    )
+    middle = points // 2
+    assert coordinates[middle] == 0 and losses.dtype == torch.float64
+    assert losses[middle, middle].item() == model.weight.double().item() + 1e9
 
 
 def test_a_surface_has_the_model_in_its_middle():

@@ -103,3 +103,51 @@ def test_buffers_and_chosen_parameters_are_restored():
     assert "fc.bias" in moved or not state["fc.bias"].any()
     assert "layer2.0.bn1.running_mean" in moved and "fc.weight" not in moved
     assert not any(key.startswith(("layer1.", "bn1.")) for key in moved)
+
+
+class Merging(nn.Module):
+    """Adds its update to the weight in evaluation mode, and takes it out in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3))
+        self.update = nn.Parameter(torch.ones(3, 3))
+        self.merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.merged == mode:
+            self.weight.data += self.update.data if not mode else -self.update.data
+            self.merged = not mode
+        return self
+
+    def forward(self, x):
+        return x @ (self.weight if self.merged else self.weight + self.update)
+
+
+class FreezesItsNorm(nn.Sequential):
+    def train(self, mode=True):
+        super().train(mode)
+        self[1].eval()
+        return self
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(Merging()),
+        lambda: FreezesItsNorm(Merging(), nn.BatchNorm1d(3), Merging()).train(),
+        lambda: nn.Sequential(nn.Sequential(Merging(), Merging().eval()), nn.Dropout().eval()),
+    ],
+)
+def test_a_layer_that_changes_with_its_mode_is_changed_back(make):
+    model = make()
+    x, labels = torch.randn(5, 3), torch.zeros(5, dtype=torch.int64)
+    before = [(module.training, getattr(module, "merged", 0)) for module in model.modules()]
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    train.error(model, x, labels)
+    after = [(module.training, getattr(module, "merged", 0)) for module in model.modules()]
+    assert after == before
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    model(x).sum().backward()
+    assert next(m for m in model.modules() if isinstance(m, Merging)).update.grad is not None

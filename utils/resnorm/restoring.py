@@ -13,6 +13,8 @@ from torch import Tensor, nn
 def modes_restored(model: nn.Module) -> Iterator[None]:
     """Restore the mode of every module at the end: some may be frozen while the rest trains.
 
+    A module with a ``train`` of its own is called, because that may change more than the mode.
+
     Args:
         model: any module.
     """
@@ -20,8 +22,11 @@ def modes_restored(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        # Parents come before their children, whose modes a train() of their own changes too.
         for module, training in modes:
-            module.training = training  # train() would change the children too
+            if module.training != training and type(module).train is not nn.Module.train:
+                module.train(training)  # it may do more, such as split weights that eval() merged
+            module.training = training
 
 
 @contextmanager
@@ -76,7 +81,8 @@ def parameters_restored(parameters: Iterable[nn.Parameter]) -> Iterator[list[Ten
     """Restore parameters at the end, and hand out copies of them.
 
     Args:
-        parameters: all parameters of a model, or some.
+        parameters: all parameters of a model, or some. A forward pass from before can still be
+            differentiated afterwards if they were changed through ``parameter.data``.
 
     Yields:
         A copy of each parameter.
@@ -86,6 +92,5 @@ def parameters_restored(parameters: Iterable[nn.Parameter]) -> Iterator[list[Ten
     try:
         yield saved
     finally:
-        with torch.no_grad():
-            for parameter, old in zip(parameters, saved, strict=True):
-                parameter.copy_(old)
+        for parameter, old in zip(parameters, saved, strict=True):
+            parameter.data.copy_(old)  # unlike a copy to the parameter itself, autograd allows it

@@ -25,7 +25,9 @@ class DenseLayer(nn.Module):
         norm: Makes a norm from a number of channels.
         checkpointed: Whether to recompute concatenation, norm and first convolution in the
             backward pass instead of keeping their outputs, whose memory grows with the square of
-            the depth (Pleiss et al. 2017).
+            the depth (Pleiss et al. 2017). Under ``torch.compile`` the norm must compile to one
+            graph, which :class:`resnorm.norms.BatchRenorm2d` and ``momentum=None`` do not; such a
+            norm would count its batch twice.
 
     Shape:
         List of (N, channels_i, H, W), where the channels_i add up to in_channels ->

@@ -9,10 +9,10 @@ from torch import nn
 
 
 class Repetition(AbstractContextManager[None]):
-    """Inside, a module draws the same noise as after this object was made; then all is as before.
+    """Inside, a module computes what it computed after this object was made; then all is as before.
 
-    ``torch.utils.checkpoint`` restores torch's global generators by itself. This also serves
-    generators that a layer has of its own, and undoes the second change of the running statistics.
+    It draws the same noise, reads the same running statistics and counts no batch a second time.
+    ``torch.utils.checkpoint`` restores nothing but torch's global generators by itself.
 
     Args:
         module: What is run again, such as a norm. A generator of its own is an attribute named
@@ -20,24 +20,34 @@ class Repetition(AbstractContextManager[None]):
     """
 
     def __init__(self, module: nn.Module):
-        self.module = module
         found = (getattr(part, "generator", None) for part in module.modules())
         self.generators = [g for g in found if isinstance(g, torch.Generator)]
-        self.first = [generator.get_state() for generator in self.generators]
+        self.first_states = self._states()
+        self.parts = list(module.modules())
+        self.first_buffers = [_copied(part) for part in self.parts]
 
     def __enter__(self) -> None:
-        """Go back to the noise of the first pass."""
-        self.buffers = [buffer.clone() for buffer in self.module.buffers()]
-        self.states = [generator.get_state() for generator in self.generators]
-        self._set_states(self.first)
+        """Go back to the noise and the buffers of the first pass."""
+        self.states = self._states()
+        self._set_states(self.first_states)
+        # The module's own buffers are set aside, not overwritten: other passes may still read them.
+        self.buffers = [dict(part._buffers) for part in self.parts]
+        for part, first in zip(self.parts, self.first_buffers, strict=True):
+            part._buffers.update({name: buffer.clone() for name, buffer in first.items()})
 
     def __exit__(self, *error: object) -> None:
         """Restore generators and buffers."""
         self._set_states(self.states)
-        with torch.no_grad():
-            for buffer, value in zip(self.module.buffers(), self.buffers, strict=True):
-                buffer.copy_(value)
+        for part, own in zip(self.parts, self.buffers, strict=True):
+            part._buffers.update(own)
+
+    def _states(self) -> list[torch.Tensor]:
+        return [generator.get_state() for generator in self.generators]
 
     def _set_states(self, states: list[torch.Tensor]) -> None:
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state)
+
+
+def _copied(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: buffer.clone() for name, buffer in module._buffers.items() if buffer is not None}

@@ -128,7 +128,8 @@ def cifar10(root: str | Path, *, download: bool = False, cache: bool = True) -> 
 
     Raises:
         FileNotFoundError: there is nothing to read, and no download is wanted.
-        ValueError: the classes are not those of CIFAR-10, or an image is broken or of another size.
+        ValueError: the classes are not those of CIFAR-10; the folder of one holds folders, broken
+            links or images of another kind; or an image is broken or of another size.
         ConnectionError: the download failed, or the archive is damaged.
     """
     root = Path(root).expanduser()

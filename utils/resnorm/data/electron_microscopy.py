@@ -18,14 +18,16 @@ def microscopy(root: str | Path) -> Cells:
 
     Args:
         root: a folder with ``image/N.png`` and ``label/N.png``, N from 0, of 8 or 16 bits; a label
-            of 0 is membrane, any other value is cell. Hidden files do not count.
+            of 0 is membrane, any other value is cell. In a palette the index counts, not the color.
+            Hidden files do not count.
 
     Returns:
         Standardized images, and the cell of each pixel.
 
     Raises:
         FileNotFoundError: a folder is missing or empty, or an image has no label, or the reverse.
-        ValueError: the images differ in size, or the name of an image is not a number.
+        ValueError: the images differ in size, the name of an image is not a number, a label is
+            transparent in parts, or a folder holds images that would not be read.
     """
     from scipy import ndimage  # here: import resnorm stays light
 
@@ -61,4 +63,5 @@ def _common_names(root: Path) -> list[str]:
             f"microscopy({str(root)!r}): the order of the slices is that of their numbers, but "
             f"{', '.join(wrong[:5])} has none; name the images 0.png, 1.png, ..."
         )
-    return sorted(images, key=lambda name: int(Path(name).stem))
+    # Of 1.png and 01.png the name decides, as the order of a set changes with each process.
+    return sorted(images, key=lambda name: (int(Path(name).stem), name))

@@ -29,7 +29,8 @@ def read_image_folder(
         Images, (n, 3, size, size) uint8, and indices into ``classes``, (n,) int64.
 
     Raises:
-        ValueError: a class is missing, unknown or empty; an image is broken or of another size.
+        ValueError: a class is missing, unknown or empty; its folder holds folders, broken links or
+            images of another kind; an image is broken or of another size.
     """
     _check_classes(root / part, part, classes)
     images, labels = [], []

@@ -76,6 +76,9 @@ def save_tensors(values: dict[str, Any], path: Path) -> None:
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
     """Describe files by names, sizes and times; it changes when one is added, removed or changed.
 
+    A file that takes the place of another of the same size and time is not noticed: reading all
+    files to find out would take as long as making the tensors again.
+
     Args:
         root: the folder that the names are relative to, so that the whole folder can be moved.
         files: the files; their order matters.

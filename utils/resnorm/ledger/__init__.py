@@ -1,8 +1,8 @@
 """Recorded runs: what was run, on what, and what came out. They are never edited by hand.
 
 A record is one JSON file with the finished runs of one experiment. ``record`` holds, reads and
-writes it, ``files`` opens and merges records, ``stamp`` says on what a run was made, and ``table``
-summarizes a record over its seeds.
+writes it, one process at a time (``lock``), ``files`` opens and merges records, ``stamp`` says on
+what a run was made, and ``table`` summarizes a record over its seeds.
 """
 
 from .files import merge, open_record, own, own_folder, recorded

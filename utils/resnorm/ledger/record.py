@@ -1,7 +1,8 @@
 """One record: the finished runs of an experiment, written to a JSON file after each run.
 
 A record is written under a temporary name first, so that the file is whole at any moment. What
-another process has added to the file meanwhile is kept.
+another process of the same machine adds to the file meanwhile is kept; several machines need a file
+each, to be merged later.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .lock import locked
 from .stamp import commit, hardware, versions
 
 if TYPE_CHECKING:
@@ -122,16 +124,17 @@ class Record:
             "versions": versions(),
             "commit": commit(),
         }
-        runs = {(r["arm"], r["seed"]): r for r in [*self._runs_in_file(), *self.runs, run]}
-        everything = replace(self, runs=[runs[key] for key in sorted(runs)])
-        self.runs = everything.runs
-        if self.path is not None:
-            try:
-                write(everything, self.path)
-            except OSError as problem:
-                raise OSError(
-                    f"{self.path} cannot be written ({problem}). {self._rescue()}"
-                ) from None
+        with locked(self.path) if self.path is not None else nullcontext():
+            runs = {(r["arm"], r["seed"]): r for r in [*self._runs_in_file(), *self.runs, run]}
+            everything = replace(self, runs=[runs[key] for key in sorted(runs)])
+            self.runs = everything.runs
+            if self.path is not None:
+                try:
+                    write(everything, self.path)
+                except OSError as problem:
+                    raise OSError(
+                        f"{self.path} cannot be written ({problem}). {self._rescue()}"
+                    ) from None
 
     def _rescue(self) -> str:
         """Write the record elsewhere, and say where it is and how it comes back."""

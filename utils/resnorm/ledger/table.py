@@ -21,7 +21,7 @@ class Line:
         arm: the name of the arm.
         n: the number of seeds.
         mean: the mean over seeds.
-        std: the standard deviation over seeds; NaN for one seed.
+        std: the standard deviation over seeds; NaN for one seed, or if a value is not finite.
     """
 
     arm: str
@@ -51,7 +51,8 @@ def summary(record: Record, key: str) -> list[Line]:
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in record.runs):
         values = record.values(arm, key)
-        spread = stdev(values) if len(values) > 1 else math.nan
+        finite = all(math.isfinite(value) for value in values)  # stdev raises an error otherwise
+        spread = stdev(values) if finite and len(values) > 1 else math.nan
         lines.append(Line(arm, len(values), mean(values), spread))
     return sorted(lines, key=lambda line: (math.isnan(line.mean), line.mean))
 

@@ -48,7 +48,7 @@ class _BatchNorm(_NormBase):
         if m == 0:
             return self._normalize_nothing(x)
         y, mean, var = FORMS[self.form](x, self.weight, self.bias, self.eps)
-        if self.training and self.track_running_stats:
+        if self.training and self.track_running_stats and self.running_mean is not None:
             self._update_running_stats(mean, var, m)
         return y
 
@@ -72,11 +72,13 @@ class _BatchNorm(_NormBase):
     def _check_count(self, m: int, x: Tensor) -> int:
         """Refuse a single value per channel; return ``m``."""
         if m == 1:
+            has_other = self.running_mean is not None
+            why = "in training mode" if has_other else "without running statistics"
             raise ValueError(
-                f"{self._get_name()} in training mode needs more than one value per channel, but "
+                f"{self._get_name()} {why} needs more than one value per channel, but "
                 f"an input of shape {tuple(x.shape)} has {m}: its variance is 0 and every output "
-                "would be beta. Use a larger batch (drop_last=True in the DataLoader), or call "
-                ".eval() to use the running statistics."
+                "would be beta. Use a larger batch (drop_last=True in the DataLoader)"
+                + (", or call .eval() to use the running statistics." if has_other else ".")
             )
         return m
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.batchnorm import _NormBase as TorchNormBase
 
 from .folding import BATCH_DIMS, FOLDABLE, TAKES_SEVERAL_DIMS, AnyBatchNorm, check_foldable, fold
@@ -16,30 +16,32 @@ from .layer_norm import _ElementwiseNorm
 from .norm_base import _NormBase
 
 
-def fold_model(model: nn.Module, example: Tensor | None = None) -> fx.GraphModule:
+def fold_model(
+    model: nn.Module, example: Tensor | tuple[Tensor, ...] | None = None
+) -> fx.GraphModule:
     """Return a copy of ``model`` in evaluation mode in which batch norms are folded where possible.
 
     A norm is folded where its only input is a Linear or Conv layer that feeds nothing else and is
-    used nowhere else, see :func:`resnorm.norms.fold`. All others stay. The result's
-    ``meta["not_folded"]`` names them: a dict from the name of the norm to the reason.
+    used nowhere else, see :func:`resnorm.norms.fold`. All others stay, those of a layer that runs
+    several times among them. The result's ``meta["not_folded"]`` names them: a dict from the name
+    of the norm to the reason. (``torch.save`` of the whole result leaves it out, as all ``meta``.)
 
     Args:
         model: any module that ``torch.fx`` can trace (no data-dependent control flow).
-        example: an input of the model. BatchNorm1d and torch's SyncBatchNorm take batches with
-            several numbers of dimensions, and only an example shows whether their channels are
-            those of the layer before. Without it these norms stay.
+        example: an input of the model, or a tuple of its inputs. BatchNorm1d and torch's
+            SyncBatchNorm take batches with several numbers of dimensions, and only an example
+            shows whether their channels are those of the layer before. Without it these norms stay.
 
     Returns:
         A ``torch.fx.GraphModule``; ``model`` is left as it is.
 
     Raises:
-        ValueError: the model cannot be traced.
+        ValueError: the model cannot be traced, or it cannot take the example.
     """
-    model = copy.deepcopy(model).eval()
+    model = copy.deepcopy(model, _copies_of_computed(model)).eval()
     graph = _trace(model)
     if example is not None:
-        with torch.no_grad():
-            ShapeProp(fx.GraphModule(model, graph)).propagate(example)
+        _note_dimensions(model, graph, example if isinstance(example, tuple) else (example,))
 
     not_folded = {}
     for node, norm in _batch_norms(graph, model):
@@ -53,9 +55,42 @@ def fold_model(model: nn.Module, example: Tensor | None = None) -> fx.GraphModul
         node.replace_all_uses_with(source)
         graph.erase_node(node)
     folded = fx.GraphModule(model, graph, type(model).__name__)
-    folded.delete_all_unused_submodules()
     folded.meta["not_folded"] = not_folded
     return folded
+
+
+def _copies_of_computed(model: nn.Module) -> dict[int, Any]:
+    """Copy what ``copy.deepcopy`` refuses, by the identity of the original.
+
+    Old-style weight norm, spectral norm and pruning compute ``weight`` in each forward pass and
+    keep the result, which has a history.
+    """
+    values = [value for module in model.modules() for value in vars(module).values()]
+    computed = [v for v in values if isinstance(v, Tensor) and v.grad_fn is not None]
+    return {id(value): value.detach().clone() for value in computed}
+
+
+def _note_dimensions(model: nn.Module, graph: fx.Graph, example: tuple[Tensor, ...]) -> None:
+    """Run the example through the model, and note in each node how many dimensions it puts out."""
+
+    class Noting(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            if isinstance(result, Tensor):
+                n.meta["dims"] = result.ndim
+            return result
+
+    noting = Noting(model, garbage_collect_values=False, graph=graph)
+    noting.extra_traceback = False
+    try:
+        with torch.no_grad():
+            noting.run(*example)
+    except Exception as error:  # whatever the model does with an input that does not fit
+        given = ", ".join(f"{tuple(x.shape)} {x.dtype}" for x in example)
+        raise ValueError(
+            f"{type(model).__name__} cannot take the example ({given}): {error}. Give fold_model "
+            "an input as the model takes it; for several inputs, a tuple"
+        ) from error
 
 
 class _Tracer(fx.Tracer):
@@ -103,11 +138,11 @@ def _why_not(source: fx.Node, node: fx.Node, model: nn.Module) -> str | None:
         return str(error)
     if not isinstance(norm, TAKES_SEVERAL_DIMS):
         return None
-    if "tensor_meta" not in source.meta:
+    if "dims" not in source.meta:
         return (
             "whether its channels are the layer's depends on the input; give fold_model an example"
         )
-    dims = len(source.meta["tensor_meta"].shape)
+    dims = source.meta["dims"]
     if dims != BATCH_DIMS[type(layer)]:
         return f"on an output of {dims} dimensions its channels are not those of {source.target!r}"
     return None

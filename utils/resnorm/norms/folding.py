@@ -55,7 +55,8 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
         norm: batch norm over the layer's output channels, ours or torch's.
 
     Returns:
-        A new layer of the same kind, always with a bias; the arguments are left as they are.
+        A new layer of the same kind, always with a bias, and frozen if all parameters of the two
+        are; the arguments are left as they are.
         Where the norm would take axis 1 of an unusual input for the channels, as BatchNorm1d does
         with (N, L, C) from Linear, the new layer refuses that input with a ValueError.
 
@@ -77,8 +78,11 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Module:
     folded = copy.deepcopy(layer)
     folded.weight = nn.Parameter(weight.to(layer.weight.dtype))
     folded.bias = nn.Parameter((shift + scale * (bias - norm.running_mean)).to(layer.weight.dtype))
+    learns = any(p.requires_grad for module in (layer, norm) for p in module.parameters())
+    folded.requires_grad_(learns)
     if isinstance(norm, TAKES_SEVERAL_DIMS):
-        folded.register_forward_pre_hook(partial(_check_batch, norm=type(norm).__name__))
+        check = partial(_check_batch, norm=type(norm).__name__)
+        folded.register_forward_pre_hook(check, with_kwargs=True)
     return folded
 
 
@@ -126,9 +130,11 @@ def check_foldable(layer: nn.Module, norm: nn.Module) -> None:
             )
 
 
-def _check_batch(layer: nn.Module, inputs: tuple[Any, ...], norm: str) -> None:
+def _check_batch(
+    layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], norm: str
+) -> None:
     """Refuse an input for which the norm that was folded in had another channel axis."""
-    (x,) = inputs
+    x = inputs[0] if inputs else named.get("input")
     dims = BATCH_DIMS[type(layer)]
     if isinstance(x, Tensor) and x.ndim != dims:
         raise ValueError(

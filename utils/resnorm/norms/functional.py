@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from .channels import at_least_float32, per_channel, reduced_axes, scale_and_shift
-from .differentiation import needs_plain_operations
+from .differentiation import is_batched, needs_plain_operations
 
 #: (x, gamma, beta, eps) -> (y, mean, var)
 Form: TypeAlias = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -141,6 +141,7 @@ class BatchNormFunction(torch.autograd.Function):
         if twice:  # then mean and rstd are functions of x, not constants
             var, mean = torch.var_mean(z, axes, correction=0)
             rstd = torch.rsqrt(var + ctx.eps)
+        fresh = twice or is_batched(dy)  # then nothing is written into memory of before
         m = x.numel() // x.shape[1]
 
         centered = z - per_channel(mean, z)
@@ -153,9 +154,9 @@ class BatchNormFunction(torch.autograd.Function):
         scale = rstd if gamma is None else gamma * rstd
         slope, shift = -scale * rstd * dgamma / m, -scale * dbeta / m
         dx = torch.addcmul(
-            per_channel(shift, z), centered, per_channel(slope, z), out=None if twice else centered
+            per_channel(shift, z), centered, per_channel(slope, z), out=None if fresh else centered
         )
-        dx = torch.addcmul(dx, dz, per_channel(scale, z), out=None if twice else products)
+        dx = torch.addcmul(dx, dz, per_channel(scale, z), out=None if fresh else products)
 
         _, needs_gamma, needs_beta, _ = ctx.needs_input_grad
         return (

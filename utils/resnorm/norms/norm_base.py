@@ -79,8 +79,8 @@ class _NormBase(nn.Module):
     def _move_running_stats(self, mean: Tensor, var: Tensor, m: int, factor: float) -> None:
         """Average with weight ``factor`` on the new batch, whose variance is made unbiased."""
         unbiased = var * (m / (m - 1))  # Bessel's correction; the normalizing variance is biased
-        self.running_mean.mul_(1 - factor).add_(mean.to(self.running_mean.dtype), alpha=factor)
-        self.running_var.mul_(1 - factor).add_(unbiased.to(self.running_var.dtype), alpha=factor)
+        _move(self.running_mean, mean, factor)
+        _move(self.running_var, unbiased, factor)
 
     def _check_shape(self, x: Tensor) -> None:
         """Refuse a wrong number of dimensions or channels."""
@@ -116,3 +116,13 @@ class _NormBase(nn.Module):
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
             f"affine={self.affine}, track_running_stats={self.track_running_stats}"
         )
+
+
+def _move(running: Tensor, new: Tensor, factor: float) -> None:
+    """Set a running statistic to ``(1 - factor) * running + factor * new``, in place."""
+    running = torch.ops.aten.alias(running)  # torch.func refuses to write to the buffer itself
+    new = new.to(running.dtype)
+    if torch.compiler.is_compiling():  # it would take ``alpha`` for a constant
+        running.mul_(1 - factor).add_(factor * new)
+    else:
+        running.mul_(1 - factor).add_(new, alpha=factor)

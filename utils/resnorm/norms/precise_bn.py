@@ -22,7 +22,8 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     merged by the law of total variance, so that the variance is that of all values together and
     not an average of batch variances. The layers before a norm run in training mode, that is, with
     batch statistics. Only batch norm has population statistics: instance norms
-    keep theirs, which average over images.
+    keep theirs, which average over images. Every batch norm is recomputed, whatever its mode: to
+    keep the statistics of a frozen one, save and restore its state dict.
 
     Args:
         model: any module with batch norms, ours or torch's. Its running statistics are changed in
@@ -31,7 +32,7 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
             in training, such as dropout, stay in evaluation mode.
 
     Raises:
-        ValueError: there is no batch norm with running statistics, or no batch.
+        ValueError: there is no batch norm with running statistics, or no batch with a value.
 
     Source:
         Wu & Johnson (2021), "precise BN"; merging after Chan, Golub & LeVeque (1979).
@@ -49,6 +50,8 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     pooled: dict[AnyBatchNorm, _Moments] = {}
 
     def accumulate(norm: AnyBatchNorm, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() == 0:  # an empty batch has no mean, and says nothing
+            return
         batch = _Moments.of(inputs[0])
         pooled[norm] = pooled[norm].merged(batch) if norm in pooled else batch
 
@@ -63,7 +66,9 @@ def precise_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
         for hook in hooks:
             hook.remove()
     if not pooled:
-        raise ValueError("no batch was given: the statistics are left as they were")
+        raise ValueError(
+            "no batch was given, or only empty ones: the statistics are left as they were"
+        )
     for norm, moments in pooled.items():
         assert norm.running_mean is not None and norm.running_var is not None
         norm.running_mean.copy_(moments.mean)

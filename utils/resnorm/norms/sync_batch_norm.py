@@ -80,8 +80,8 @@ class SyncBatchNorm2d(BatchNorm2d):
 
     Outputs, input gradients and running statistics are those of one process with the joined batch.
     Gradients of scale and shift come from this process's examples only: the data-parallel wrapper
-    combines them across processes, as it does for every other parameter. Outside a process group
-    it is plain batch norm.
+    combines them across processes, as it does for every other parameter. In evaluation mode, where
+    one process may run alone, and outside a process group it is plain batch norm.
 
     Args:
         *args: arguments of :class:`resnorm.norms.BatchNorm2d`, in its order.
@@ -107,8 +107,7 @@ class SyncBatchNorm2d(BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize ``x`` by the statistics of all processes' batches in training."""
-        by_batch = self.training or self.running_mean is None
-        if not by_batch or not self._has_other_processes():
+        if not self.training or not self._has_other_processes():
             return super().forward(x)
         self._check_shape(x)
         x_hat, mean, var, m = SyncStandardizeFunction.apply(
@@ -117,7 +116,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         m = self._check_count(int(m), x)
         if m == 0:
             return self._normalize_nothing(x)
-        if self.training and self.track_running_stats:
+        if self.track_running_stats and self.running_mean is not None:
             self._update_running_stats(mean, var, m)
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..restoring import buffers_and_gradients_restored
+from .hooks import first_tensor, hooks_run, widened
 from .selection import select_layers
 
 
@@ -44,7 +45,8 @@ def layer_statistics(
 
     Args:
         model: any module, left as it was found; a layer that runs several times is reported for
-            its last run.
+            its last run, and one that puts out several tensors for the first of them. A compiled
+            model runs eagerly.
         x: input batch, as the model takes it.
         layers: names or classes, see :func:`resnorm.probes.select_layers`.
         loss: maps the model's output to a scalar; None measures no gradients.
@@ -53,14 +55,15 @@ def layer_statistics(
         One entry per layer, in the order in which they first run.
 
     Raises:
-        ValueError: the model has no such layer.
+        ValueError: the model has no such layer, or one puts out no tensor.
     """
     chosen = select_layers(model, layers)
     statistics: dict[str, LayerStatistics] = {}
 
     def describe_as(name: str) -> Callable[..., None]:
         # The numbers are taken at once: a later in-place operation may overwrite the tensor.
-        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+        def hook(_module: nn.Module, _inputs: tuple, output: object) -> None:
+            output = first_tensor(output, f"the output of {name!r}")
             run = statistics[name] = _describe(name, output.detach())
 
             def add_gradient(grad: Tensor) -> None:
@@ -72,18 +75,15 @@ def layer_statistics(
 
         return hook
 
-    handles = [module.register_forward_hook(describe_as(name)) for name, module in chosen.items()]
-    with buffers_and_gradients_restored(model):
-        try:
-            with torch.set_grad_enabled(loss is not None):
-                if loss is not None and x.is_floating_point():
-                    x = x.detach().requires_grad_()  # gradients reach frozen layers, too
-                y = model(x.clone())
-                if loss is not None:
-                    loss(y).backward()
-        finally:
-            for handle in handles:
-                handle.remove()
+    with buffers_and_gradients_restored(model), torch.set_grad_enabled(loss is not None):
+        if loss is not None and x.is_floating_point():
+            x = x.detach().requires_grad_()  # gradients reach frozen layers, too
+        with hooks_run() as handles:
+            for name, module in chosen.items():
+                handles.append(module.register_forward_hook(describe_as(name)))
+            y = model(x.clone())
+        if loss is not None:  # without the hooks, as checkpointed layers run once more
+            loss(y).backward()
     return list(statistics.values())
 
 
@@ -99,5 +99,4 @@ def _describe(name: str, output: Tensor) -> LayerStatistics:
 
 
 def _rms(x: Tensor) -> float:
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # 256 squared overflows float16
-    return wide.square().mean().sqrt().item()
+    return widened(x).square().mean().sqrt().item()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..restoring import buffers_and_gradients_restored
+from .hooks import widened
 
 
 def input_gradients(model: nn.Module, x: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ def autocorrelation(series: Tensor, max_lag: int) -> Tensor:
     This is the biased estimator.
 
     Args:
-        series: (n,) values at equally spaced points.
+        series: (n,) values at equally spaced points; half precision is computed in float32.
         max_lag: largest lag in points, less than n.
 
     Returns:
@@ -61,7 +62,8 @@ def autocorrelation(series: Tensor, max_lag: int) -> Tensor:
             "autocorrelation needs a series (n,) and max_lag < n, "
             f"not {tuple(series.shape)} and {max_lag}"
         )
-    centered = series - series.mean()
+    centered = widened(series)
+    centered = centered - centered.mean()
     energy = centered.square().sum()
     if energy == 0:
         raise ValueError("the series is constant: its autocorrelation is 0/0")
@@ -74,12 +76,12 @@ def mean_pairwise_cosine(vectors: Tensor) -> float:
     """Compute the mean cosine between all pairs of different rows.
 
     Args:
-        vectors: (n, d), at least two rows.
+        vectors: (n, d), at least two rows; half precision is computed in float32.
 
     Returns:
         The mean, from -1 to 1.
     """
-    unit = nn.functional.normalize(vectors, dim=1)
+    unit = nn.functional.normalize(widened(vectors), dim=1)
     n = len(unit)
     gram = unit @ unit.T
     return ((gram.sum() - gram.diagonal().sum()) / (n * (n - 1))).item()

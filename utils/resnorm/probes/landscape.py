@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..restoring import buffers_and_gradients_restored, parameters_restored
+from .hooks import widened
 
 
 def filter_normalized_direction(
@@ -35,9 +36,10 @@ def filter_normalized_direction(
             direction.append(torch.zeros_like(parameter))
             continue
         d = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        rows = d.to(parameter.device).flatten(1)
-        lengths = parameter.detach().flatten(1).norm(dim=1, keepdim=True)
-        direction.append((rows / rows.norm(dim=1, keepdim=True) * lengths).view_as(parameter))
+        rows = widened(d.to(parameter.device)).flatten(1)
+        filters = widened(parameter.detach()).flatten(1)
+        fitted = rows / rows.norm(dim=1, keepdim=True) * filters.norm(dim=1, keepdim=True)
+        direction.append(fitted.view_as(parameter).to(parameter.dtype))
     return direction
 
 
@@ -59,7 +61,8 @@ def loss_surface(
 
     Returns:
         ``(coordinates, losses)`` of shapes (points,) and (points, points); the first axis of
-        ``losses`` follows the first direction.
+        ``losses`` follows the first direction. The losses have the dtype of the loss, at least
+        float32.
 
     Raises:
         ValueError: ``points`` is even, or the directions belong to another model.
@@ -77,16 +80,17 @@ def loss_surface(
             "the directions do not fit the model's parameters: draw them from this model"
         )
     coordinates = torch.linspace(-extent, extent, points)
-    losses = torch.empty(points, points)
+    coordinates[points // 2] = 0  # and not a rounding error: the model itself
+    losses = []
     with (
         torch.no_grad(),
         buffers_and_gradients_restored(model),
         parameters_restored(model.parameters()) as start,
     ):
-        for i, a in enumerate(coordinates.tolist()):
-            for j, b in enumerate(coordinates.tolist()):
+        for a in coordinates.tolist():
+            for b in coordinates.tolist():
                 at_start = zip(model.parameters(), start, *directions, strict=True)
                 for parameter, old, u, v in at_start:
-                    parameter.copy_(old + a * u + b * v)
-                losses[i, j] = loss(model)
-    return coordinates, losses
+                    parameter.data.copy_(old + a * u + b * v)
+                losses.append(torch.as_tensor(loss(model)).detach().reshape(()).cpu())
+    return coordinates, widened(torch.stack(losses)).view(points, points)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..restoring import evaluation_mode
+from .hooks import hooks_run
 
 
 @contextmanager
 def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
     """Remove blocks inside the context: each passes its input on unchanged. No class is changed.
+
+    What is compiled runs eagerly inside the context.
 
     Args:
         model: residual or plain.
@@ -23,7 +27,7 @@ def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
 
     Raises:
         ValueError: the model has no block of that name; on the first forward pass, a block's
-            output has another shape than its input.
+            output has another shape than its input, or one of them is not a single tensor.
 
     Source:
         Veit, Wilber & Belongie (2016), section 4.1.
@@ -37,25 +41,27 @@ def lesion(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
                 f"its modules are {', '.join(filter(None, modules))}"
             )
 
-    handles = [handle for name in names for handle in _bypass(modules[name], name)]
-    try:
+    with hooks_run() as handles:
+        for name in names:
+            handles += _bypass(modules[name], name)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _bypass(block: nn.Module, name: str) -> tuple[RemovableHandle, RemovableHandle]:
     """Hook into a block so that its input stands in the place of its output."""
     given: list[Tensor] = []
 
-    def keep(_module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    def keep(_module: nn.Module, inputs: tuple) -> Tensor:
+        if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
+            raise ValueError(f"block {name!r} takes no single tensor, so it cannot be removed")
         (x,) = inputs
         given.append(x)
         return x.clone()  # the block may overwrite what it is given
 
-    def hand_on(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    def hand_on(_module: nn.Module, inputs: tuple, output: Any) -> Tensor:
         x = given.pop()
+        if not _is_map(inputs, output):
+            raise ValueError(f"block {name!r} returns no single tensor, so it cannot be removed")
         if x.shape != output.shape:
             raise ValueError(
                 f"block {name!r} turns {tuple(x.shape)} into {tuple(output.shape)}: without it the "
@@ -64,6 +70,11 @@ def _bypass(block: nn.Module, name: str) -> tuple[RemovableHandle, RemovableHand
         return x
 
     return block.register_forward_pre_hook(keep), block.register_forward_hook(hand_on)
+
+
+def _is_map(inputs: tuple, output: Any) -> bool:
+    """Tell whether a module took one tensor and returned one tensor."""
+    return len(inputs) == 1 and isinstance(inputs[0], Tensor) and isinstance(output, Tensor)
 
 
 @contextmanager
@@ -115,29 +126,24 @@ def removable(model: nn.Module, x: Tensor, block_type: type | tuple[type, ...]) 
         block_type: the class of the blocks, or several.
 
     Returns:
-        Names as in ``named_modules()``.
+        Names as in ``named_modules()``; blocks that do not map one tensor to one tensor are left
+        out.
     """
     kept = []
 
     def note_as(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if inputs[0].shape == output.shape:
+        def hook(_module: nn.Module, inputs: tuple, output: Any) -> None:
+            if _is_map(inputs, output) and inputs[0].shape == output.shape:
                 kept.append(name)
 
         return hook
 
     blocks: dict[str, nn.Module] = dict(model.named_modules())
-    handles = [
-        block.register_forward_hook(note_as(name))
-        for name, block in blocks.items()
-        if issubclass(type(block), block_type)
-    ]
-    try:
-        with evaluation_mode(model), torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooks_run() as handles, evaluation_mode(model), torch.no_grad():
+        for name, block in blocks.items():
+            if issubclass(type(block), block_type):
+                handles.append(block.register_forward_hook(note_as(name)))
+        model(x)
     return kept
 
 

@@ -13,14 +13,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .hooks import widened
+
 #: Enumerating more blocks than this takes over 4,096 matrices.
 MAX_ENUMERATED = 12
 
 
 def _shortcut(block: nn.Module, x: Tensor) -> Tensor:
-    """Return S(x): the block's ``shortcut`` where it has one, and ``x`` itself otherwise."""
-    shortcut: Callable[[Tensor], Tensor] | None = getattr(block, "shortcut", None)
-    return x if shortcut is None else shortcut(x)
+    """Return S(x): the block's ``shortcut`` or ``downsample`` if it has one, otherwise ``x``."""
+    for name in ("shortcut", "downsample"):
+        shortcut: Callable[[Tensor], Tensor] | None = getattr(block, name, None)
+        if shortcut is not None:
+            return shortcut(x)
+    return x
+
+
+def _branch(block: nn.Module, y: Tensor, shortcut: Tensor) -> Tensor:
+    """Return F(x), where ``y`` is the block's output and ``shortcut`` is S(x)."""
+    if y.shape != shortcut.shape:
+        raise ValueError(
+            f"{type(block).__name__} puts out {tuple(y.shape)}, but its shortcut "
+            f"{tuple(shortcut.shape)}; a block whose shortcut is not the identity must have it as "
+            "its attribute shortcut or downsample"
+        )
+    return y - shortcut
 
 
 def path_jacobians(blocks: Sequence[nn.Module], x: Tensor) -> dict[tuple[int, ...], Tensor]:
@@ -40,7 +56,7 @@ def path_jacobians(blocks: Sequence[nn.Module], x: Tensor) -> dict[tuple[int, ..
 
     Raises:
         ValueError: there are too many blocks (the message says how many paths there would be), or
-            ``x`` is a batch.
+            ``x`` is a batch, or a block and its shortcut differ in shape.
 
     Source:
         Veit, Wilber & Belongie (2016), section 3, equation 6.
@@ -55,7 +71,7 @@ def path_jacobians(blocks: Sequence[nn.Module], x: Tensor) -> dict[tuple[int, ..
     if x.ndim != 1:
         raise ValueError(f"path_jacobians takes one input of shape (d,), not {tuple(x.shape)}")
 
-    paths: dict[tuple[int, ...], Tensor] = {(): torch.eye(len(x), dtype=x.dtype)}
+    paths: dict[tuple[int, ...], Tensor] = {(): torch.eye(len(x)).to(x)}
     for i, block in enumerate(blocks):
         through_shortcut, through_branch = _block_jacobians(block, x)
         skip = {path: through_shortcut @ J for path, J in paths.items()}
@@ -74,7 +90,9 @@ def _block_jacobians(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
     return (
         jacobian(lambda z: _shortcut(block, z)),
-        jacobian(lambda z: block(z.clone()) - _shortcut(block, z)),  # it may overwrite its input
+        jacobian(
+            lambda z: _branch(block, block(z.clone()), _shortcut(block, z))
+        ),  # the block may overwrite its input
     )
 
 
@@ -123,7 +141,8 @@ def gradient_by_path_length(
         Mean and spread of the gradient's norm for each length, and the norm of the whole gradient.
 
     Raises:
-        ValueError: a length is below 0 or above the number of blocks.
+        ValueError: a length is below 0 or above the number of blocks, or a block and its shortcut
+            differ in shape.
 
     Source:
         Veit, Wilber & Belongie (2016), section 4.3.
@@ -141,11 +160,11 @@ def gradient_by_path_length(
         for _ in range(samples):
             passed = set(torch.randperm(len(blocks), generator=generator)[:k].tolist())
             through = ["branch" if i in passed else "shortcut" for i in range(len(blocks))]
-            drawn.append(_pull_back(dy, stages, through).norm())
+            drawn.append(widened(_pull_back(dy, stages, through)).norm())
         sampled = torch.stack(drawn)
         norms.append(sampled.mean())
         spread.append(sampled.std(correction=0))
-    total = _pull_back(dy, stages, ["block"] * len(blocks)).norm().item()
+    total = widened(_pull_back(dy, stages, ["block"] * len(blocks))).norm().item()
     return PathLengthProfile(lengths, torch.stack(norms), torch.stack(spread), total)
 
 
@@ -156,7 +175,9 @@ def _stages(blocks: Iterable[nn.Module], x: Tensor) -> list[dict[str, Tensor]]:
     for block in blocks:
         z = z.detach().requires_grad_()
         y, shortcut = block(z.clone()), _shortcut(block, z)  # the block may overwrite its input
-        stages.append({"input": z, "shortcut": shortcut, "branch": y - shortcut, "block": y})
+        stages.append(
+            {"input": z, "shortcut": shortcut, "branch": _branch(block, y, shortcut), "block": y}
+        )
         z = y
     return stages
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..restoring import buffers_and_gradients_restored, parameters_restored
+from .hooks import widened
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class StepProfile:
         losses: loss after each step.
         gradient_changes: length of the difference between the gradients before and after each
             step.
-        beta_smoothness: the largest ratio of such a difference to the distance moved.
+        beta_smoothness: the largest ratio of such a difference to the distance moved; NaN if one
+            of them is NaN, or if the gradient is zero, so that nothing moves.
     """
 
     step_sizes: tuple[float, ...]
@@ -61,13 +64,14 @@ def gradient_step_profile(
         for step in step_sizes:
             with torch.no_grad():
                 for parameter, old, g in zip(trained, start, gradient, strict=True):
-                    parameter.copy_(old - step * g)
+                    parameter.data.copy_(old - step * g)
             value, moved = _loss_and_gradient(model, loss, trained)
             change = _length([a - b for a, b in zip(moved, gradient, strict=True)])
             losses.append(value)
             changes.append(change)
-            ratios.append(change / (step * length))
-    return StepProfile(tuple(step_sizes), tuple(losses), tuple(changes), max(ratios))
+            ratios.append(change / (step * length) if step * length else math.nan)
+    beta = math.nan if any(map(math.isnan, ratios)) else max(ratios)
+    return StepProfile(tuple(step_sizes), tuple(losses), tuple(changes), beta)
 
 
 def _loss_and_gradient(
@@ -81,7 +85,6 @@ def _loss_and_gradient(
 
 def _length(vectors: Sequence[Tensor]) -> float:
     """Return the Euclidean length of all the tensors taken as one vector."""
-    # In float16 the square of 256 overflows.
-    wide = [v.to(torch.promote_types(v.dtype, torch.float32)) for v in vectors]
+    wide = [widened(v) for v in vectors]
     squares = sum((v.square().sum() for v in wide), start=wide[0].new_zeros(()))
     return squares.sqrt().item()

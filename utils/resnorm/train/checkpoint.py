@@ -70,8 +70,12 @@ class Checkpoint:
         Raises:
             ValueError: the file is damaged or no checkpoint, or it is of a run with other settings
                 or of another model.
+            OSError: the run is not finished, and the file cannot be written.
         """
-        if self.path is None or not Path(self.path).exists():
+        if self.path is None:
+            return 0
+        if not Path(self.path).exists():
+            self._try_to_write()
             return 0
         try:
             state = load_checked(self.path)
@@ -83,6 +87,8 @@ class Checkpoint:
                 "checkpoint"
             ) from None
         self._check(state)
+        if state["epoch"] < self.settings["epochs"]:
+            self._try_to_write()
 
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -99,6 +105,15 @@ class Checkpoint:
         for field, value in state["history"].items():
             setattr(self.history, field, value)
         return state["epoch"]
+
+    def _try_to_write(self) -> None:
+        """Fail now and not after the first epoch."""
+        path = Path(self.path or "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.touch()
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
     def _state(self, epoch: int) -> dict[str, Any]:
         optimizer = self.optimizer.state_dict()
@@ -144,6 +159,31 @@ class Checkpoint:
             raise self._refusal(f"does not fit: {'; '.join(each)}")
         if not self._fits_the_optimizer(state["optimizer"]):
             raise self._refusal("does not fit: the momentum is not of these parameters")
+        if problem := self._problem_of_values(state):
+            raise self._refusal(f"does not fit: {problem}")
+
+    def _problem_of_values(self, state: dict[str, Any]) -> str | None:
+        """Say which value no run can have, although its type and shape are right."""
+        epoch, epochs = state["epoch"], self.settings["epochs"]
+        if type(epoch) is not int or not 1 <= epoch <= epochs:
+            return f"the epoch is {epoch}, and must be a whole number from 1 to {epochs}"
+        trained = [name for name, p in self.model.named_parameters() if p.requires_grad]
+        if broken := [n for n in trained if not state["model"][n].isfinite().all()]:
+            return f"the weights {broken[0]} are infinite or NaN"
+        moved = trained and not state["scaler"]  # which may have left out every step
+        if moved and self.settings["momentum"] and not state["optimizer"]["state"]:
+            return "the momentum is missing"
+        generators = [self.generator, torch.default_generator, *own_generators(self.model)]
+        states = [state["order"], *state["generator"]]
+        if torch.cuda.is_available() and state["generator of the GPU"] is not None:
+            generators.append(torch.Generator("cuda"))
+            states.append(state["generator of the GPU"])
+        try:
+            for generator, saved in zip(generators, states, strict=True):
+                torch.Generator(generator.device).set_state(saved)
+        except RuntimeError:
+            return "a random state is damaged"
+        return None
 
     def _fits_the_optimizer(self, saved: dict[str, Any]) -> bool:
         groups = self.optimizer.param_groups

@@ -1,4 +1,4 @@
-"""What happened in a training, as plain data, and the error when the loss is not finite."""
+"""What happened in a training, as plain data, and the error when it is not finite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass
@@ -18,8 +18,8 @@ class History:
         losses: training loss of each minibatch, before its step.
         test_errors: percentage of wrong test images after each epoch, in evaluation mode.
         seconds: training time of each epoch, without compilation and evaluation.
-        diverged: whether the loss became infinite or NaN; training stopped there, at step
-            ``len(losses)``.
+        diverged: whether the loss became infinite or NaN, or the weights were at the end of an
+            epoch; training stopped there, at step ``len(losses)``.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class History:
 
 
 class DivergedError(ArithmeticError):
-    """The loss is infinite or NaN.
+    """The loss or a weight is infinite or NaN.
 
     Args:
         message: where it happened and what to do.
@@ -84,9 +84,23 @@ class LossMonitor:
                 self.history.losses.append(value)
                 if not math.isfinite(value):
                     self.history.diverged = True
-                    raise DivergedError(self._message(), self.history)
+                    raise DivergedError(self._message(f"the loss is {value}"), self.history)
 
-    def _message(self) -> str:
+    def check_weights(self, model: nn.Module) -> None:
+        """Look at the weights at the end of an epoch, as a loss shows only those before its step.
+
+        Args:
+            model: the network; parameters that are not trained may have any value.
+
+        Raises:
+            DivergedError: a weight is infinite or NaN.
+        """
+        finite = [p.isfinite().all() for p in model.parameters() if p.requires_grad]
+        if finite and not torch.stack(finite).all():
+            self.history.diverged = True
+            raise DivergedError(self._message("a weight is infinite or NaN"), self.history)
+
+    def _message(self, problem: str) -> str:
         step = len(self.history.losses)
         epoch = (step - 1) // self.steps  # complete epochs
         step_of_epoch = step - epoch * self.steps
@@ -98,7 +112,7 @@ class LossMonitor:
             kept = f"the checkpoint {self.checkpoint.name} of epoch {epoch} is kept"
         before = ", ".join(f"{value:.3g}" for value in self.history.losses[-4:-1]) or "nothing"
         return (
-            f"the loss is {self.history.losses[-1]} at step {step} (epoch {epoch + 1} of "
+            f"{problem} at step {step} (epoch {epoch + 1} of "
             f"{self.epochs}, step {step_of_epoch} of {self.steps}), after {before}. "
             f"Lower the learning rate, or warm it up; {kept}"
         )

@@ -54,7 +54,9 @@ def fit(
     """Train a network by SGD with momentum: a classifier, unless another loss is given.
 
     Args:
-        model: the network; it is moved to the device of the data and trained in place.
+        model: the network; it is moved to the device of the data and trained in place. Each epoch
+            begins with ``model.train()``; layers that must stay in evaluation mode, such as frozen
+            norms, are kept there by a ``train`` method of your own.
         data: images and labels, see :mod:`resnorm.data`; ``data.to(device)`` moves them.
         epochs: passes over the training images.
         batch_size: images per step; an incomplete last batch of an epoch is dropped.
@@ -81,20 +83,26 @@ def fit(
         evaluate: measure the test error after each epoch; for classifiers only.
         progress: show a progress bar with loss and error (tqdm; without it, a warning).
         checkpoint: a file that is written after each epoch; if it exists, the run is resumed from
-            it. On a CPU a resumed run equals an uninterrupted one to the last bit. A file of
-            another run is refused: model, data and all arguments must be equal, except for
-            ``after_step``, ``progress`` and ``allow_divergence``. Functions are equal if their code
-            is, and the values that they read from around them.
-        allow_divergence: return the history when the loss is infinite or NaN, instead of raising.
+            it. On a CPU a resumed run equals an uninterrupted one to the last bit, if all that
+            changes during it is in parameters, persistent buffers, torch's global generator and
+            generators of layers: the file keeps neither NumPy's and Python's random states nor
+            those of ``augment``. A file of another run is refused: model, data and all arguments
+            must be equal, except for ``after_step``, ``progress`` and ``allow_divergence``.
+            Functions are equal if their code is, and the values that they read from around them,
+            which does not include what they read from modules.
+        allow_divergence: return the history when the loss or a weight is infinite or NaN, instead
+            of raising.
 
     Returns:
         Losses, test errors and times.
 
     Raises:
         ValueError: the batch is larger than the training set; the precision is unknown; label
-            smoothing is given together with another loss; the checkpoint is damaged, or of another
-            run or model.
-        DivergedError: the loss is infinite or NaN; the checkpoint of the epoch before is kept.
+            smoothing is given together with another loss; the labels are no class numbers, but
+            ``evaluate`` is True; the checkpoint is damaged, or of another run or model.
+        OSError: the checkpoint cannot be written, which is tried before the training.
+        DivergedError: the loss or a weight is infinite or NaN; the checkpoint of the epoch before
+            is kept.
         torch.OutOfMemoryError: the message says which batch size would fit.
     """
     n, device = len(data.train_labels), data.train_images.device
@@ -162,6 +170,12 @@ def fit(
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # the clock must not stop before the GPU does
         history.seconds.append(time.perf_counter() - start)
+        try:
+            monitor.check_weights(model)
+        except DivergedError:
+            if allow_divergence:
+                return history
+            raise
         if evaluate:
             with autocast:
                 history.test_errors.append(error(model, data.test_images, data.test_labels))
@@ -194,7 +208,7 @@ def _prepare(
     images, labels = data.train_images[batch], data.train_labels[batch]
     if augment is not None:
         images, labels = augment(images, labels, generator)
-    if image_size is not None and (side := image_size(done)) != images.shape[-1]:
+    if image_size is not None and images.shape[-2:] != ((side := image_size(done)), side):
         images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
     if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)

@@ -1,14 +1,12 @@
 """Batch norm in all its forms against ``torch.nn``, in float64 unless a test says otherwise."""
 
 import copy
-import inspect
-import io
-import pickle
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from batch_norm_pairs import assert_close, pair
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -17,45 +15,12 @@ from resnorm import norms
 from resnorm.norms import functional, in_numpy
 from resnorm.probes import saved_bytes
 
-OURS = {2: norms.BatchNorm1d, 3: norms.BatchNorm1d, 4: norms.BatchNorm2d}
-TORCHS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}
 EAGER = ("naive", "var_mean", "closed")  # torch.compile does not differentiate twice
-
-
-def assert_close(actual, expected, tolerance=1e-10):
-    """Equal shapes and dtypes, and values within ``tolerance`` of the largest expected one."""
-    if expected is None:
-        assert actual is None
-        return
-    assert actual.shape == expected.shape
-    assert actual.dtype == expected.dtype
-    if expected.numel():
-        scale = max(1.0, expected.abs().max().item())
-        worst = (actual.double() - expected.double()).abs().max().item()
-        assert worst <= tolerance * scale, f"largest difference {worst:.3g} at scale {scale:.3g}"
 
 
 def channels_last(x):
     """The same values with the channel axis fastest in memory, for any number of dimensions."""
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
-
-
-def random_parameters(layer, generator):
-    """Give the layer a scale and a shift that are neither 1 nor 0."""
-    if layer.affine:
-        with torch.no_grad():
-            layer.weight.copy_(torch.randn(layer.num_features, generator=generator))
-            layer.bias.copy_(torch.randn(layer.num_features, generator=generator))
-    return layer
-
-
-def pair(shape, form="closed", seed=0, dtype=torch.float64, **options):
-    """Our layer and torch's, equal in every parameter and buffer."""
-    generator = torch.Generator().manual_seed(seed)
-    theirs = random_parameters(TORCHS[len(shape)](shape[1], dtype=dtype, **options), generator)
-    ours = OURS[len(shape)](shape[1], dtype=dtype, form=form, **options)
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    return ours, theirs, generator
 
 
 def two_orders(layer, x, dy, v):
@@ -167,63 +132,6 @@ def test_the_statistics_returned_are_per_channel_biased_and_detached(form):
     assert_close(var, x.detach().var((0, 2, 3), correction=0))
 
 
-# --- state ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}]
-)
-@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
-def test_state_dicts_pass_both_ways(shape, options):
-    ours, theirs, generator = pair(shape, **options)
-    x = torch.randn(shape, generator=generator, dtype=torch.float64)
-    ours(x), ours(2 * x)  # so that the statistics are not those of a new layer
-    fresh = TORCHS[len(shape)](3, dtype=torch.float64, **options)
-    assert list(ours.state_dict()) == list(fresh.state_dict())
-    fresh.load_state_dict(ours.state_dict(), strict=True)
-    for name, value in ours.state_dict().items():
-        assert_close(fresh.state_dict()[name], value, tolerance=0)
-    back = OURS[len(shape)](3, dtype=torch.float64, **options)
-    back.load_state_dict(fresh.state_dict(), strict=True)
-    assert_close(back.eval()(x), ours.eval()(x), tolerance=0)
-
-
-@pytest.mark.parametrize(
-    "copied",
-    [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
-    ids=["deepcopy", "pickle"],
-)
-def test_a_copied_layer_is_independent_of_the_original(copied):
-    layer, _, generator = pair((4, 3), momentum=None)
-    x = torch.randn(4, 3, generator=generator, dtype=torch.float64)
-    layer(x)
-    other = copied(layer)
-    assert_close(other(x + 1), copy.deepcopy(layer)(x + 1), tolerance=0)
-    assert layer.num_batches_tracked == 1 and other.num_batches_tracked == 2
-    assert not torch.equal(layer.running_mean, other.running_mean)
-
-
-def test_a_whole_layer_can_be_saved_and_loaded():
-    layer, _, _ = pair((4, 3))
-    file = io.BytesIO()
-    torch.save(layer.state_dict(), file)
-    file.seek(0)
-    other = norms.BatchNorm1d(3, dtype=torch.float64)
-    other.load_state_dict(torch.load(file))
-    assert_close(other.weight.detach(), layer.weight.detach(), tolerance=0)
-
-
-def test_to_moves_parameters_and_statistics_but_keeps_the_counter_an_integer():
-    layer = norms.BatchNorm2d(3).to(torch.float64)
-    assert {t.dtype for t in (layer.weight, layer.bias, layer.running_mean, layer.running_var)} == {
-        torch.float64
-    }
-    assert layer.num_batches_tracked.dtype == torch.long
-    meta = norms.BatchNorm2d(3, device="meta")
-    assert all(t.device.type == "meta" for t in [*meta.parameters(), *meta.buffers()])
-    assert all(t.device.type == "meta" for t in layer.to("meta").state_dict().values())
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_a_layer_on_the_gpu_equals_torchs():
     ours, theirs, generator = pair((8, 3, 4, 4))
@@ -233,32 +141,6 @@ def test_a_layer_on_the_gpu_equals_torchs():
     results = [two_orders(layer.cuda(), x, dy, v) for layer in (ours, theirs)]
     for ours_is, theirs_is in zip(*results, strict=True):
         assert_close(ours_is, theirs_is)
-
-
-def test_the_arguments_are_torchs_in_torchs_order_and_ours_by_keyword_only():
-    for ours, theirs in ((norms.BatchNorm1d, nn.BatchNorm1d), (norms.BatchNorm2d, nn.BatchNorm2d)):
-        mine, reference = (inspect.signature(kind).parameters for kind in (ours, theirs))
-        positional = [name for name, p in mine.items() if p.kind is not p.KEYWORD_ONLY]
-        assert positional == list(reference)[: len(positional)]
-        assert set(mine) - set(reference) == {"form"}
-        assert all(mine[name].default == reference[name].default for name in positional)
-
-
-def test_repr_names_what_torchs_names():
-    for options in ({}, {"affine": False, "momentum": None}):
-        named = repr(norms.BatchNorm2d(3, **options)).split(", ")
-        reference = repr(nn.BatchNorm2d(3, **options)).split(", ")
-        assert [
-            part for part in reference if not part.startswith("bias=")
-        ] == named  # bias= is new in torch 2.14
-
-
-def test_reset_forgets_every_batch():
-    layer, _, generator = pair((4, 3))
-    layer(torch.randn(4, 3, generator=generator, dtype=torch.float64) + 7)
-    layer.reset_parameters()
-    for name, value in norms.BatchNorm1d(3, dtype=torch.float64).state_dict().items():
-        assert_close(layer.state_dict()[name], value, tolerance=0)
 
 
 # --- numerics ---------------------------------------------------------------------------------
@@ -473,6 +355,25 @@ def test_a_refused_batch_leaves_the_statistics_alone():
         with pytest.raises(ValueError):
             layer(bad)
     assert layer.num_batches_tracked == 0 and torch.equal(layer.running_mean, torch.zeros(3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layer", [norms.BatchNorm1d, norms.BatchNorm2d, norms.SyncBatchNorm2d])
+def test_without_running_statistics_nobody_is_sent_to_evaluation_mode(layer, training):
+    x = torch.ones(1, 3) if layer is norms.BatchNorm1d else torch.ones(1, 3, 1, 1)
+    with pytest.raises(ValueError, match="without running statistics needs more than") as error:
+        layer(3, track_running_stats=False).train(training)(x)
+    assert ".eval()" not in str(error.value)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d"])
+def test_statistics_that_were_taken_away_are_not_missed(kind, training):
+    x = torch.randn(4, 3) if kind == "BatchNorm1d" else torch.randn(4, 3, 2, 2)
+    layers = [getattr(module, kind)(3).train(training) for module in (norms, nn)]
+    for layer in layers:
+        layer.running_mean = layer.running_var = None
+    torch.testing.assert_close(*(layer(x) for layer in layers))
 
 
 def test_one_value_per_channel_is_fine_in_evaluation():
