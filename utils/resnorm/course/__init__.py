@@ -3,11 +3,11 @@
 The command ``resnorm-course --help`` (``cli``) is the way in. The package is a thin layer over
 nbgrader, which keeps the gradebook and the forms for marking by hand.
 
-``sandbox`` runs a notebook that nobody has read, ``grading`` turns what the notebook emitted into
-marks and a report, and ``collecting`` sorts the downloads of a learning management system by
-student. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
-nbgrader, ``hidden_labels`` chooses the test images that a project is graded on, and ``export``
-writes the marks for the learning management system.
+``sandbox`` runs a notebook that nobody has read, ``remote`` calls its functions from outside,
+``grading`` turns this into marks and a report, and ``collecting`` sorts the downloads of a learning
+management system by student. ``folder`` describes a course on disk, ``runs`` grades a class,
+``gradebook`` talks to nbgrader, ``hidden_labels`` chooses the test images that a project is graded
+on, and ``export`` writes the marks for the learning management system.
 """
 
 from ..loading import on_first_use
@@ -22,6 +22,7 @@ __getattr__ = on_first_use(
     "gradebook",
     "grading",
     "hidden_labels",
+    "remote",
     "runs",
     "sandbox",
 )

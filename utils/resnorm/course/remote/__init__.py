@@ -11,4 +11,13 @@ Nothing is imported here, because the kernel in the box imports this package, to
 
 from ...loading import on_first_use
 
+#: The type of the cell output in which a reply leaves the kernel.
+MIME = "application/vnd.resnorm.reply"
+#: The field of the kernel's message that holds a request.
+FIELD = "resnorm"
+#: Code that loads the executor into the kernel, and code that answers a request there. Neither
+#: leaves a name in the student's namespace.
+LOAD = f"__import__({__name__ + '.executor'!r}) and None"
+SERVE = f"__import__('sys').modules[{__name__ + '.executor'!r}].serve()"
+
 __getattr__ = on_first_use(__name__, "codec", "executor", "proxy")

@@ -19,16 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .codec import MAX_TEXT, Codec, CodecError, contents, read, written
+from . import FIELD, MIME
+from .codec import Codec, CodecError, contents, read, written
 
-#: The type of the cell output in which a reply leaves the kernel.
-MIME = "application/vnd.resnorm.reply"
-#: The field of the kernel's message that holds the request, which would be slow to read as code.
-FIELD = "resnorm"
-#: Code that answers the request in the message that brought it.
-CODE = f"__import__('sys').modules[{__name__!r}].serve()"
-#: Code that loads this module.
-LOAD = f"__import__({__name__!r}, fromlist=['serve']).MIME and None"
 #: The largest number of items that are taken from an iterator.
 MAX_ITEMS = 10_000
 

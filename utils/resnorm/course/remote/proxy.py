@@ -26,6 +26,10 @@ class RemoteError(Exception):
     """The student's code raised an error, or replied with what cannot be read."""
 
 
+class Gone(BaseException):
+    """The box is gone, so that no test can go on. No test catches this."""
+
+
 class Remote:
     """An object in the box: its attributes, calls, items and length are asked for there.
 

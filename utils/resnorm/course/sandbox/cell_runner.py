@@ -1,11 +1,14 @@
-"""Execute the cells of a notebook, and say which limit stopped it."""
+"""Execute the cells of a notebook, and say which limit stopped it.
+
+Between the cells, requests can be executed in the same kernel and within the same limits.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +18,19 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
-from .incidents import Incident
+from .incidents import Incident, Stopped
 from .limits import Limits, MiB
 from .watchdog import Watchdog
+
+
+#: Executes a request in the kernel, and returns the reply, which may be anything.
+Ask = Callable[[str], Awaitable[object]]
+#: Is called before each cell with nbgrader's name of the cell.
+Before = Callable[[str, Ask], Awaitable[None]]
+#: Bytes of output that one request may cause.
+MAX_REPLY = 40 * MiB
 
 
 class _LimitedClient(NotebookClient):
@@ -37,6 +49,26 @@ class _LimitedClient(NotebookClient):
             cell.outputs = []
             return None
         return super().process_message(msg, cell, cell_index)
+
+
+class _RequestChannel:
+    """A kernel client whose next message carries a request.
+
+    As part of the code, a request of a megabyte would take a second to read.
+    """
+
+    def __init__(self, client: KernelClient, request: str):
+        self.client, self.request = client, request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def execute(self, code: str, **_: object) -> str:
+        content = {"code": code, "silent": True, "store_history": False, FIELD: self.request}
+        content |= {"user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
 
 class CellRunner:
@@ -69,19 +101,27 @@ class CellRunner:
             interrupt_on_timeout=False,
         )
         self.client.limit_output(limits.output, watchdog.kill)
-        self.client.kc = client
+        self.client.kc = self.channels = client
         self.client.reset_execution_trackers()
 
-    async def run(self, incidents: list[Incident], deadline: float) -> None:
+    async def run(
+        self, incidents: list[Incident], deadline: float, before: Before | None = None
+    ) -> None:
         """Execute all cells, or those up to the first one that has to be stopped.
 
         Args:
             incidents: list to which incidents are appended as they happen.
             deadline: when the notebook is stopped, on the clock of ``time.monotonic``.
+            before: is awaited before each cell that has a name, and may execute requests.
         """
+        if before:
+            await self._stopped_by(-1, nbformat.v4.new_code_cell(LOAD), deadline)
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue
+            if stop := await self._stopped_before(index, cell, deadline, before):
+                incidents.append(stop)
+                return
             if stop := await self._stopped_by(index, cell, deadline):
                 incidents.append(stop)
                 return
@@ -91,6 +131,37 @@ class CellRunner:
                 incidents.append(Incident(index, "disk", f"ended with an error at {size}"))
         if met := self.groups.incident():
             incidents.append(met)
+
+    async def _stopped_before(
+        self, index: int, cell: nbformat.NotebookNode, deadline: float, before: Before | None
+    ) -> Incident | None:
+        """Do what comes before a cell. Return the incident that stopped the notebook, if any."""
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if not before or not name:
+            return None
+
+        async def ask(request: str) -> object:
+            return await self._reply(index, request, deadline)
+
+        try:
+            await before(name, ask)
+        except Stopped as stopped:
+            return replace(stopped.incident, cell=index)
+        return None
+
+    async def _reply(self, index: int, request: str, deadline: float) -> object:
+        """Execute a request. What it prints does not count as output of the notebook."""
+        cell, left = nbformat.v4.new_code_cell(SERVE), self.client.bytes_left
+        self.client.bytes_left, self.client.kc = MAX_REPLY, _RequestChannel(self.channels, request)
+        try:
+            if stop := await self._stopped_by(index, cell, deadline):
+                raise Stopped(stop)
+        finally:
+            self.client.kc = self.channels
+            if self.client.bytes_left >= 0:
+                self.client.bytes_left = left
+        replies = [output.get("data", {}).get(MIME) for output in cell.outputs]
+        return next((reply for reply in reversed(replies) if reply is not None), None)
 
     async def _stopped_by(
         self, index: int, cell: nbformat.NotebookNode, deadline: float

@@ -25,6 +25,18 @@ class Incident:
     message: str
 
 
+class Stopped(Exception):
+    """The rest of the notebook cannot run.
+
+    Args:
+        incident: why.
+    """
+
+    def __init__(self, incident: Incident):
+        super().__init__(incident.message)
+        self.incident = incident
+
+
 @dataclass
 class Trace:
     """What one run did and what it took.

@@ -23,7 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
 from . import boxed_kernel, bubblewrap
-from .cell_runner import CellRunner
+from .cell_runner import Before, CellRunner
 from .cgroups import ControlGroups
 from .incidents import Incident, Trace
 from .limits import DEFAULT_LIMITS, Limits
@@ -37,6 +37,7 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     unsafe: bool = False,
+    before: Before | None = None,
 ) -> Trace:
     """Do the same as :func:`execute`, for callers that are not asynchronous.
 
@@ -46,6 +47,7 @@ def run(
         limits: what the notebook may use.
         environment: variables beyond the few that every kernel gets.
         unsafe: run without a box where there is none.
+        before: is awaited before each cell, see :meth:`CellRunner.run`.
 
     Returns:
         What happened, besides the outputs.
@@ -53,7 +55,10 @@ def run(
     Raises:
         NoSandboxError: there is no sandbox, and ``unsafe`` is False.
     """
-    return asyncio.run(execute(notebook, files, limits, environment=environment, unsafe=unsafe))
+    running = execute(
+        notebook, files, limits, environment=environment, unsafe=unsafe, before=before
+    )
+    return asyncio.run(running)
 
 
 async def execute(
@@ -63,6 +68,7 @@ async def execute(
     *,
     environment: Mapping[str, str] | None = None,
     unsafe: bool = False,
+    before: Before | None = None,
 ) -> Trace:
     """Execute the cells of a notebook in place.
 
@@ -74,6 +80,7 @@ async def execute(
         limits: what the notebook may use.
         environment: variables beyond the few that every kernel gets.
         unsafe: run without a box where there is none. Time and output stay limited.
+        before: is awaited before each cell, see :meth:`CellRunner.run`.
 
     Returns:
         What happened, besides the outputs.
@@ -109,7 +116,7 @@ async def execute(
         try:
             await client.wait_for_ready(timeout=120)
             cells = CellRunner(notebook, manager, client, limits, watchdog, groups)
-            await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
+            await cells.run(trace.incidents, start + limits.notebook_seconds, before)
         except RuntimeError as problem:
             reason = f"{problem} {log.read_text(errors='replace').strip()[-300:]}".strip()
             trace.incidents.append(Incident(-1, "kernel", f"the kernel did not start: {reason}"))
