@@ -6,6 +6,7 @@ any time and memory. They never run in the process that grades the class.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import json
@@ -24,7 +25,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident, Stopped
 from ..sandbox.limits import GiB, Limits
-from .cells import is_shared, is_test, meta
+from .cells import is_boxed, is_shared, is_test, meta
 from .submission import NotGradableError
 from .verdicts import Verdict, by_accuracy, levels, verdict
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: What each graded cell expects; None in the run of the solution, which finds it out.
 Reference = dict[str, list[dict[str, Any]]]
+#: Modules that take seconds to import, besides those that the assignment imports. The second one is
+#: imported by the first call of ``torch.autograd.grad``.
+PRELOADED = (f"{__package__}.judge", "torch.fx.experimental.symbolic_shapes")
 #: Memory that a test may take beyond what its process has when it starts, in bytes.
 MEMORY = 2 * GiB
 
@@ -63,7 +67,7 @@ class Tests:
         self.verdicts: dict[str, Verdict] = {}
         self.expected: Reference = {}
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([f"{__package__}.judge"])
+        context.set_forkserver_preload([*PRELOADED, *_imported(source)])
         self.connection, theirs = context.Pipe()
         arguments = (theirs, source, reference, labels, limits)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
@@ -124,6 +128,18 @@ class Tests:
         if "author" in answer:
             raise NotGradableError(answer["author"])
         return answer
+
+
+def _imported(source: NotebookNode) -> list[str]:
+    """The modules that the instructor's shared cells import."""
+    nodes = [
+        node
+        for cell in source.cells
+        if is_shared(cell) and not is_boxed(cell)
+        for node in ast.walk(ast.parse(cell.source))
+    ]
+    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return plain + [node.module for node in nodes if isinstance(node, ast.ImportFrom) if node.module]
 
 
 @contextlib.contextmanager
