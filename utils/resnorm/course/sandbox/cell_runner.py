@@ -5,6 +5,7 @@ Between the cells, requests can be executed in the same kernel and within the sa
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -114,8 +115,9 @@ class CellRunner:
             deadline: when the notebook is stopped, on the clock of ``time.monotonic``.
             before: is awaited before each cell that has a name, and may execute requests.
         """
-        if before:
-            await self._stopped_by(-1, nbformat.v4.new_code_cell(LOAD), deadline)
+        if before and self.notebook.cells:
+            with contextlib.suppress(Stopped):  # then the first cell is stopped, too
+                await self._aside(0, LOAD, deadline)
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue
@@ -151,17 +153,26 @@ class CellRunner:
 
     async def _reply(self, index: int, request: str, deadline: float) -> object:
         """Execute a request. What it prints does not count as output of the notebook."""
-        cell, left = nbformat.v4.new_code_cell(SERVE), self.client.bytes_left
+        left = self.client.bytes_left
         self.client.bytes_left, self.client.kc = MAX_REPLY, _RequestChannel(self.channels, request)
         try:
-            if stop := await self._stopped_by(index, cell, deadline):
-                raise Stopped(stop)
+            outputs = await self._aside(index, SERVE, deadline)
         finally:
             self.client.kc = self.channels
             if self.client.bytes_left >= 0:
                 self.client.bytes_left = left
-        replies = [output.get("data", {}).get(MIME) for output in cell.outputs]
+        replies = [output.get("data", {}).get(MIME) for output in outputs]
         return next((reply for reply in reversed(replies) if reply is not None), None)
+
+    async def _aside(self, index: int, code: str, deadline: float) -> list[nbformat.NotebookNode]:
+        """Execute code that is not the notebook's, before one of its cells."""
+        own, cell = self.notebook.cells[index], nbformat.v4.new_code_cell(code)
+        try:
+            if stop := await self._stopped_by(index, cell, deadline):
+                raise Stopped(stop)
+        finally:
+            self.notebook.cells[index] = own  # which nbclient has replaced
+        return cell.outputs
 
     async def _stopped_by(
         self, index: int, cell: nbformat.NotebookNode, deadline: float
