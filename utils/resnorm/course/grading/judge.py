@@ -130,9 +130,7 @@ class Judge:
             plain, problem = _plain(value, name)
             target = None if target is None else _plain(target, name)[0]
             public = trial.line not in hidden
-            outcome.comparisons.append(
-                Comparison(name, plain, problem, target, rtol, atol, public)
-            )
+            outcome.comparisons.append(Comparison(name, plain, problem, target, rtol, atol, public))
 
         for name in (*self.answers, *self.boxed):
             self.space.pop(name, None)
@@ -177,11 +175,10 @@ def _plain(value: Any, name: str) -> tuple[Any, str]:
         return value, ""
     try:
         return checking.plain(value, name), ""
-    except AssertionError as problem:
-        given = value._kind if type(value) is Remote else ""
-        return None, f"{name} must be a tensor, an array or a number, but is {given}" if given else (
-            str(problem)
-        )
+    except AssertionError:
+        if type(value) is Remote:
+            problem = f"{name} must be a tensor, an array or a number, but is {value._kind}"
+        return None, str(problem)
 
 
 def expected(outcome: Outcome) -> list[dict[str, Any]]:

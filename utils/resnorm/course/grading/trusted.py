@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nbformat import NotebookNode
 
-from ..sandbox.incidents import Incident, Stopped
+from ..sandbox.incidents import Incident, StoppedError
 from ..sandbox.limits import GiB, Limits
 from .cells import is_boxed, is_shared, is_test, meta
 from .submission import NotGradableError
@@ -89,7 +89,7 @@ class Tests:
             ask: executes a request in the box and returns the reply.
 
         Raises:
-            Stopped: the box or the test was stopped, and nothing can follow.
+            StoppedError: the box or the test was stopped, and nothing can follow.
             NotGradableError: in the run of the solution, the test is unjust or fails.
         """
         cell = self.cells.get(name)
@@ -100,7 +100,7 @@ class Tests:
         while "ask" in message:
             try:
                 reply = None if stop else {"reply": await ask(message["ask"])}
-            except Stopped as stopped:
+            except StoppedError as stopped:
                 stop, reply = stopped, None
             message = await self._told(reply or {"stop": True})
         if "verdict" in message:
@@ -118,11 +118,11 @@ class Tests:
             answer = await asyncio.wait_for(waiting, self.seconds)
         except TimeoutError:
             self.process.kill()  # which also ends the thread that waits
-            raise Stopped(
+            raise StoppedError(
                 Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
             ) from None
         except (EOFError, OSError):
-            raise Stopped(
+            raise StoppedError(
                 Incident(-1, "memory", "its test ended: the values that it got were too much")
             ) from None
         if "author" in answer:
@@ -139,7 +139,8 @@ def _imported(source: NotebookNode) -> list[str]:
         for node in ast.walk(ast.parse(cell.source))
     ]
     plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    return plain + [node.module for node in nodes if isinstance(node, ast.ImportFrom) if node.module]
+    of = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    return plain + [name for name in of if name]
 
 
 @contextlib.contextmanager

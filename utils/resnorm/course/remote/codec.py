@@ -6,7 +6,7 @@ import base64
 import collections
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -152,7 +152,7 @@ class Codec:
                     raise CodecError("items that are not a list")
                 items = [self.decode(item, depth + 1) for item in given]
                 if kind == "dict":
-                    return {key: value for key, value in items}
+                    return dict(items)
                 return slice(*items) if kind == "slice" else COLLECTIONS[kind](items)
             if kind == "ellipsis":
                 return ...
@@ -247,10 +247,11 @@ def _tensor(value: torch.Tensor) -> dict[str, Any]:
 
 def _memory_order(value: torch.Tensor) -> list[int]:
     """The axes from the slowest to the quickest in memory, if each number has its own place."""
-    order = sorted(range(value.ndim), key=lambda axis: -value.stride(axis))
+    strides = value.stride()
+    order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
     step = 1
     for axis in reversed(order):
-        if value.shape[axis] != 1 and value.stride(axis) != step:
+        if value.shape[axis] != 1 and strides[axis] != step:
             return list(range(value.ndim))
         step *= value.shape[axis]
     return list(range(value.ndim)) if value.is_contiguous() else order

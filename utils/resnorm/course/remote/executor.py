@@ -12,8 +12,7 @@ import io
 import itertools
 import operator
 import random
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,12 @@ class Executor(Codec):
         self.numbers: dict[int, int] = {}
         self.passed: list[Any] = []
         self.leaves: dict[int, torch.Tensor] = {}
+        self.operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "names": self._names,
+            "define": self._define,
+            "apply": self._apply,
+            "backward": self._backward,
+        }
 
     def answer(self, text: str) -> str:
         """Carry out one request.
@@ -56,7 +61,7 @@ class Executor(Codec):
         try:
             request = read(text)
             with _circumstances(request), contextlib.redirect_stdout(_Nowhere()):
-                return written(getattr(self, f"_{request['do']}")(request))
+                return written(self.operations[request["do"]](request))
         except BaseException as error:  # SystemExit and the like must not end the kernel
             return written({"error": _described(error)})
 
@@ -198,7 +203,7 @@ OPERATIONS = {
 
 @contextlib.contextmanager
 def _circumstances(request: dict[str, Any]) -> Iterator[None]:
-    """The caller's defaults, and random numbers that depend on nothing; the student's afterwards."""
+    """Use the caller's defaults and random numbers of our own, then the student's again."""
     dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     torch.set_default_dtype(Codec().decode(request["dtype"]))

@@ -52,6 +52,7 @@ class Remote:
         return self._session.apply("getattr", self, name)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the object in the box."""
         return self._session.apply("call", self, *arguments, **options)
 
     def __getitem__(self, key: Any) -> Any:
@@ -82,7 +83,7 @@ class Session(Codec):
         self.requests = 0
         self.passed: list[Any] = []
         self.leaves: dict[int, int] = {}
-        self.received: list[torch.Tensor] = []
+        self.received: list[Any] = []
 
     def names(self, names: list[str], *, boxed: bool = False) -> dict[str, Any]:
         """Get what some names stand for at this moment, without those that stand for nothing.
@@ -138,7 +139,7 @@ class Session(Codec):
         try:
             for index, data in reply["changed"]:
                 _replace(passed[index], Codec().decode(data), data)
-            leaves = {index: number for index, number in reply["leaves"]}
+            leaves = dict(reply["leaves"])
         except (CodecError, LookupError, TypeError, ValueError, RuntimeError):
             raise RemoteError("the reply about changed arguments cannot be read") from None
         return self._decoded(reply, leaves)
@@ -177,7 +178,7 @@ class Session(Codec):
 
     def changed(self) -> list[torch.Tensor]:
         """List tensors from the box that were changed in place here, which the box never sees."""
-        return [value for value in self.received if value._version != value._remote[2]]  # type: ignore[attr-defined]
+        return [value for value in self.received if value._version != value._remote[2]]
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request with the state of this process, and read the reply."""
@@ -232,12 +233,13 @@ class Session(Codec):
             return Remote(self, number, kind[:80])
         index = data.get("index")
         if data.get("type") == "argument" and type(index) is int and 0 <= index < len(self.passed):
-            value = self.passed[index]
-            if type(value) is torch.Tensor and type(number) is int:
+            argument = self.passed[index]
+            if type(argument) is torch.Tensor and type(number) is int:
+                tensor: Any = argument
                 if index in self.leaves:
-                    value._sources = {self.leaves[index]: value}
-                value._remote = (number, self, value._version, value.requires_grad)
-            return value
+                    tensor._sources = {self.leaves[index]: tensor}
+                tensor._remote = (number, self, tensor._version, tensor.requires_grad)
+            return argument
         raise CodecError("neither a value nor an object")
 
     def arrived(self, value: Any, data: dict[str, Any]) -> Any:
@@ -258,7 +260,7 @@ class Session(Codec):
                 sources |= getattr(argument, "_sources", {})
             start = torch.zeros((), device="cpu", requires_grad=True)
             with torch.enable_grad():
-                value = _Attached.apply(  # type: ignore[no-untyped-call]
+                value = _Attached.apply(
                     self, number, list(sources), [value.detach()], start, *sources.values()
                 )
             value._sources = sources
@@ -271,15 +273,13 @@ class _Attached(torch.autograd.Function):
     """A tensor whose graph is in the box."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, session: Session, number: int, leaves: list[int], value: list[torch.Tensor], *_: Any
-    ) -> torch.Tensor:
-        ctx.session, ctx.number, ctx.leaves = session, number, leaves
-        return value[0]
+    def forward(ctx: Any, *arguments: Any) -> torch.Tensor:
+        ctx.session, ctx.number, ctx.leaves, (value,), *_ = arguments
+        return value
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         return (*[None] * 5, *ctx.session.gradients(ctx.number, gradient, ctx.leaves))
 
 

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from jupyter_client.client import KernelClient
@@ -21,10 +21,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
-from .incidents import Incident, Stopped
+from .incidents import Incident, StoppedError
 from .limits import Limits, MiB
 from .watchdog import Watchdog
-
 
 #: Executes a request in the kernel, and returns the reply, which may be anything.
 Ask = Callable[[str], Awaitable[object]]
@@ -116,7 +115,7 @@ class CellRunner:
             before: is awaited before each cell that has a name, and may execute requests.
         """
         if before and self.notebook.cells:
-            with contextlib.suppress(Stopped):  # then the first cell is stopped, too
+            with contextlib.suppress(StoppedError):  # then the first cell is stopped, too
                 await self._aside(0, LOAD, deadline)
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
@@ -147,14 +146,15 @@ class CellRunner:
 
         try:
             await before(name, ask)
-        except Stopped as stopped:
+        except StoppedError as stopped:
             return replace(stopped.incident, cell=index)
         return None
 
     async def _reply(self, index: int, request: str, deadline: float) -> object:
         """Execute a request. What it prints does not count as output of the notebook."""
         left = self.client.bytes_left
-        self.client.bytes_left, self.client.kc = MAX_REPLY, _RequestChannel(self.channels, request)
+        self.client.bytes_left = MAX_REPLY
+        self.client.kc = cast(KernelClient, _RequestChannel(self.channels, request))
         try:
             outputs = await self._aside(index, SERVE, deadline)
         finally:
@@ -169,7 +169,7 @@ class CellRunner:
         own, cell = self.notebook.cells[index], nbformat.v4.new_code_cell(code)
         try:
             if stop := await self._stopped_by(index, cell, deadline):
-                raise Stopped(stop)
+                raise StoppedError(stop)
         finally:
             self.notebook.cells[index] = own  # which nbclient has replaced
         return cell.outputs

@@ -25,7 +25,7 @@ class Incident:
     message: str
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The rest of the notebook cannot run.
 
     Args:
