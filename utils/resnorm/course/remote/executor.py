@@ -67,10 +67,16 @@ class Executor(Codec):
 
     def _names(self, request: dict[str, Any]) -> dict[str, Any]:
         """What some names stand for at this moment."""
-        space = self.private if request["boxed"] else self.student
-        self.passed = []
-        there = [name for name in request["names"] if name in space]
-        return {"value": [[name, self.encode(space[name])] for name in there]}
+        boxed, self.passed = request["boxed"], []
+        space = self.private if boxed else self.student
+        found = []
+        for name in request["names"]:
+            if name in space:
+                value = space[name]
+                # A collection of a boxed cell, in which it may take notes, is no copy.
+                whole = boxed and type(value) in (list, dict, set)
+                found.append([name, self.opaque(value) if whole else self.encode(value)])
+        return {"value": found}
 
     def _define(self, request: dict[str, Any]) -> dict[str, Any]:
         """Execute code of the instructor's in a namespace of its own."""
@@ -192,7 +198,7 @@ def _call(function: Any, /, *arguments: Any, **options: Any) -> Any:
     return function(*arguments, **options)
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": _call,
     "getattr": getattr,
     "getitem": operator.getitem,
