@@ -30,7 +30,10 @@ def run(notebook, source, *, strict=False):
             if name in judge.cells and (meta(cell).get("grade") or meta(cell).get("locked")):
                 with outside(dtype):
                     found[name] = judge.run(name)
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.suppress(Exception, SystemExit),
+            ):
                 code = public_text(cell.source) if is_test(cell) else cell.source
                 exec(compile(code, "cell", "exec"), space)
     finally:

@@ -1,6 +1,7 @@
 """What the judge makes of tests that fail in part, of unusual right answers, and of tricks."""
 
 import ast
+import asyncio
 
 import harness
 import nbformat
@@ -10,6 +11,10 @@ from test_mutants import SOURCES, expected, source
 from resnorm.course.grading.judge import AuthorError
 from resnorm.course.grading.judge import expected as expects
 from resnorm.course.grading.statements import Statements
+from resnorm.course.grading.trusted import Tests
+from resnorm.course.remote.executor import Executor
+from resnorm.course.sandbox.incidents import Incident, StoppedError
+from resnorm.course.sandbox.limits import Limits
 
 
 def notebook(answer, test, *boxed):
@@ -254,3 +259,64 @@ def test_a_trick_earns_no_more_than_the_blank_notebook(assignment, trick):
     answers = {k: HOSTILE + v for k, v in everywhere(whole, TRICKS[trick]).items()}
     found = harness.verdicts(whole, expected(assignment), answers)
     assert {name: v.points for name, v in found.items() if v.points} == {}
+
+
+def started(test, right, **limits):
+    whole = notebook(right, test)
+    wanted = harness.reference(notebook(right, "checking.emit('y', double(1.0))"))
+    return Tests(whole, wanted, None, Limits(**limits))
+
+
+def run_outside(tests, given):
+    space = {}
+    exec(given, space)
+    executor = Executor(space)
+
+    async def ask(request):
+        return executor.answer(request)
+
+    async def run():
+        await tests.before("imports", ask)
+        await tests.before("test", ask)
+
+    try:
+        asyncio.run(run())
+        return tests.verdicts["test"]
+    finally:
+        tests.close()
+
+
+def test_a_test_that_does_not_end_with_some_value_is_stopped():
+    tests = started(
+        "while double(1.0) > 2:\n    pass\nchecking.emit('y', 2.0)", DOUBLE, cell_seconds=3
+    )
+    with pytest.raises(StoppedError, match="its test was stopped after 3 s"):
+        run_outside(tests, "def double(x): return 3.0")
+    assert not tests.process.is_alive()
+
+
+@pytest.mark.parametrize("size", ["2**60", "2**36"])
+def test_a_test_that_some_value_makes_huge_costs_no_more_than_its_comparison(size):
+    test = "torch.zeros(int(double(1.0)))\nchecking.emit('y', double(1.0) * 1.0)"
+    found = run_outside(started(test, DOUBLE), f"def double(x): return {size}")
+    assert found.points == 0 and "RuntimeError" in found.message
+
+
+def test_what_ran_before_the_box_was_gone_counts():
+    test = "checking.emit('y', double(1.0))\ndouble('gone')"
+    tests = started(test, DOUBLE)
+    executor = Executor({"double": lambda x: 2 * x})
+
+    async def ask(request):
+        if '"gone"' in request:
+            raise StoppedError(Incident(-1, "time", "stopped"))
+        return executor.answer(request)
+
+    async def run():
+        await tests.before("imports", ask)
+        with pytest.raises(StoppedError):
+            await tests.before("test", ask)
+
+    asyncio.run(run())
+    tests.close()
+    assert tests.verdicts["test"].agree == 1

@@ -37,6 +37,8 @@ Reference = dict[str, list[dict[str, Any]]]
 #: Modules that take seconds to import, besides those that the assignment imports. The second one is
 #: imported by the first call of ``torch.autograd.grad``.
 PRELOADED = (f"{__package__}.judge", "torch.fx.experimental.symbolic_shapes")
+#: Seconds that the process may take to start; the first one imports torch.
+START = 300.0
 #: Memory that a test may take beyond what its process has when it starts, in bytes.
 MEMORY = 2 * GiB
 
@@ -49,6 +51,9 @@ class Tests:
         reference: what its tests expect; None for the run of the solution.
         labels: hidden labels, for an assignment that is graded by predictions.
         limits: those of the submission, whose times are also those of the tests.
+
+    Raises:
+        OSError: the process did not start, for which the submission is not to blame.
 
     Attributes:
         verdicts: by the name of the graded cell, as far as the run came.
@@ -74,6 +79,12 @@ class Tests:
         with _without_main():
             self.process.start()
         theirs.close()
+        try:
+            if not self.connection.poll(START) or not _received(self.connection):
+                raise EOFError
+        except EOFError:
+            self.close()
+            raise OSError("the process that runs the tests did not start") from None
 
     def close(self) -> None:
         """End the process."""
@@ -186,6 +197,7 @@ def _serve(
         return message["reply"]
 
     judge = Judge(ask, source, strict=reference is None)
+    _send(connection, {"ready": True})
     with contextlib.suppress(EOFError):
         while True:
             name = _received(connection)["run"]

@@ -15,8 +15,7 @@ class Incident:
         cell: index of the cell, or -1 where none is known.
         kind: one word. In the sandbox ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``,
             ``"output"``, ``"crash"``, ``"kernel"`` or ``"reach"``; in grading also ``"edited"``,
-            ``"missing"``, ``"forbidden"``, ``"patched"``, ``"leak"``, ``"refused"`` or
-            ``"machine"``.
+            ``"missing"``, ``"forbidden"``, ``"patched"``, ``"refused"`` or ``"machine"``.
         message: what happened, in words.
     """
 
