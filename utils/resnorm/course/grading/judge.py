@@ -134,7 +134,6 @@ class Judge:
 
         for name in (*self.answers, *self.boxed):
             self.space.pop(name, None)
-        self.session.received.clear()
         outcome.failures = trial.failures
         with checking.recorded(record), contextlib.redirect_stdout(io.StringIO()):
             try:
@@ -145,7 +144,9 @@ class Judge:
                 trial.failures.append(Failure(0, f"{type(error).__name__}: {error}", error))
             except Gone:
                 return outcome
-        if self.strict and self.session.changed():
+        changed = self.session.changed()
+        self.session.forget()
+        if self.strict and changed:
             raise AuthorError("a tensor from the box is changed in place: clone it first")
         return outcome
 
