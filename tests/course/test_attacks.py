@@ -108,12 +108,13 @@ def test_a_trick_in_the_box_earns_nothing(expected, trick):
 def test_no_hidden_test_is_in_the_box(expected):
     """Nor is an expected value: what runs there gets arguments and nothing else."""
     search = """
-import gc, os, pathlib
-words = ["one image, eps" + " 0.01", "BEGIN " + "HIDDEN", "the folded " + "weight of"]
-held = [o for o in gc.get_objects() if isinstance(o, (dict, list, tuple, set))]
-texts = {t for o in held for t in (o.values() if isinstance(o, dict) else o) if type(t) is str}
-texts |= {c for f in gc.get_objects() if callable(f) and hasattr(f, "__code__")
-          for c in f.__code__.co_consts if type(c) is str}
+import gc, pathlib, types
+words = ["one image, eps{} 0.01", "BEGIN{} HIDDEN", "the folded{} weight of"]
+words = [word.format("") for word in words]
+held = [o for o in gc.get_objects() if type(o) in (dict, list, tuple, set) and o is not words]
+texts = {t for o in held for t in (o.values() if type(o) is dict else o) if type(t) is str}
+code = [o.__code__ for o in gc.get_objects() if type(o) is types.FunctionType]
+texts |= {constant for c in code for constant in c.co_consts if type(constant) is str}
 files = [f for top in ("/tmp", "/handed-in") for f in pathlib.Path(top).rglob("*") if f.is_file()]
 texts |= {f.read_text(errors="replace") for f in files if f.stat().st_size < 2**22}
 print(sorted({w for w in words for t in texts if w in t}), len(texts) > 1000)
