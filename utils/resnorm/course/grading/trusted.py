@@ -102,6 +102,7 @@ class Tests:
         Raises:
             StoppedError: the box or the test was stopped, and nothing can follow.
             NotGradableError: in the run of the solution, the test is unjust or fails.
+            OSError: the process failed, for which the submission is not to blame.
         """
         cell = self.cells.get(name)
         if cell is None or not (is_test(cell) or is_shared(cell)):
@@ -138,6 +139,8 @@ class Tests:
             ) from None
         if "author" in answer:
             raise NotGradableError(answer["author"])
+        if "bug" in answer:
+            raise OSError(f"the process that runs the tests failed: {answer['bug']}")
         return answer
 
 
@@ -205,6 +208,10 @@ def _serve(
                 result = _result(judge, name, reference, labels)
             except AuthorError as problem:
                 result = {"author": f"{name}: {problem}"}
+            except MemoryError:
+                return  # what a submission has made too large ends its test
+            except Exception as problem:
+                result = {"bug": f"{type(problem).__name__}: {problem}"[:500]}
             _send(connection, result)
 
 
