@@ -283,13 +283,14 @@ def run_outside(tests, given):
         asyncio.run(run())
         return tests.verdicts["test"]
     finally:
-        tests.close()
+        tests.process.kill()
+        tests.process.join()
 
 
-def test_a_test_that_does_not_end_with_some_value_is_stopped():
-    tests = started(
-        "while double(1.0) > 2:\n    pass\nchecking.emit('y', 2.0)", DOUBLE, cell_seconds=3
-    )
+@pytest.mark.parametrize("body", ["while double(1.0) > 2:", "y = double(1.0)\nwhile y > 2:"])
+def test_a_test_that_does_not_end_with_some_value_is_stopped(body):
+    test = f"{body}\n    pass\nchecking.emit('y', 2.0)"
+    tests = started(test, DOUBLE, cell_seconds=3)
     with pytest.raises(StoppedError, match="its test was stopped after 3 s"):
         run_outside(tests, "def double(x): return 3.0")
     assert not tests.process.is_alive()

@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import resource
 import sys
+import time
 import types
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
@@ -107,14 +108,16 @@ class Tests:
         cell = self.cells.get(name)
         if cell is None or not (is_test(cell) or is_shared(cell)):
             return
-        message = await self._told({"run": name})
-        stop = None
+        end, stop = time.monotonic() + self.seconds, None
+        message = await self._told({"run": name}, self.seconds)
         while "ask" in message:
             try:
-                reply = None if stop else {"reply": await ask(message["ask"])}
+                if time.monotonic() > end:
+                    raise self._too_long()
+                reply = {"reply": await ask(message["ask"])}
             except StoppedError as stopped:
-                stop, reply = stopped, None
-            message = await self._told(reply or {"stop": True})
+                stop, reply = stopped, {"stop": True}
+            message = await self._told(reply, max(5.0, end - time.monotonic()))
         if "verdict" in message:
             self.verdicts[name] = Verdict(**message["verdict"])
         if "expected" in message:
@@ -122,17 +125,20 @@ class Tests:
         if stop:
             raise stop
 
-    async def _told(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a message to the process, and wait for its answer as long as a cell may take."""
+    def _too_long(self) -> StoppedError:
+        return StoppedError(
+            Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
+        )
+
+    async def _told(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Send a message to the process, and wait for its answer."""
         try:
             _send(self.connection, message)
             waiting = asyncio.to_thread(_received, self.connection)
-            answer = await asyncio.wait_for(waiting, self.seconds)
+            answer = await asyncio.wait_for(waiting, seconds)
         except TimeoutError:
             self.process.kill()  # which also ends the thread that waits
-            raise StoppedError(
-                Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
-            ) from None
+            raise self._too_long() from None
         except (EOFError, OSError):
             raise StoppedError(
                 Incident(-1, "memory", "its test ended: the values that it got were too much")
