@@ -283,8 +283,7 @@ def run_outside(tests, given):
         asyncio.run(run())
         return tests.verdicts["test"]
     finally:
-        tests.process.kill()
-        tests.process.join()
+        tests.close()
 
 
 @pytest.mark.parametrize("body", ["while double(1.0) > 2:", "y = double(1.0)\nwhile y > 2:"])

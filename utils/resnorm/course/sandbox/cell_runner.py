@@ -17,7 +17,7 @@ import nbformat
 from jupyter_client.client import KernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
 from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
@@ -48,7 +48,12 @@ class _LimitedClient(NotebookClient):
             self.kill()
             cell.outputs = []
             return None
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except CellControlSignal:
+            raise
+        except Exception:  # a message that the notebook's code made up and that means nothing
+            return None
 
 
 class _RequestChannel:
