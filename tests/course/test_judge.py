@@ -11,7 +11,7 @@ from test_mutants import SOURCES, expected, source
 from resnorm.course.grading.judge import AuthorError
 from resnorm.course.grading.judge import expected as expects
 from resnorm.course.grading.statements import Statements
-from resnorm.course.grading.trusted import Tests
+from resnorm.course.grading.trusted import JudgeProcess
 from resnorm.course.remote.executor import Executor
 from resnorm.course.sandbox.incidents import Incident, StoppedError
 from resnorm.course.sandbox.limits import Limits
@@ -264,7 +264,7 @@ def test_a_trick_earns_no_more_than_the_blank_notebook(assignment, trick):
 def started(test, right, **limits):
     whole = notebook(right, test)
     wanted = harness.reference(notebook(right, "checking.emit('y', double(1.0))"))
-    return Tests(whole, wanted, None, Limits(**limits))
+    return JudgeProcess(whole, wanted, None, Limits(**limits))
 
 
 def run_outside(tests, given):

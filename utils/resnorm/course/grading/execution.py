@@ -12,7 +12,7 @@ from ..sandbox.incidents import Incident, Trace
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from ..sandbox.runner import run
 from .cells import graded_cells, public_text
-from .trusted import Tests
+from .trusted import JudgeProcess
 
 #: Environment variables of a graded run.
 GRADED = {"RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
@@ -22,7 +22,7 @@ CONTINUES = {"reach", "disk"}
 
 def run_graded(
     notebook: NotebookNode,
-    tests: Tests,
+    tests: JudgeProcess,
     files: Iterable[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     *,

@@ -17,7 +17,7 @@ from .execution import run_graded, stopping
 from .inspection import PROBE, forbidden, patched
 from .reports import Report
 from .submission import restore
-from .trusted import Reference, Tests
+from .trusted import JudgeProcess, Reference
 from .verdicts import Verdict, not_run
 
 #: Number of characters that a graded notebook keeps of one printed output.
@@ -55,7 +55,7 @@ def grade(
     notebook, edits = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
-    tests = Tests(source, reference, labels, limits)
+    tests = JudgeProcess(source, reference, labels, limits)
     try:
         trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
     finally:

@@ -15,7 +15,7 @@ from . import fingerprints
 from .cells import meta
 from .execution import run_graded, stopping
 from .submission import NotGradableError
-from .trusted import Reference, Tests
+from .trusted import JudgeProcess, Reference
 
 
 def reference(
@@ -46,7 +46,7 @@ def reference(
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     notebook = copy.deepcopy(source)
-    tests = Tests(source, None, None, limits)
+    tests = JudgeProcess(source, None, None, limits)
     try:
         trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
     finally:

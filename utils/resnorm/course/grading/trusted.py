@@ -44,7 +44,7 @@ START = 300.0
 MEMORY = 2 * GiB
 
 
-class Tests:
+class JudgeProcess:
     """Runs the tests of one submission in a process of their own.
 
     Args:
