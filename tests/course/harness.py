@@ -1,4 +1,4 @@
-"""Grade in this process: the values and verdicts are those of the sandbox, without its seconds.
+"""Grade in this process: the judge of the grader, its proxy and the executor, but no sandbox.
 
 Only for answers that we wrote.
 """
@@ -6,70 +6,77 @@ Only for answers that we wrote.
 import contextlib
 import copy
 import io
-from unittest import mock
 
-import nbformat
 import torch
 
-from resnorm.course.grading.cells import graded_cells, meta
-from resnorm.course.grading.execution import GRADED
-from resnorm.course.grading.verdicts import emitted, verdict
+from resnorm.course.grading.cells import graded_cells, is_test, meta, public_text
+from resnorm.course.grading.judge import Judge, compare, expected
+from resnorm.course.grading.verdicts import verdict
+from resnorm.course.remote.executor import Executor
 
 
-def run(notebook):
-    """Execute the cells in place; an error is an output, as in a kernel."""
+def run(notebook, source, *, strict=False):
+    """Graded cell -> what its test finds, for the answers in a notebook."""
     space = {"__name__": "__main__"}
+    judge = Judge(Executor(space).answer, source, strict=strict)
+    found = {}
     torch.manual_seed(0)
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        cell.outputs = []
+    dtype = torch.get_default_dtype()
+    try:
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            name = meta(cell).get("grade_id")
+            if name in judge.cells and (meta(cell).get("grade") or meta(cell).get("locked")):
+                with outside(dtype):
+                    found[name] = judge.run(name)
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.suppress(Exception, SystemExit),
+            ):
+                code = public_text(cell.source) if is_test(cell) else cell.source
+                exec(compile(code, "cell", "exec"), space)
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(True)
+    return {name: outcome for name, outcome in found.items() if outcome is not None}
 
-        def publish(data, outputs=cell.outputs, **_):
-            outputs.append(nbformat.v4.new_output("display_data", data=data))
 
-        with (
-            mock.patch("IPython.display.publish_display_data", publish),
-            mock.patch.dict("os.environ", GRADED),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            try:
-                exec(compile(cell.source, "cell", "exec"), space)
-            except Exception as error:
-                cell.outputs.append(
-                    nbformat.v4.new_output(
-                        "error", ename=type(error).__name__, evalue=str(error), traceback=[]
-                    )
-                )
-    return notebook
+@contextlib.contextmanager
+def outside(dtype):
+    """The state of another process, in which the student's code changes nothing."""
+    theirs = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state()
+    torch.set_default_dtype(dtype)
+    torch.set_grad_enabled(True)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(theirs[0])
+        torch.set_grad_enabled(theirs[1])
+        torch.set_rng_state(theirs[2])
 
 
 def reference(source):
-    """What the solution emits; it must not fail."""
-    notebook = run(copy.deepcopy(source))
-    errors = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "error"
-    ]
-    assert not errors, errors
-    return {meta(cell)["grade_id"]: emitted(cell) for cell in graded_cells(notebook)}
+    """What the tests find with the solution; they must not fail."""
+    found = run(source, source, strict=True)
+    return {name: expected(outcome) for name, outcome in found.items()}
 
 
-def verdicts(source, expected, answers):
+def verdicts(source, wanted, answers):
     """Graded cell -> verdict, for the source with some answers replaced."""
     notebook = copy.deepcopy(source)
     for cell in notebook.cells:
         name = meta(cell).get("grade_id")
         if name in answers:
             cell.source = answers[name]
-    run(notebook)
-    return {
-        meta(cell)["grade_id"]: verdict(cell, expected[meta(cell)["grade_id"]])
-        for cell in graded_cells(notebook)
-        if not _of_predictions(cell)  # which no answer decides
-    }
+    found = run(notebook, source)
+    marks = {}
+    for cell in graded_cells(source):
+        name = meta(cell)["grade_id"]
+        if not _of_predictions(cell):  # which no answer decides
+            agree, problems = compare(found[name], wanted[name])
+            marks[name] = verdict(cell, agree, len(wanted[name]), problems)
+    return marks
 
 
 def tests_of(source):

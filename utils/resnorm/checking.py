@@ -1,27 +1,24 @@
 """Comparisons that say what differs, for exercises, chapters and graded cells.
 
-In a graded run every compared value is also emitted as an output of its cell, from where the grader
-reads it.
+In a graded run the grader takes every comparison, see :func:`recorded`.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-#: The type of the cell output in which a value leaves a graded notebook.
-MIME = "application/vnd.resnorm.value+json"
-#: The largest value that can be emitted, in numbers.
-MAX_VALUES = 20_000
 #: The types of real numbers, exactly: a subclass could define its own comparison.
 NUMBERS = {int, float, bool} | {
     kind for kind in np.sctypeDict.values() if issubclass(kind, (np.integer, np.floating, np.bool_))
 }
+#: Takes a name, the actual value, the expected one or None, and two tolerances.
+Recorder = Callable[[str, Any, Any, float, float], None]
+_recorder: Recorder | None = None
 
 
 def close(
@@ -30,8 +27,7 @@ def close(
     """Check that a result equals what is expected, and explain the difference if it does not.
 
     Only real tensors, arrays and numbers are compared, by torch's arithmetic on plain copies, so
-    that an object that defines its own comparison cannot pass. In a graded run the result is also
-    emitted, see :func:`emit`.
+    that an object that defines its own comparison cannot pass.
 
     Args:
         actual: the computed tensor, array or number.
@@ -46,92 +42,102 @@ def close(
             is not finite, or a value differs; the message says which, and where the difference is
             largest.
     """
-    emit(name, actual, rtol=rtol, atol=atol)
-    got, want = _plain(actual, name), _plain(expected, f"expected {name}")
+    if _recorder is not None:
+        _recorder(name, actual, expected, rtol, atol)
+    elif problem := difference(actual, expected, name=name, rtol=rtol, atol=atol):
+        raise AssertionError(problem)
+
+
+def emit(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> None:
+    """Give a value to the grader, which compares it with that of the instructor's solution.
+
+    The expected value stands nowhere in the notebook. Outside of a graded run only the type is
+    checked.
+
+    Args:
+        name: what messages call the value.
+        value: a tensor, an array or a number.
+        rtol: the relative tolerance of the grader's comparison.
+        atol: the absolute tolerance of the grader's comparison.
+
+    Raises:
+        AssertionError: if the value is of another type.
+    """
+    if _recorder is not None:
+        _recorder(name, value, None, rtol, atol)
+    else:
+        plain(value, name)
+
+
+@contextlib.contextmanager
+def recorded(recorder: Recorder) -> Iterator[None]:
+    """Hand every comparison to a grader, so that none raises an error.
+
+    Args:
+        recorder: is called with the name, the actual value, the expected value (None for
+            :func:`emit`), and the relative and the absolute tolerance.
+    """
+    global _recorder
+    before, _recorder = _recorder, recorder
+    try:
+        yield
+    finally:
+        _recorder = before
+
+
+def difference(
+    actual: Any,
+    expected: Any,
+    *,
+    name: str = "the result",
+    rtol: float = 1e-7,
+    atol: float = 1e-10,
+    numbers: bool = True,
+) -> str:
+    """Say how a result differs from what is expected.
+
+    Args:
+        actual: as in :func:`close`.
+        expected: as in :func:`close`.
+        name: as in :func:`close`.
+        rtol: as in :func:`close`.
+        atol: as in :func:`close`.
+        numbers: whether the text may tell values, from which what is expected could be learned.
+
+    Returns:
+        One sentence or two; empty if the result is as expected.
+    """
+    try:
+        got, want = plain(actual, name), plain(expected, f"expected {name}")
+    except AssertionError as problem:
+        return str(problem)
     if got.shape != want.shape:
-        raise AssertionError(
+        return (
             f"{name} has shape {tuple(got.shape)}, expected {tuple(want.shape)}."
             f"{_shape_hint(got, want)}"
         )
     if isinstance(actual, (torch.Tensor, np.ndarray)) and got.dtype != want.dtype:
-        raise AssertionError(f"{name} has dtype {got.dtype}, expected {want.dtype}")
+        return f"{name} has dtype {got.dtype}, expected {want.dtype}"
     got, want = got.double(), want.double()
     # Anything finite is closer to NaN and infinity than their tolerance, so neither is expected.
     for values, what in ((got, name), (want, f"expected {name}")):
         if not torch.isfinite(values).all():
             where = tuple((~torch.isfinite(values)).nonzero()[0].tolist())
-            raise AssertionError(f"{what} is not finite at index {where}: {values[where].item()}")
-    difference = (got - want).abs()
-    wrong = ~(difference <= atol + rtol * want.abs())  # also if a tolerance is NaN
-    if wrong.any():
-        largest = difference.where(wrong, torch.tensor(-1.0, dtype=torch.float64, device="cpu"))
-        worst = np.unravel_index(int(largest.argmax()), difference.shape)
-        raise AssertionError(
-            f"{name} differs at {int(wrong.sum())} of {wrong.numel()} places; the largest "
-            f"difference, {difference[worst].item():.3g}, is at index {tuple(map(int, worst))}: "
-            f"got {got[worst].item():.6g}, expected {want[worst].item():.6g}."
-            f"{_value_hint(got, want)}"
-        )
-
-
-def emit(name: str, value: Any, *, rtol: float = 1e-6, atol: float = 1e-9) -> None:
-    """Send a value to the grader.
-
-    In a graded run the value leaves the notebook as an output of the cell. The grader compares it
-    with the value from the instructor's solution, in a process that the graded code cannot reach.
-    The expected value itself is nowhere in the notebook. Outside of a graded run only the type is
-    checked. :func:`close` emits the values that it compares, too.
-
-    Args:
-        name: what messages call the value.
-        value: a tensor, an array or a number, of at most ``MAX_VALUES`` numbers.
-        rtol: the relative tolerance of the grader's comparison; the run of the solution decides it.
-        atol: the absolute tolerance of the grader's comparison, likewise.
-
-    Raises:
-        AssertionError: if the value is of another type.
-        ValueError: if the value has more than ``MAX_VALUES`` numbers.
-    """
-    plain = _plain(value, name)
-    if os.environ.get("RESNORM_GRADED") != "1":
-        return
-    if plain.numel() > MAX_VALUES:
-        raise ValueError(
-            f"{name} has {plain.numel()} values; at most {MAX_VALUES} can be emitted. "
-            "Emit a part of it, or a sum"
-        )
-    from IPython.display import publish_display_data
-
-    values = plain.to(torch.float64).contiguous().numpy().tobytes()
-    payload = {
-        "name": name,
-        "dtype": str(plain.dtype),
-        "shape": list(plain.shape),
-        "values": base64.b64encode(values).decode(),
-    }
-    publish_display_data({MIME: payload | {"rtol": rtol, "atol": atol}})
-
-
-def decode(payload: Mapping[str, Any]) -> torch.Tensor:
-    """Restore an emitted value, in the grader.
-
-    Args:
-        payload: the output that :func:`emit` published.
-
-    Returns:
-        The value as a tensor of its own dtype and shape.
-
-    Raises:
-        ValueError: if the payload is not what :func:`emit` publishes.
-    """
-    try:
-        dtype, shape = getattr(torch, payload["dtype"].removeprefix("torch.")), payload["shape"]
-        values = np.frombuffer(base64.b64decode(payload["values"], validate=True), dtype=np.float64)
-        if not isinstance(dtype, torch.dtype) or len(values) > MAX_VALUES:
-            raise ValueError
-        return torch.from_numpy(values.copy()).reshape(shape).to(dtype)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
-        raise ValueError("this is not an emitted value") from None
+            return f"{what} is not finite at index {where}: {values[where].item()}"
+    gap = (got - want).abs()
+    wrong = ~(gap <= atol + rtol * want.abs())  # also if a tolerance is NaN
+    if not wrong.any():
+        return ""
+    count = f"{name} differs at {int(wrong.sum())} of {wrong.numel()} places"
+    if not numbers:
+        return count
+    largest = gap.where(wrong, torch.tensor(-1.0, dtype=torch.float64, device="cpu"))
+    worst = np.unravel_index(int(largest.argmax()), gap.shape)
+    return (
+        f"{count}; the largest difference, {gap[worst].item():.3g}, is at index "
+        f"{tuple(map(int, worst))}: got {got[worst].item():.6g}, "
+        f"expected {want[worst].item():.6g}.{_value_hint(got, want)}"
+    )
 
 
 def compare(
@@ -149,12 +155,9 @@ def compare(
     """
     lines, passed = [], True
     for name, (actual, expected) in pairs.items():
-        try:
-            close(actual, expected, name=name, rtol=rtol, atol=atol)
-            lines.append(f"ok     {name}")
-        except AssertionError as difference:
-            passed = False
-            lines.append(f"WRONG  {difference}")
+        problem = difference(actual, expected, name=name, rtol=rtol, atol=atol)
+        passed = passed and not problem
+        lines.append(f"WRONG  {problem}" if problem else f"ok     {name}")
     return Comparison(passed, tuple(lines))
 
 
@@ -173,8 +176,19 @@ class Comparison:
         return "\n".join(self.lines)
 
 
-def _plain(value: Any, name: str) -> torch.Tensor:
-    """A detached copy on the CPU of a value whose type is exactly one of those allowed."""
+def plain(value: Any, name: str) -> torch.Tensor:
+    """Copy a value that can be compared.
+
+    Args:
+        value: a tensor, an array or a number.
+        name: what messages call the value.
+
+    Returns:
+        A detached copy on the CPU.
+
+    Raises:
+        AssertionError: the type is not exactly one of those.
+    """
     kind = type(value)
     if kind in (torch.Tensor, torch.nn.Parameter):
         special = _special(value)

@@ -3,9 +3,10 @@
 The command ``resnorm-course --help`` (``cli``) is the way in. The package is a thin layer over
 nbgrader, which keeps the gradebook and the forms for marking by hand.
 
-``sandbox`` runs a notebook that nobody has read, ``grading`` turns what the notebook emitted into
-marks and a report, and ``collecting`` sorts the downloads of a learning management system by
-student. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
+``sandbox`` runs a notebook that nobody has read, ``remote`` calls its functions from outside,
+``grading`` turns this into marks and a report, and ``collecting`` sorts the downloads of a learning
+management system by student. ``sanitizing`` makes the copy that a browser may show, by way of
+``markup``. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
 nbgrader, ``hidden_labels`` chooses the test images that a project is graded on, ``marks`` says what
 stands in the way of a mark, and ``export`` writes the marks for the learning management system.
 """
@@ -22,7 +23,10 @@ __getattr__ = on_first_use(
     "gradebook",
     "grading",
     "hidden_labels",
+    "markup",
     "marks",
+    "remote",
     "runs",
     "sandbox",
+    "sanitizing",
 )

@@ -1,15 +1,15 @@
-"""Turn what a notebook emitted into marks and a report of what it did.
+"""Turn a submission into marks and a report of what it did.
 
-The graded notebook never learns what is right. It runs in the sandbox with the hidden tests in it,
-and every comparison emits its value (:func:`resnorm.checking.emit`). The instructor's solution
-runs in the same way, once (``reference``). Here, in a process that no submission can reach, the two
-are compared (``verdicts``).
+The notebook runs in the sandbox, and the tests run outside (``trusted``, ``judge``), where they
+call what the student wrote through a proxy (``resnorm.course.remote``). The instructor's solution
+runs in the same way, once (``reference``), and what the tests find with it is what they expect.
 
 ``cells`` reads the metadata of nbgrader. ``reading`` reads a student's file, ``matching`` finds the
 cells of the assignment in it, and ``submission`` puts the tests back. ``execution`` runs a graded
-notebook. ``inspection`` finds what an instructor should look at, for which ``names`` follows the
-names in the code. ``leaks`` removes hidden tests from outputs, ``grader`` does all of this for one
-submission, and ``reports`` stores the result.
+notebook, ``statements`` executes a test so that one failure does not take the rest along, and
+``verdicts`` gives points. ``inspection`` finds what an instructor should look at, for which
+``names`` follows the names in the code. ``grader`` does all of this for one submission, and
+``reports`` stores the result.
 """
 
 from ...loading import on_first_use
@@ -21,12 +21,14 @@ __getattr__ = on_first_use(
     "fingerprints",
     "grader",
     "inspection",
-    "leaks",
+    "judge",
     "matching",
     "names",
     "reading",
     "reference",
     "reports",
+    "statements",
     "submission",
+    "trusted",
     "verdicts",
 )

@@ -51,24 +51,25 @@ def graded_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if is_test(cell)]
 
 
-def split_tests(source: str) -> tuple[list[str], list[str]]:
-    """Split the lines of a test cell.
+def hidden_lines(source: str) -> set[int]:
+    """List the lines of a test cell that students do not see.
 
     Args:
         source: text of the cell.
 
     Returns:
-        The lines that students see, and those of the hidden tests.
+        Numbers of lines, from 1.
     """
-    public: list[str] = []
-    hidden: list[str] = []
+    hidden: set[int] = set()
     inside = False
-    for line in source.splitlines():
-        if line.strip() in (BEGIN_HIDDEN, END_HIDDEN):
-            inside = line.strip() == BEGIN_HIDDEN
-        else:
-            (hidden if inside else public).append(line)
-    return public, hidden
+    for number, line in enumerate(source.splitlines(), start=1):
+        if line.strip() == BEGIN_HIDDEN:
+            inside = True
+        if inside:
+            hidden.add(number)
+        if line.strip() == END_HIDDEN:
+            inside = False
+    return hidden
 
 
 def public_text(source: str) -> str:
@@ -77,4 +78,25 @@ def public_text(source: str) -> str:
     Args:
         source: text of the cell.
     """
-    return "\n".join(split_tests(source)[0]).strip()
+    hidden = hidden_lines(source)
+    lines = enumerate(source.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in hidden).strip()
+
+
+def is_boxed(cell: NotebookNode) -> bool:
+    """Say whether a cell's names live beside the student's code while the tests run outside.
+
+    Args:
+        cell: a cell of the instructor's notebook.
+    """
+    return bool(cell.metadata.get("resnorm", {}).get("boxed"))
+
+
+def is_shared(cell: NotebookNode) -> bool:
+    """Say whether the tests need what this cell defines: it is locked code, such as imports.
+
+    Args:
+        cell: a cell of the instructor's notebook.
+    """
+    about = meta(cell)
+    return cell.cell_type == "code" and bool(about.get("locked")) and not about.get("grade")

@@ -1,7 +1,8 @@
-"""Run a notebook the way graded notebooks run."""
+"""Run a notebook the way graded notebooks run: its tests outside of the box, all else inside."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,24 +11,31 @@ from nbformat import NotebookNode
 from ..sandbox.incidents import Incident, Trace
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from ..sandbox.runner import run
+from .cells import graded_cells, public_text
+from .trusted import JudgeProcess
 
-#: Environment variables of a graded run. The first one makes comparisons emit their values.
-GRADED = {"RESNORM_GRADED": "1", "RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
+#: Environment variables of a graded run.
+GRADED = {"RESNORM_SCALE": "page", "PYTHONHASHSEED": "0"}
 #: Kinds of incidents after which the rest of a notebook runs.
 CONTINUES = {"reach", "disk", "cut", "unreadable"}
 
 
 def run_graded(
     notebook: NotebookNode,
+    tests: JudgeProcess,
     files: Iterable[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     *,
     unsafe: bool = False,
 ) -> Trace:
-    """Run a notebook in the sandbox so that its comparisons emit their values.
+    """Run a notebook in the sandbox and its tests outside.
+
+    Where the notebook comes to a graded cell, its test runs outside and reaches into the box. Then
+    what students see of the cell runs in the box, too, because their own cells may use its names.
 
     Args:
         notebook: its outputs are replaced.
+        tests: those of the assignment.
         files: copied into its working folder.
         limits: what it may use.
         unsafe: run without a sandbox where there is none.
@@ -35,7 +43,14 @@ def run_graded(
     Returns:
         What happened, besides the outputs.
     """
-    return run(notebook, files, limits, environment=GRADED, unsafe=unsafe)
+    inside = copy.deepcopy(notebook)
+    for cell in graded_cells(inside):
+        cell.source = public_text(cell.source)
+    trace = run(inside, files, limits, environment=GRADED, unsafe=unsafe, before=tests.before)
+    for cell, ran in zip(notebook.cells, inside.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = ran.outputs, None
+    return trace
 
 
 def stopping(trace: Trace) -> list[Incident]:

@@ -15,11 +15,10 @@ from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from .cells import graded_cells, is_test, is_written_answer, meta
 from .execution import run_graded, stopping
 from .inspection import PROBE, forbidden, patched
-from .leaks import withhold
-from .reference import Reference
 from .reports import Report
 from .submission import restore
-from .verdicts import Verdict, verdict
+from .trusted import JudgeProcess, Reference
+from .verdicts import Verdict, not_run
 
 #: Number of characters that a graded notebook keeps of one printed output.
 MAX_TEXT = 20_000
@@ -42,7 +41,7 @@ def grade(
     Args:
         submitted: the student's notebook.
         source: the instructor's notebook.
-        reference: values that the instructor's solution emitted.
+        reference: what the tests expect, from the run of the instructor's solution.
         student: id of the student, for the report.
         assignment: name of the assignment, for the report.
         files: copied into the working folder of the notebook.
@@ -56,7 +55,11 @@ def grade(
     notebook, edits = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
-    trace = run_graded(notebook, files, limits, unsafe=unsafe)
+    tests = JudgeProcess(source, reference, labels, limits)
+    try:
+        trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
+    finally:
+        tests.close()
     edits += patched(notebook.cells.pop())
     stopped = next(iter(stopping(trace)), None)
     report = Report(
@@ -64,13 +67,14 @@ def grade(
         assignment,
         status="unfinished" if stopped else "graded",
         to_mark=[meta(cell)["grade_id"] for cell in notebook.cells if is_written_answer(cell)],
-        incidents=edits + forbidden(notebook) + trace.incidents + withhold(notebook),
+        incidents=edits + forbidden(notebook) + trace.incidents,
         seconds=round(trace.seconds, 1),
         memory=trace.memory,
         processes=trace.processes,
     )
     for cell in graded_cells(notebook):
-        result = verdict(cell, reference[meta(cell)["grade_id"]], labels)
+        name = meta(cell)["grade_id"]
+        result = tests.verdicts.get(name) or not_run(cell, len(reference[name]))
         if stopped:
             result = _unfinished(result, stopped)
         report.add(result)

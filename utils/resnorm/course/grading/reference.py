@@ -1,4 +1,4 @@
-"""What the instructor's solution emits, with which submissions are compared."""
+"""What the tests find with the instructor's solution, with which submissions are compared."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from nbformat import NotebookNode
 from ..atomic import write_whole
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from . import fingerprints
-from .cells import graded_cells, meta
+from .cells import meta
 from .execution import run_graded, stopping
 from .submission import NotGradableError
-from .verdicts import Value, emitted
-
-#: Name of a graded cell -> the values that the solution emitted there.
-Reference = dict[str, list[Value]]
+from .trusted import JudgeProcess, Reference
 
 
 def reference(
@@ -29,7 +26,7 @@ def reference(
     *,
     unsafe: bool = False,
 ) -> Reference:
-    """Run the instructor's solution, or read what it emitted when it ran before.
+    """Run the instructor's solution, or read what its tests found when it ran before.
 
     Args:
         source: the instructor's notebook.
@@ -39,16 +36,21 @@ def reference(
         unsafe: run without a sandbox where there is none.
 
     Returns:
-        The emitted values by the name of the graded cell.
+        What is expected, by the name of the graded cell.
 
     Raises:
-        NotGradableError: the solution fails, or a graded cell compares nothing.
+        NotGradableError: the solution fails, or a test fails with it, compares nothing or is
+            unjust.
     """
     path = cache / f"{fingerprints.of_assignment(source, files)}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     notebook = copy.deepcopy(source)
-    trace = run_graded(notebook, files, limits, unsafe=unsafe)
+    tests = JudgeProcess(source, None, None, limits)
+    try:
+        trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
+    finally:
+        tests.close()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
@@ -59,11 +61,10 @@ def reference(
                 )
     if trouble := stopping(trace):
         raise NotGradableError(f"the instructor's own solution was stopped: {trouble[0].message}")
-    values = {meta(cell)["grade_id"]: emitted(cell) for cell in graded_cells(notebook)}
-    if silent := [name for name, found in values.items() if not found]:
+    if silent := [name for name, found in tests.expected.items() if not found]:
         raise NotGradableError(
             f"these graded cells compare nothing: {', '.join(silent)}; "
             "use checking.close or checking.emit"
         )
-    write_whole(path, json.dumps(values))
-    return values
+    write_whole(path, json.dumps(tests.expected))
+    return tests.expected

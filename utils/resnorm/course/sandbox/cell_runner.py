@@ -1,11 +1,17 @@
-"""Execute the cells of a notebook, and say which limit stopped it."""
+"""Execute the cells of a notebook, and say which limit stopped it.
+
+Between the cells, requests can be executed in the same kernel and within the same limits.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import nbformat
 from jupyter_client.client import KernelClient
@@ -13,10 +19,39 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
-from .incidents import Incident
+from .incidents import Incident, StoppedError
 from .limits import Limits, MiB
+from .messages import Meter
 from .watchdog import Watchdog
+
+#: Executes a request in the kernel, and returns the reply, which may be anything.
+Ask = Callable[[str], Awaitable[object]]
+#: Is called before each cell with nbgrader's name of the cell.
+Before = Callable[[str, Ask], Awaitable[None]]
+#: Bytes of output that one request may cause.
+MAX_REPLY = 40 * MiB
+
+
+class _RequestChannel:
+    """A kernel client whose next message carries a request.
+
+    As part of the code, a request of a megabyte would take a second to read.
+    """
+
+    def __init__(self, client: KernelClient, request: str):
+        self.client, self.request = client, request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def execute(self, code: str, **_: object) -> str:
+        content = {"code": code, "silent": True, "store_history": False, FIELD: self.request}
+        content |= {"user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
 
 class CellRunner:
@@ -29,6 +64,7 @@ class CellRunner:
         limits: what the notebook may use.
         watchdog: thread that watches the kernel.
         groups: control groups of the kernel.
+        meter: keeps account of what the kernel says.
     """
 
     def __init__(
@@ -39,7 +75,9 @@ class CellRunner:
         limits: Limits,
         watchdog: Watchdog,
         groups: ControlGroups,
+        meter: Meter,
     ):
+        self.meter = meter
         self.notebook, self.limits, self.watchdog, self.groups = notebook, limits, watchdog, groups
         self.client = NotebookClient(
             notebook,
@@ -48,19 +86,28 @@ class CellRunner:
             allow_errors=True,
             interrupt_on_timeout=False,
         )
-        self.client.kc = client
+        self.client.kc = self.channels = client
         self.client.reset_execution_trackers()
 
-    async def run(self, incidents: list[Incident], deadline: float) -> None:
+    async def run(
+        self, incidents: list[Incident], deadline: float, before: Before | None = None
+    ) -> None:
         """Execute all cells, or those up to the first one that has to be stopped.
 
         Args:
             incidents: list to which incidents are appended as they happen.
             deadline: when the notebook is stopped, on the clock of ``time.monotonic``.
+            before: is awaited before each cell that has a name, and may execute requests.
         """
+        if before and self.notebook.cells:
+            with contextlib.suppress(StoppedError):  # then the first cell is stopped, too
+                await self._aside(0, LOAD, deadline)
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue
+            if stop := await self._stopped_before(index, cell, deadline, before):
+                incidents.append(stop)
+                return
             if stop := await self._stopped_by(index, cell, deadline):
                 incidents.append(stop)
                 return
@@ -70,6 +117,44 @@ class CellRunner:
                 incidents.append(Incident(index, "disk", f"ended with an error at {size}"))
         if met := self.groups.incident():
             incidents.append(met)
+
+    async def _stopped_before(
+        self, index: int, cell: nbformat.NotebookNode, deadline: float, before: Before | None
+    ) -> Incident | None:
+        """Do what comes before a cell. Return the incident that stopped the notebook, if any."""
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if not before or not name:
+            return None
+
+        async def ask(request: str) -> object:
+            return await self._reply(index, request, deadline)
+
+        try:
+            await before(name, ask)
+        except StoppedError as stopped:
+            return replace(stopped.incident, cell=index)
+        return None
+
+    async def _reply(self, index: int, request: str, deadline: float) -> object:
+        """Execute a request. What it prints does not count as output of the notebook."""
+        self.client.kc = cast(KernelClient, _RequestChannel(self.channels, request))
+        try:
+            with self.meter.aside(MAX_REPLY):
+                outputs = await self._aside(index, SERVE, deadline)
+        finally:
+            self.client.kc = self.channels
+        replies = [output.get("data", {}).get(MIME) for output in outputs]
+        return next((reply for reply in reversed(replies) if reply is not None), None)
+
+    async def _aside(self, index: int, code: str, deadline: float) -> list[nbformat.NotebookNode]:
+        """Execute code that is not the notebook's, before one of its cells."""
+        own, cell = self.notebook.cells[index], nbformat.v4.new_code_cell(code)
+        try:
+            if stop := await self._stopped_by(index, cell, deadline):
+                raise StoppedError(stop)
+        finally:
+            self.notebook.cells[index] = own  # which nbclient has replaced
+        return cell.outputs
 
     async def _stopped_by(
         self, index: int, cell: nbformat.NotebookNode, deadline: float

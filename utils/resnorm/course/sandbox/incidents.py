@@ -31,6 +31,18 @@ class Incident:
         object.__setattr__(self, "message", "".join(shown))
 
 
+class StoppedError(Exception):
+    """The rest of the notebook cannot run.
+
+    Args:
+        incident: why.
+    """
+
+    def __init__(self, incident: Incident):
+        super().__init__(incident.message)
+        self.incident = incident
+
+
 @dataclass
 class Trace:
     """What one run did and what it took.

@@ -25,7 +25,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
 from . import boxed_kernel, bubblewrap
-from .cell_runner import CellRunner
+from .cell_runner import Before, CellRunner
 from .cgroups import ControlGroups
 from .channels import Channels
 from .incidents import Incident, Trace
@@ -51,6 +51,7 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     unsafe: bool = False,
+    before: Before | None = None,
 ) -> Trace:
     """Do the same as :func:`execute`, for callers that are not asynchronous.
 
@@ -60,6 +61,7 @@ def run(
         limits: what the notebook may use.
         environment: variables beyond the few that every kernel gets.
         unsafe: run without a box where there is none.
+        before: is awaited before each cell, see :meth:`CellRunner.run`.
 
     Returns:
         What happened, besides the outputs.
@@ -69,7 +71,10 @@ def run(
         KernelNotStartedError: the kernel did not start.
         OSError: this machine lacks disk, memory or files.
     """
-    return asyncio.run(execute(notebook, files, limits, environment=environment, unsafe=unsafe))
+    running = execute(
+        notebook, files, limits, environment=environment, unsafe=unsafe, before=before
+    )
+    return asyncio.run(running)
 
 
 async def execute(
@@ -79,6 +84,7 @@ async def execute(
     *,
     environment: Mapping[str, str] | None = None,
     unsafe: bool = False,
+    before: Before | None = None,
 ) -> Trace:
     """Execute the cells of a notebook in place.
 
@@ -90,6 +96,7 @@ async def execute(
         limits: what the notebook may use.
         environment: variables beyond the few that every kernel gets.
         unsafe: run without a box where there is none. Time and output stay limited.
+        before: is awaited before each cell, see :meth:`CellRunner.run`.
 
     Returns:
         What happened, besides the outputs.
@@ -134,9 +141,9 @@ async def execute(
                 said = met.message if met else f"{problem} {kernel.channels.errors()}".strip()
                 raise KernelNotStartedError(f"the kernel did not start: {said}") from None
             watchdog.deadline = start + limits.notebook_seconds + GRACE_SECONDS
-            cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups)
+            cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups, meter)
             try:
-                await cells.run(trace.incidents, deadline=start + limits.notebook_seconds)
+                await cells.run(trace.incidents, start + limits.notebook_seconds, before)
                 trace.incidents += filter(None, [watchdog.last_look()])
             except Exception as problem:  # whatever the kernel's messages provoke
                 ours = isinstance(problem, (OSError, MemoryError))

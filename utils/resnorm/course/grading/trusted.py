@@ -1,0 +1,249 @@
+"""The process in which tests run: outside of the box, with a deadline, one for each submission.
+
+The tests are the instructor's, but they compute with values that a student chose, so they can take
+any time and memory. They never run in the process that grades the class.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import resource
+import sys
+import time
+import types
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nbformat import NotebookNode
+
+from ..sandbox.incidents import Incident, StoppedError
+from ..sandbox.limits import GiB, Limits
+from .cells import is_boxed, is_shared, is_test, meta
+from .submission import NotGradableError
+from .verdicts import Verdict, by_accuracy, levels, verdict
+
+if TYPE_CHECKING:
+    from .judge import Judge
+
+#: What each graded cell expects; None in the run of the solution, which finds it out.
+Reference = dict[str, list[dict[str, Any]]]
+#: Modules that take seconds to import, besides those that the assignment imports. The second one is
+#: imported by the first call of ``torch.autograd.grad``.
+PRELOADED = (f"{__package__}.judge", "torch.fx.experimental.symbolic_shapes")
+#: Seconds that the process may take to start; the first one imports torch.
+START = 300.0
+#: Memory that a test may take beyond what its process has when it starts, in bytes.
+MEMORY = 2 * GiB
+
+
+class JudgeProcess:
+    """Runs the tests of one submission in a process of their own.
+
+    Args:
+        source: the instructor's notebook.
+        reference: what its tests expect; None for the run of the solution.
+        labels: hidden labels, for an assignment that is graded by predictions.
+        limits: those of the submission, whose times are also those of the tests.
+
+    Raises:
+        OSError: the process did not start, for which the submission is not to blame.
+
+    Attributes:
+        verdicts: by the name of the graded cell, as far as the run came.
+        expected: what the tests expect, in the run of the solution.
+    """
+
+    def __init__(
+        self,
+        source: NotebookNode,
+        reference: Reference | None,
+        labels: np.ndarray | None,
+        limits: Limits,
+    ):
+        self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
+        self.seconds = limits.cell_seconds
+        self.verdicts: dict[str, Verdict] = {}
+        self.expected: Reference = {}
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*PRELOADED, *_imported(source)])
+        self.connection, theirs = context.Pipe()
+        arguments = (theirs, source, reference, labels, limits)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        with _without_main():
+            self.process.start()
+        theirs.close()
+        try:
+            if not self.connection.poll(START) or not _received(self.connection):
+                raise EOFError
+        except EOFError:
+            self.close()
+            raise OSError("the process that runs the tests did not start") from None
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+    async def before(self, name: str, ask: Callable[[str], Awaitable[object]]) -> None:
+        """Run what belongs outside of the box before a cell is executed in it.
+
+        Args:
+            name: nbgrader's name of the cell.
+            ask: executes a request in the box and returns the reply.
+
+        Raises:
+            StoppedError: the box or the test was stopped, and nothing can follow.
+            NotGradableError: in the run of the solution, the test is unjust or fails.
+            OSError: the process failed, for which the submission is not to blame.
+        """
+        cell = self.cells.get(name)
+        if cell is None or not (is_test(cell) or is_shared(cell)):
+            return
+        end, stop = time.monotonic() + self.seconds, None
+        message = await self._told({"run": name}, self.seconds)
+        while "ask" in message:
+            try:
+                if time.monotonic() > end:
+                    raise self._too_long()
+                reply = {"reply": await ask(message["ask"])}
+            except StoppedError as stopped:
+                stop, reply = stopped, {"stop": True}
+            message = await self._told(reply, max(5.0, end - time.monotonic()))
+        if "verdict" in message:
+            self.verdicts[name] = Verdict(**message["verdict"])
+        if "expected" in message:
+            self.expected[name] = message["expected"]
+        if stop:
+            raise stop
+
+    def _too_long(self) -> StoppedError:
+        return StoppedError(
+            Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
+        )
+
+    async def _told(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Send a message to the process, and wait for its answer."""
+        try:
+            _send(self.connection, message)
+            waiting = asyncio.to_thread(_received, self.connection)
+            answer = await asyncio.wait_for(waiting, seconds)
+        except TimeoutError:
+            self.process.kill()  # which also ends the thread that waits
+            raise self._too_long() from None
+        except (EOFError, OSError):
+            raise StoppedError(
+                Incident(-1, "memory", "its test ended: the values that it got were too much")
+            ) from None
+        if "author" in answer:
+            raise NotGradableError(answer["author"])
+        if "bug" in answer:
+            raise OSError(f"the process that runs the tests failed: {answer['bug']}")
+        return answer
+
+
+def _imported(source: NotebookNode) -> list[str]:
+    """The modules that the instructor's shared cells import."""
+    nodes = [
+        node
+        for cell in source.cells
+        if is_shared(cell) and not is_boxed(cell)
+        for node in ast.walk(ast.parse(cell.source))
+    ]
+    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    of = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    return plain + [name for name in of if name]
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a new process from importing the command's own module, which would take seconds."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def _received(connection: Connection) -> dict[str, Any]:
+    return json.loads(connection.recv_bytes())
+
+
+def _serve(
+    connection: Connection,
+    source: NotebookNode,
+    reference: Reference | None,
+    labels: np.ndarray | None,
+    limits: Limits,
+) -> None:
+    """Run cells as they are asked for, in the process of the tests."""
+    import torch
+
+    from ..remote.proxy import Gone
+    from .judge import AuthorError, Judge
+
+    torch.set_num_threads(1)
+    _limit_this_process(limits)
+
+    def ask(request: str) -> object:
+        _send(connection, {"ask": request})
+        message = _received(connection)
+        if "stop" in message:
+            raise Gone
+        return message["reply"]
+
+    judge = Judge(ask, source, strict=reference is None)
+    _send(connection, {"ready": True})
+    with contextlib.suppress(EOFError):
+        while True:
+            name = _received(connection)["run"]
+            try:
+                result = _result(judge, name, reference, labels)
+            except AuthorError as problem:
+                result = {"author": f"{name}: {problem}"}
+            except MemoryError:
+                return  # what a submission has made too large ends its test
+            except Exception as problem:
+                result = {"bug": f"{type(problem).__name__}: {problem}"[:500]}
+            _send(connection, result)
+
+
+def _result(
+    judge: Judge, name: str, reference: Reference | None, labels: np.ndarray | None
+) -> dict[str, Any]:
+    """Run one cell, and mark it if it is graded."""
+    from .judge import compare, expected
+
+    outcome = judge.run(name)
+    if outcome is None:
+        return {}
+    if reference is None:
+        return {"expected": expected(outcome)}
+    cell = judge.cells[name]
+    if labels is not None and levels(cell):
+        found = [made.value for made in outcome.comparisons if made.name == "predictions"]
+        return {"verdict": asdict(by_accuracy(cell, found[0] if found else None, labels))}
+    agree, problems = compare(outcome, reference[name])
+    return {"verdict": asdict(verdict(cell, agree, len(reference[name]), problems))}
+
+
+def _limit_this_process(limits: Limits) -> None:
+    with contextlib.suppress(OSError):  # there is no /proc outside of Linux
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    seconds = int(limits.notebook_seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
