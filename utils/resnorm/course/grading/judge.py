@@ -20,6 +20,7 @@ from ... import checking
 from ..remote.codec import Codec
 from ..remote.proxy import Gone, Remote, RemoteError, Session
 from .cells import hidden_lines, is_boxed, is_test, meta
+from .inspection import forbidden_by_test
 from .statements import Failure, Statements
 
 #: Largest number of comparisons of one cell; a test of ours has far fewer.
@@ -60,10 +61,12 @@ class Outcome:
     Attributes:
         comparisons: in their order.
         failures: statements that raised an error.
+        used: names that the assignment forbids and that the answers used, by what the box says.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
 
 
 class Judge:
@@ -83,6 +86,7 @@ class Judge:
         boxed = [cell.source for cell in code if is_boxed(cell)]
         self.answers, self.boxed = _defined_by(answers), _defined_by(boxed)
         self.space: dict[str, Any] = {"__name__": "__test__"}
+        self.forbidden = forbidden_by_test(source)
 
     def run(self, name: str) -> Outcome | None:
         """Run a cell of the instructor's: a test, or what the tests need.
@@ -101,6 +105,7 @@ class Judge:
         """
         cell = self.cells[name]
         if is_test(cell):
+            self.session.forbidden = self.forbidden[name]
             return self.test(cell.source)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -144,7 +149,7 @@ class Judge:
                 trial.failures.append(Failure(0, f"{type(error).__name__}: {error}", error))
             except Gone:
                 return outcome
-        changed = self.session.changed()
+        changed, outcome.used = self.session.changed(), sorted(self.session.used)
         self.session.forget()
         if self.strict and changed:
             raise AuthorError("a tensor from the box is changed in place: clone it first")

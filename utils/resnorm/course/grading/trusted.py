@@ -58,6 +58,7 @@ class JudgeProcess:
 
     Attributes:
         verdicts: by the name of the graded cell, as far as the run came.
+        used: forbidden names that the answers used, by the name of the graded cell.
         expected: what the tests expect, in the run of the solution.
     """
 
@@ -71,6 +72,7 @@ class JudgeProcess:
         self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
         self.seconds = limits.cell_seconds
         self.verdicts: dict[str, Verdict] = {}
+        self.used: dict[str, list[str]] = {}
         self.expected: Reference = {}
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([*PRELOADED, *_imported(source)])
@@ -120,6 +122,7 @@ class JudgeProcess:
             message = await self._told(reply, max(5.0, end - time.monotonic()))
         if "verdict" in message:
             self.verdicts[name] = Verdict(**message["verdict"])
+            self.used[name] = message["used"]
         if "expected" in message:
             self.expected[name] = message["expected"]
         if stop:
@@ -235,9 +238,11 @@ def _result(
     cell = judge.cells[name]
     if labels is not None and levels(cell):
         found = [made.value for made in outcome.comparisons if made.name == "predictions"]
-        return {"verdict": asdict(by_accuracy(cell, found[0] if found else None, labels))}
-    agree, problems = compare(outcome, reference[name])
-    return {"verdict": asdict(verdict(cell, agree, len(reference[name]), problems))}
+        result = by_accuracy(cell, found[0] if found else None, labels)
+    else:
+        agree, problems = compare(outcome, reference[name])
+        result = verdict(cell, agree, len(reference[name]), problems)
+    return {"verdict": asdict(result), "used": outcome.used}
 
 
 def _limit_this_process(limits: Limits) -> None:

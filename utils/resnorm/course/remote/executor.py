@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..sandbox.observation import observed
 from . import FIELD, MIME
 from .codec import Codec, CodecError, contents, read, written
 
+#: The name of the module in which the tests' own functions are, beside the student's.
+BOXED = "__boxed__"
 #: The largest number of items that are taken from an iterator.
 MAX_ITEMS = 10_000
 
@@ -37,7 +40,7 @@ class Executor(Codec):
 
     def __init__(self, student: dict[str, Any]):
         self.student = student
-        self.private: dict[str, Any] = {"__name__": "__boxed__"}
+        self.private: dict[str, Any] = {"__name__": BOXED}
         self.objects: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.passed: list[Any] = []
@@ -89,13 +92,15 @@ class Executor(Codec):
         arguments = [self.decode(data) for data in request["arguments"]]
         options = {name: self.decode(data) for name, data in request["options"].items()}
         before = [contents(value) for value in self.passed]
-        value = OPERATIONS[request["operation"]](*arguments, **options)
+        with observed(request["forbidden"], exempt=BOXED) as used:
+            value = OPERATIONS[request["operation"]](*arguments, **options)
         after = [contents(value) for value in self.passed]
         changes = enumerate(zip(before, after, strict=True))
         return {
             "value": self.encode(value),
             "changed": [[index, new] for index, (old, new) in changes if old != new],
             "leaves": [[index, self._number(leaf)] for index, leaf in self.leaves.items()],
+            "used": used,
         }
 
     def _backward(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -76,10 +76,16 @@ class Session(Codec):
 
     Args:
         ask: sends the text of a request and returns the text of the reply.
+
+    Attributes:
+        forbidden: names whose use in the box is to be noticed.
+        used: those of them that were used, by what the box says.
     """
 
     def __init__(self, ask: Callable[[str], Any]):
         self.ask = ask
+        self.forbidden: list[str] = []
+        self.used: set[str] = set()
         self.requests = 0
         self.passed: list[Any] = []
         self.leaves: dict[int, int] = {}
@@ -131,6 +137,7 @@ class Session(Codec):
                 "operation": operation,
                 "arguments": [self.encode(value) for value in arguments],
                 "options": {name: self.encode(value) for name, value in options.items()},
+                "forbidden": self.forbidden,
             }
         except CodecError as problem:
             raise TypeError(f"{problem}: define it in a boxed cell of the assignment") from None
@@ -140,6 +147,7 @@ class Session(Codec):
             for index, data in reply["changed"]:
                 _replace(passed[index], Codec().decode(data), data)
             leaves = dict(reply["leaves"])
+            self.used |= set(reply["used"]) & set(self.forbidden)
         except (CodecError, LookupError, TypeError, ValueError, RuntimeError):
             raise RemoteError("the reply about changed arguments cannot be read") from None
         return self._decoded(reply, leaves)
@@ -182,7 +190,7 @@ class Session(Codec):
 
     def forget(self) -> None:
         """Let go of what came from the box; a test that has it keeps it."""
-        self.received, self.passed = [], []
+        self.received, self.passed, self.used = [], [], set()
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request with the state of this process, and read the reply."""

@@ -34,6 +34,10 @@ Before = Callable[[str, Ask], Awaitable[None]]
 MAX_REPLY = 40 * MiB
 
 
+class OutsideError(Exception):
+    """What was to be done outside of the box failed; the cause says how."""
+
+
 class _RequestChannel:
     """A kernel client whose next message carries a request.
 
@@ -133,6 +137,8 @@ class CellRunner:
             await before(name, ask)
         except StoppedError as stopped:
             return replace(stopped.incident, cell=index)
+        except Exception as problem:
+            raise OutsideError from problem
         return None
 
     async def _reply(self, index: int, request: str, deadline: float) -> object:
@@ -171,6 +177,12 @@ class CellRunner:
             return Incident(index, "time", f"stopped after {self.client.timeout} s")
         except DeadKernelError:
             return replace(self._death(), cell=index)
+        except Exception as problem:  # whatever the kernel's messages provoke
+            ours = isinstance(problem, (OSError, MemoryError))
+            if ours and not isinstance(problem, TimeoutError):
+                raise
+            said = f"stopped: the kernel's messages led to {type(problem).__name__}"
+            return self.watchdog.incident or Incident(index, "messages", said)
         return None
 
     def _death(self) -> Incident:

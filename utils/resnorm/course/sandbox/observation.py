@@ -82,6 +82,10 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
     Yields:
         The names that were used so far, each once. The list grows while the body runs.
     """
+    if not (names := list(names)):
+        yield []
+        return
+
     import torch
     from torch.nn.modules.module import register_module_forward_pre_hook
     from torch.overrides import TorchFunctionMode

@@ -25,7 +25,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
 from . import boxed_kernel, bubblewrap
-from .cell_runner import Before, CellRunner
+from .cell_runner import Before, CellRunner, OutsideError
 from .cgroups import ControlGroups
 from .channels import Channels
 from .incidents import Incident, Trace
@@ -142,15 +142,10 @@ async def execute(
                 raise KernelNotStartedError(f"the kernel did not start: {said}") from None
             watchdog.deadline = start + limits.notebook_seconds + GRACE_SECONDS
             cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups, meter)
-            try:
-                await cells.run(trace.incidents, start + limits.notebook_seconds, before)
-                trace.incidents += filter(None, [watchdog.last_look()])
-            except Exception as problem:  # whatever the kernel's messages provoke
-                ours = isinstance(problem, (OSError, MemoryError))
-                if ours and not isinstance(problem, TimeoutError):
-                    raise
-                said = f"stopped: the kernel's messages led to {type(problem).__name__}"
-                trace.incidents.append(watchdog.incident or Incident(-1, "messages", said))
+            await cells.run(trace.incidents, start + limits.notebook_seconds, before)
+            trace.incidents += filter(None, [watchdog.last_look()])
+        except OutsideError as problem:
+            raise problem.__cause__ or problem from None
         finally:
             watchdog.finished.set()
             watchdog.kill()
