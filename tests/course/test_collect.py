@@ -57,6 +57,22 @@ def test_canvas_names_late_and_the_last_of_several(tmp_path):
     assert (tmp_path / "submitted" / "bo" / "A1" / "notes.txt").read_text() == "beside it"
 
 
+@pytest.mark.parametrize(
+    "name", ["nbgrader_config.py", "jupyter_server_config.json", "Jupyter_Lab_Config.PY"]
+)
+def test_a_file_that_would_configure_jupyter_is_left_out_and_named(tmp_path, name):
+    """Formgrader executes such a file when a link in an answer leads it into the folder."""
+    folder = tmp_path / "download" / "bo"
+    folder.mkdir(parents=True)
+    (folder / NOTEBOOK).write_text("bo")
+    (folder / name).write_text("c.Application.log_level = 'DEBUG'")
+    (folder / "predictions.npy").write_bytes(b"kept")
+    result = collect(tmp_path / "download", tmp_path / "submitted")
+    kept = {path.name for path in (tmp_path / "submitted" / "bo" / "A1").iterdir()}
+    assert kept - {"timestamp.txt"} == {NOTEBOOK, "predictions.npy"}
+    assert any("would configure Jupyter" in str(line) for line in result.left)
+
+
 def test_moodle_and_gradescope(tmp_path):
     moodle = {
         f"A1 export/Ann-Marie Müller_101_assignsubmission_file/{NOTEBOOK}": "ann",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -21,6 +22,9 @@ from .matching import Match, is_known, match
 from .people import File, Person, Submission
 from .times import FILE_TIME, HandedIn
 from .worksheet import Worksheet
+
+#: Files that Jupyter executes in a folder in which it looks for notebooks.
+CONFIGURATION = re.compile(r"_config\.(py|json)$", re.IGNORECASE)
 
 
 def collect(
@@ -296,8 +300,12 @@ class _Collector:
         part.mkdir(parents=True)
         shutil.copy(chosen.path, part / self.notebook)
         for name, path in beside(files, chosen).items():
-            fits = path.stat().st_size <= archives.MAX_ONE
-            if fits and name not in (self.notebook, "timestamp.txt"):
+            if CONFIGURATION.search(name):
+                self.leave(printable(name), "would configure Jupyter in the folder of the student")
+            elif path.stat().st_size <= archives.MAX_ONE and name not in (
+                self.notebook,
+                "timestamp.txt",
+            ):
                 shutil.copy(path, part / name)
         self._stamp(part, handed_in)
         if target.exists():
