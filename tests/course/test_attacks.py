@@ -10,12 +10,10 @@ import pytest
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.grader import grade
 from resnorm.course.grading.reference import reference
-from resnorm.course.sandbox import bubblewrap
 from resnorm.course.sandbox.limits import Limits
 
 ASSIGNMENTS = Path(__file__).parents[2] / "notebooks" / "assignments"
 LIMITS = Limits(cell_seconds=20.0)
-pytestmark = pytest.mark.skipif(bool(bubblewrap.unavailable()), reason=bubblewrap.unavailable())
 
 
 @functools.cache
