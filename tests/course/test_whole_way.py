@@ -3,14 +3,15 @@
 Each step is one command.
 """
 
-import copy
 import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections import Counter
@@ -19,6 +20,8 @@ from pathlib import Path
 import harness
 import nbformat
 import pytest
+from boxes import NOBODY, ordinary
+from further_people import further_people, with_answers
 from mutants import a1
 
 from resnorm.course import cli
@@ -43,16 +46,6 @@ def command(*arguments, cwd=None, check=None):
     if check is not None:
         assert result.returncode == check, result.stdout + result.stderr
     return result
-
-
-def answered(release, source, answers):
-    """The released notebook with answers in it."""
-    notebook = copy.deepcopy(release)
-    for cell in notebook.cells:
-        name = meta(cell).get("grade_id")
-        if name in answers:
-            cell.source = answers[name]
-    return notebook
 
 
 def solutions(source):
@@ -115,7 +108,7 @@ def the_class(release, source):
     def add(notebook, mark, status="graded"):
         people[f"s{len(people) + 1:02}"] = (notebook, mark, status)
 
-    add(answered(release, source, right), FULL)
+    add(with_answers(release, right), FULL)
     for task in (
         "channel_statistics",
         "forward",
@@ -124,7 +117,7 @@ def the_class(release, source):
         "fold",
         "backward",
     ):  # right, written differently
-        add(answered(release, source, right | {task: next(iter(a1.RIGHT[task].values()))}), FULL)
+        add(with_answers(release, right | {task: next(iter(a1.RIGHT[task].values()))}), FULL)
     expected = harness.reference(source)
     for task, name in (
         ("forward", "no beta"),
@@ -138,23 +131,23 @@ def the_class(release, source):
         found = harness.verdicts(source, expected, wrong)
         mark = sum(v.points for v in found.values() if not v.bonus)
         assert mark < FULL
-        add(answered(release, source, wrong), mark)
+        add(with_answers(release, wrong), mark)
     add(release, 0.0)  # nothing done
     add(
-        answered(release, source, {key: right[key] for key in ("channel_statistics", "forward")}),
+        with_answers(release, {key: right[key] for key in ("channel_statistics", "forward")}),
         by_task["channel_statistics"] + by_task["forward"],
     )
     add(
-        answered(release, source, right | {"running": "def update_running(:\n"}),
+        with_answers(release, right | {"running": "def update_running(:\n"}),
         FULL - by_task["running"],
     )  # does not parse
-    cut = answered(release, source, right)
+    cut = with_answers(release, right)
     cut.cells = [
         cell for cell in cut.cells if meta(cell).get("grade_id") not in ("test_fold", "backward")
     ]
     add(cut, FULL - by_task["backward"])  # a test and an answer deleted: the test is put back
     beta = right | {"fold": harness.edited(right["fold"], a1.WRONG["fold"]["beta forgotten"])}
-    softened = answered(release, source, beta)
+    softened = with_answers(release, beta)
     for cell in softened.cells:
         if meta(cell).get("grade_id") == "test_fold":
             cell.source = "print('passed')"
@@ -165,14 +158,16 @@ def the_class(release, source):
     before = by_task["channel_statistics"] + by_task["forward"] + by_task["running"]
     for bad in BAD.values():  # what ran before counts
         wrong = right | {"evaluation": f"{right['evaluation']}\n{bad}\n"}
-        add(answered(release, source, wrong), before, "unfinished")
+        add(with_answers(release, wrong), before, "unfinished")
     for trick in HOSTILE.values():  # tricks on top of an empty answer earn nothing
         wrong = {"forward": trick + FORWARD, "channel_statistics": STATISTICS}
-        add(answered(release, source, wrong), 0.0)
+        add(with_answers(release, wrong), 0.0)
     network = right | {"forward": right["forward"] + CONNECTION}
-    add(answered(release, source, network), FULL)
+    add(with_answers(release, network), FULL)
     flood = right | {"forward": right["forward"] + "\nprint('x' * 100 * 2**20)"}
-    add(answered(release, source, flood), by_task["channel_statistics"], "unfinished")
+    add(with_answers(release, flood), by_task["channel_statistics"], "unfinished")
+    for content, mark in further_people(release, right, FULL):
+        add(content, mark)
     add(b"", None, "refused")
     add(b"%PDF-1.4 this is no notebook", None, "refused")
     add(
@@ -180,6 +175,7 @@ def the_class(release, source):
         None,
         "refused",
     )
+    assert len(people) == 50
     return people
 
 
@@ -312,6 +308,25 @@ def test_the_report_names_what_was_tried(course, graded):
         assert wanted in out, f"{wanted}\n{out}"
 
 
+def test_an_ordinary_user_gives_the_same_marks(course, people, graded):
+    """Of root's course, nobody grades a copy; an ordinary user has graded it above."""
+    if os.geteuid() != 0:
+        return
+    tried = ["s01", "s08", "s14", "s20", "s31", "s45"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # which nobody can enter
+        copied = Path(folder, "course")
+        shutil.copytree(course, copied, ignore=shutil.ignore_patterns("reports", "restored"))
+        for path in [Path(folder), copied, *copied.rglob("*")]:
+            os.chown(path, NOBODY, NOBODY)
+        words = ["grade", "A1", *tried, "-c", str(copied), "--cell-seconds", "30"]
+        result = ordinary([sys.executable, "-P", "-m", "resnorm.course.cli", *words])
+        for student in tried:
+            report = copied / "reports" / "A1" / f"{student}.json"
+            assert report.exists(), result.stdout + result.stderr
+            found = json.loads(report.read_text())
+            assert (found["points"], found["status"]) == people[student][1:], student
+
+
 def test_feedback_and_export(course, people, graded):
     pages = sum(mark is not None for _, mark, _ in people.values())
     assert f"Wrote {pages} pages" in command("feedback", "A1", "-c", course, check=0).stdout
@@ -331,7 +346,7 @@ def test_feedback_and_export(course, people, graded):
     shown = command("status", "-c", course, check=0).stdout
     states = Counter(status for _, _, status in people.values())
     assert f"{len(people)} of {len(people)} handed in; {states['graded']} graded; " in shown
-    assert f"{states['unfinished']} unfinished; {states['refused']} refused; 20 wait" in shown
+    assert f"{states['unfinished']} unfinished; {states['refused']} refused; " in shown
 
 
 def test_nothing_of_one_submission_reaches_the_next_or_the_outside(course, graded):
