@@ -113,19 +113,18 @@ def _outputs(result: Verdict) -> list[NotebookNode]:
 
 
 def _trim(notebook: NotebookNode) -> None:
-    """Shorten what the student's own cells print, and drop what only a live page can show."""
+    """Shorten what the student's own cells print."""
     for cell in notebook.cells:
         if cell.cell_type != "code" or is_test(cell):
             continue
-        kept = []
         for output in cell.outputs:
             if output.output_type == "stream":
-                cut = "\n… (shortened)" if len(output.text) > MAX_TEXT else ""
-                output.text = output.text[:MAX_TEXT] + cut
-            elif "data" in output:
-                allowed = ("text/plain", "image/png")
-                output.data = {kind: output.data[kind] for kind in output.data if kind in allowed}
-                if not output.data:
-                    continue
-            kept.append(output)
-        cell.outputs = kept
+                output.text = _shortened(output.text)
+            elif output.output_type == "error":
+                output.traceback = [_shortened("\n".join(output.traceback))]
+            elif "text/plain" in output.get("data", {}):
+                output.data["text/plain"] = _shortened(str(output.data["text/plain"]))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "\n… (shortened)"

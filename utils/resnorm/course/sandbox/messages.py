@@ -222,7 +222,7 @@ def _fits(content: dict[str, Any], request: str, meter: Meter) -> bool:
     size = len(repr(content))
     room = meter.room(request, size)
     if room < size and "text" in content:
-        content["text"] = content["text"][:room] + "\\n… (cut)\\n" if room else ""
+        content["text"] = content["text"][:room] + "\n… (cut)\n" if room else ""
     return room == size or bool(content.get("text"))
 
 
