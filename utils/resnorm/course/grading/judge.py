@@ -112,7 +112,7 @@ class Judge:
                 if not is_boxed(cell):
                     exec(compile(cell.source, "<shared>", "exec"), self.space)
                 self.session.define(cell.source)
-        except (Gone, RemoteError) as error:  # then the names are not there when a test needs them
+        except (Gone, Exception) as error:  # then the names are not there when a test needs them
             if self.strict:
                 raise AuthorError(f"{type(error).__name__}: {error}") from None
         return None
@@ -145,10 +145,12 @@ class Judge:
                 self.space |= self.session.names(self.answers)
                 self.space |= self.session.names(self.boxed, boxed=True)
                 trial.run(ast.parse(source).body)
-            except RemoteError as error:
-                trial.failures.append(Failure(0, f"{type(error).__name__}: {error}", error))
             except Gone:
                 return outcome
+            except Exception as error:  # whatever the box said; it is not the machine's failure
+                if self.strict and not isinstance(error, RemoteError):
+                    raise
+                trial.failures.append(Failure(0, f"{type(error).__name__}: {error}", error))
         changed, outcome.used = self.session.changed(), sorted(self.session.used)
         self.session.forget()
         if self.strict and changed:
@@ -181,10 +183,11 @@ def _plain(value: Any, name: str) -> tuple[Any, str]:
         return value, ""
     try:
         return checking.plain(value, name), ""
-    except AssertionError:
+    except (AssertionError, NotImplementedError) as error:
+        problem = str(error)
         if type(value) is Remote:
             problem = f"{name} must be a tensor, an array or a number, but is {value._kind}"
-        return None, str(problem)
+        return None, problem
 
 
 def expected(outcome: Outcome) -> list[dict[str, Any]]:
@@ -224,7 +227,8 @@ def compare(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> tuple[int, l
     """Count the comparisons that agree with the solution's, and say what is wrong with the others.
 
     A comparison is found by its name, and by how many of that name came before it. What students
-    cannot see is not told: of hidden comparisons no value.
+    cannot see is not told: of hidden comparisons no value. If there are hidden comparisons and none
+    of them agrees, then no other counts either, because what those expect can be looked up.
 
     Args:
         outcome: what the test found.
@@ -236,7 +240,7 @@ def compare(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> tuple[int, l
     found: dict[str, list[Comparison]] = {}
     for comparison in outcome.comparisons:
         found.setdefault(comparison.name, []).append(comparison)
-    agree, missing = 0, 0
+    agree, missing, unseen = 0, 0, 0
     problems = [failure.reason[:500] for failure in outcome.failures]
     for entry in entries:
         if not found.get(entry["name"]):
@@ -252,9 +256,13 @@ def compare(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> tuple[int, l
             numbers=entry["public"],
         )
         agree += not problem
+        unseen += not problem and not entry["public"]
         problems += [problem] if problem else []
     if missing:
         problems.append(f"{missing} of {len(entries)} comparisons did not run")
+    if agree and not unseen and not all(entry["public"] for entry in entries):
+        agree = 0
+        problems.append("only values that can be looked up agree: no points without a hidden one")
     return agree, list(dict.fromkeys(problems))
 
 

@@ -101,7 +101,7 @@ class Session(Codec):
         reply = self._exchange({"do": "names", "names": names, "boxed": boxed})
         found = self._decoded(reply, {})
         pairs = [pair for pair in self.expect(list, found) if type(pair) is list and len(pair) == 2]
-        return {name: value for name, value in pairs if name in names}
+        return {name: value for name, value in pairs if type(name) is str and name in names}
 
     def define(self, source: str) -> None:
         """Execute code of the instructor's in the box, in a namespace of its own.

@@ -106,7 +106,8 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
     before = sys.getprofile(), threading.getprofile()
     hook = register_module_forward_pre_hook(before_forward)
     try:
-        with Mode():
+        # torch.compile would trace the mode together with the answer, and get other numbers.
+        with torch.compiler.set_stance("force_eager"), Mode():
             threading.setprofile(observer.profile)
             sys.setprofile(observer.profile)
             yield observer.found
