@@ -286,3 +286,13 @@ def test_right_answers_are_not_reported(assignment):
             cell = next(cell for cell in theirs.cells if meta(cell).get("grade_id") == task)
             cell.source = harness.edited(harness.solution(ours, task), edit)
             assert forbidden(theirs) == []
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("function", [lambda x: (x - 1) * 2 + 3, torch.sin, nn.Tanh().forward])
+def test_what_is_compiled_computes_the_same_when_it_is_observed(backend, function):
+    torch._dynamo.reset()
+    compiled, x = torch.compile(function, backend=backend), torch.linspace(-1, 1, 5)
+    with observed(["batch_norm"]):
+        first = compiled(x)
+    assert torch.equal(first, function(x)) and torch.equal(compiled(x), function(x))

@@ -2,13 +2,14 @@
 
 import ast
 import asyncio
+import json
 
 import harness
 import nbformat
 import pytest
 from test_mutants import SOURCES, expected, source
 
-from resnorm.course.grading.judge import AuthorError
+from resnorm.course.grading.judge import AuthorError, Judge
 from resnorm.course.grading.judge import expected as expects
 from resnorm.course.grading.statements import Statements
 from resnorm.course.grading.trusted import JudgeProcess
@@ -320,3 +321,37 @@ def test_what_ran_before_the_box_was_gone_counts():
     asyncio.run(run())
     tests.close()
     assert tests.verdicts["test"].agree == 1
+
+
+@pytest.mark.parametrize("value, said", [("None", "does the function return"), ("'a'", "is str")])
+def test_a_value_that_cannot_be_compared_is_named(value, said):
+    test = HIDDEN.format("checking.emit('of 1', double(1.0))\nchecking.emit('of 2', double(2.0))")
+    found = verdict(test, DOUBLE, f"def double(x): return {value}")
+    assert found.points == 0 and said in found.message and "UnboundLocalError" not in found.message
+
+
+def test_values_that_can_be_looked_up_earn_nothing_without_a_hidden_one():
+    public = "checking.close(double(1.0), 2.0, name='of 1')\ncheck = double(3.0)\n"
+    test = public + HIDDEN.format(
+        "checking.emit('of 3', check)\nchecking.emit('of 4', double(4.0))"
+    )
+    assert verdict(test, DOUBLE, "def double(x): return 2.0").points == 0
+    found = verdict(test, DOUBLE, "def double(x): return 2 * x if x < 4 else 0.0")
+    assert (found.points, found.agree) == (6.5, 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"type": "array", "dtype": "|u1", "shape": [2], "numbers": "AAA="},
+        {"type": "array", "dtype": "01f8,f8", "shape": [0], "numbers": ""},
+        {"type": "array", "dtype": ["f8"], "shape": [0], "numbers": ""},
+        [],
+        3,
+    ],
+)
+def test_names_that_are_none_are_no_failure_of_the_judge(name):
+    whole = notebook(DOUBLE, HIDDEN.format("checking.emit('of 1', double(1.0))"))
+    reply = json.dumps({"value": [[name, 1]], "changed": [], "leaves": [], "used": []})
+    outcome = Judge(lambda text: reply, whole).run("test")
+    assert outcome.comparisons == [] and outcome.failures
