@@ -81,6 +81,9 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     record = ledger.open_record(
         out, options.name, command(options), chosen.source, experiment.configuration()
     )
+    arms = options.arms
+    if options.tuned is not None:
+        arms = cifar.best_rates(experiment, ledger.read(options.tuned))
     if options.checkpoints is not None:  # tried now and not after an epoch
         options.checkpoints.mkdir(parents=True, exist_ok=True)
     cifar.run(
@@ -88,9 +91,10 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
         experiment,
         chosen,
         options.seeds or SEEDS,
-        arms=options.arms,
+        arms=arms,
         checkpoints=options.checkpoints,
         progress=sys.stderr.isatty(),
+        allow_divergence=options.validation,
     )
     return record
 
@@ -161,8 +165,10 @@ def command(options: argparse.Namespace) -> str:
     Returns:
         The command.
     """
-    validation = " --validation" if options.validation else ""
-    return f"python -m resnorm.experiments {options.name} --data DIR{validation}"
+    how = " --validation" if options.validation else ""
+    if options.tuned is not None:
+        how = f" --tuned {options.tuned.name}"
+    return f"python -m resnorm.experiments {options.name} --data DIR{how}"
 
 
 def print_results(record: ledger.Record) -> None:

@@ -55,6 +55,15 @@ def make_parser() -> argparse.ArgumentParser:
             "use it to choose settings"
         ),
     )
+    parser.add_argument(
+        "--tuned",
+        type=a_path,
+        metavar="FILE",
+        help=(
+            "CIFAR-10: of arms that differ only in the learning rate, run the one that did best "
+            "in this record of the validation split"
+        ),
+    )
     parser.add_argument("--device", type=a_device, help="default: a GPU if there is one")
     parser.add_argument(
         "--checkpoints",
@@ -140,12 +149,16 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     elif options.name == "segmentation":
         job = options.name
     else:
-        job, read = options.name, read | {"download", "validation", "checkpoints"}
+        job, read = options.name, read | {"download", "validation", "tuned", "checkpoints"}
     given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
     if unused := given - read:
         flags, allowed = (
             ", ".join(f"--{key}" for key in sorted(keys)) for keys in (unused, read - {"merge"})
         )
         parser.error(f"{job} does not use {flags}; leave it out (it uses {allowed})")
+    if options.tuned and (options.arms or options.validation):
+        parser.error(
+            "--tuned chooses the arms, and for the test set; leave out the other of the two"
+        )
     if "data" in read and options.data is None:
         parser.error("--data DIR is needed to run an experiment (--merge needs none)")

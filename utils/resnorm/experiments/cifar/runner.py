@@ -16,7 +16,7 @@ from ...blocks import BasicBlock
 from ...data import ImageDataset
 from ...ledger import Record
 from ...probes import lesion, removable
-from ...train import History, error, fit, one_cycle, step_decay
+from ...train import History, best_precision, error, fit, one_cycle, step_decay
 from ..choice import choose
 from .arms import Arm, Experiment
 from .networks import build
@@ -31,6 +31,7 @@ def run(
     arms: Iterable[str] | None = None,
     checkpoints: str | Path | None = None,
     progress: bool = False,
+    allow_divergence: bool = False,
 ) -> None:
     """Train every arm and seed that the record lacks: all arms of one seed, then the next seed.
 
@@ -43,9 +44,12 @@ def run(
         checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
             from there. None keeps no states.
         progress: whether to show a progress bar for each run.
+        allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
+            then, as a search for settings needs it.
 
     Raises:
         ValueError: if the experiment has no such arm.
+        DivergedError: if a loss becomes infinite or NaN, unless that is allowed.
     """
     chosen = list(experiment.arms) if arms is None else list(arms)
     if unknown := [name for name in chosen if name not in experiment.arms]:
@@ -62,7 +66,14 @@ def run(
             if checkpoints is not None:
                 file = Path(checkpoints) / f"{record.name}, {name}, seed {seed}.pt"
             with record.run(name, seed, data.train_images.device) as results:
-                trained = train_arm(arm, data, seed, checkpoint=file, progress=progress)
+                trained = train_arm(
+                    arm,
+                    data,
+                    seed,
+                    checkpoint=file,
+                    progress=progress,
+                    allow_divergence=allow_divergence,
+                )
                 results |= measure(arm, *trained)
             if file is not None:
                 file.unlink(missing_ok=True)  # The run is in the record now.
@@ -75,6 +86,7 @@ def train_arm(
     *,
     checkpoint: str | Path | None = None,
     progress: bool = False,
+    allow_divergence: bool = False,
 ) -> tuple[nn.Module, History, ImageDataset]:
     """Train one arm.
 
@@ -84,6 +96,7 @@ def train_arm(
         seed: the seed of weights, order of examples, augmentation and noise.
         checkpoint: the file for the state of the unfinished run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar.
+        allow_divergence: whether to return, too, when the loss becomes infinite or NaN.
 
     Returns:
         The network in evaluation mode, the history of its training, and the data at the resolution
@@ -124,6 +137,7 @@ def train_arm(
             seed=seed,
             checkpoint=checkpoint,
             progress=progress,
+            allow_divergence=allow_divergence,
         )
     return model.eval(), history, data
 
@@ -138,21 +152,27 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         data: the images and labels that were used.
 
     Returns:
-        Errors in percent, the mean loss of each epoch, the seconds of training, the number of
-        parameters, and, if the arm asks for it, the error without each block.
+        Errors in percent, the mean loss of each complete epoch, the seconds of training, the number
+        of steps, of which there are fewer if the loss diverged, the number of parameters, the
+        number format, and, if the arm asks for it, the error without each block.
     """
-    epochs = arm.training.epochs
-    steps = len(history.losses) // epochs
+    steps = len(data.train_labels) // arm.training.batch_size  # per epoch
+    if history.diverged:  # amid an epoch
+        test_error = error(model, data.test_images, data.test_labels)
+    else:
+        test_error = history.test_errors[-1]
     results = {
-        "test error": round(history.test_errors[-1], 2),
+        "test error": round(test_error, 2),
         "train error": round(error(model, data.train_images, data.train_labels), 2),
         "test errors": [round(value, 2) for value in history.test_errors],
         "losses": [
             round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4)
-            for i in range(epochs)
+            for i in range(len(history.seconds))
         ],
         "training seconds": round(sum(history.seconds), 1),
+        "steps": len(history.losses),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "precision": best_precision(data.train_images.device),
     }
     if arm.lesions:
         results["without block"] = errors_without_blocks(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .arms import Arm, Experiment, Training
+from .tuning import at_rates
 
 #: He et al. (2016a), section 4.2: 64,000 steps of 128 images.
 PUBLISHED = Training(epochs=164)
@@ -20,6 +21,8 @@ MANY_STEPS = Training(epochs=12, batch_size=64, side=8, schedule="one cycle", pa
 QUARTER_HOUR = Training(
     epochs=30, lr=0.2, nesterov=True, weight_decay=5e-4, decay_all=False, schedule="one cycle"
 )
+#: Learning rates to search, each twice the one before. A search need not reach both ends.
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def _degradation(training: Training) -> dict[str, Arm]:
@@ -54,6 +57,22 @@ def _noisy(training: Training, **options: Any) -> dict[str, Arm]:
     }
 
 
+def _noise(training: Training, **options: Any) -> dict[str, Arm]:
+    """With and without batch norm, with and without noise, each at every learning rate.
+
+    Without a norm the convolutions have a bias, so that the two networks without start equal.
+    """
+    arms: dict[str, dict[str, Any]] = {
+        "batch norm": {"norm": "batch"},
+        "batch norm and noise": {"norm": "noisy batch"},
+        "no norm": {"norm": "none"},
+        "noise": {"norm": "noise", "bias": True},
+    }
+    return at_rates(
+        {name: Arm("ConvNet", training, options | more) for name, more in arms.items()}, RATES
+    )
+
+
 def _face_off(training: Training) -> dict[str, Arm]:
     """Networks near ResNet-20's 0.27 million parameters and 41 million multiply-adds.
 
@@ -73,6 +92,7 @@ DEEPER = (
 )
 SMALL_BATCHES = "How does the error depend on the batch size, with batch norm and with group norm?"
 SAME_BUDGET = "Which architecture makes the most of the same budget?"
+NOISE = "What does the noise cost, with batch norm and without, each at its best learning rate?"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -210,5 +230,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"{STEADY} Here for a network of seven layers, in two epochs of images reduced to 16 x 16.",
         _noisy(replace(SHORT, epochs=2, lr=0.05), widths=(16, 32, 64), depth=2),
         "a CPU core, 20 seconds per run",
+    ),
+    "noise-tuned-short": Experiment(
+        f"{NOISE} Here for a network of seven layers, in six epochs of images reduced to 16 x 16.",
+        _noise(replace(SHORT, epochs=6), widths=(16, 32, 64), depth=2),
+        "a CPU core, a minute per run; the search has 20 runs or more",
     ),
 }
