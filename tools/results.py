@@ -40,6 +40,8 @@ CHAPTERS = {
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
+    "statistics": ("4.3", "ch-batch-size"),
+    "groups": ("4.3", "ch-batch-size"),
     "face-off": ("4.4", "ch-face-off"),
     "six-minutes": ("4.5", "ch-speed"),
     "time-to-94": ("4.5", "ch-speed"),

@@ -142,7 +142,7 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "noise": ChannelNoise2d,
     "none": None,
     **{f"ghosts of {size}": partial(GhostBatchNorm2d, ghost_size=size) for size in (32, 8, 4, 2)},
-    **{f"{groups} groups": partial(nn.GroupNorm, groups) for groups in (1, 2, 4, 8, 16)},
+    **{f"{groups} groups": partial(nn.GroupNorm, groups) for groups in (1, 2, 4, 8)},
     "instance": instance_norm,
 }
 
