@@ -46,17 +46,21 @@ def channel_noise(
         scale_range: the scale of a channel lies between 1 and this.
         example_shift: the shift of an example lies within it, on both sides of the channel's.
         example_scale: standard deviation of the scales of examples around the channel's.
-        generator: source of the noise, on the CPU; None takes torch's global generator.
+        generator: source of the noise, on any device; None takes torch's global generator of the
+            activations' device, so that nothing has to be copied there.
 
     Returns:
         The noisy tensor, of the shape and dtype of ``y``.
     """
     n, channels = y.shape[:2]
+    device = y.device if generator is None else generator.device
 
     def uniform(*shape: int) -> Tensor:  # on [-1, 1]
-        return 2 * torch.rand(shape, generator=generator, dtype=y.dtype).to(y.device) - 1
+        drawn = torch.rand(shape, generator=generator, dtype=y.dtype, device=device)
+        return 2 * drawn.to(y.device) - 1
 
-    normal = torch.randn(n, channels, generator=generator, dtype=y.dtype).to(y.device)
+    normal = torch.randn(n, channels, generator=generator, dtype=y.dtype, device=device)
+    normal = normal.to(y.device)
     mu = shift_range * uniform(channels)  # (C,): new at every step
     sigma = 1 + (scale_range - 1) * (uniform(channels) + 1) / 2
     m = mu + example_shift * uniform(n, channels)  # (N, C): new for every example
@@ -82,7 +86,8 @@ class ChannelNoise2d(nn.Module):
         scale_range: :math:`n_\sigma`, 1 or more.
         example_shift: :math:`r_\mu`, 0 or more, in units of the activation.
         example_scale: :math:`r_\sigma`, 0 or more.
-        generator: source of the noise, on the CPU; None takes torch's global generator.
+        generator: source of the noise, on any device; None takes torch's global generator of the
+            activations' device, so that nothing has to be copied there.
 
     Raises:
         ValueError: a range is out of bounds.

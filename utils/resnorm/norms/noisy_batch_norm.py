@@ -33,8 +33,9 @@ class NoisyBatchNorm2d(BatchNorm2d):
         scale_range: :math:`n_\sigma`, 1 or more.
         example_shift: :math:`r_\mu`, 0 or more, in units of the normalized activation.
         example_scale: :math:`r_\sigma`, 0 or more.
-        generator: source of the noise, on the CPU; None takes torch's global generator, which is
-            the only one that ``torch.utils.checkpoint`` restores by itself. With another, give it
+        generator: source of the noise, on any device; None takes torch's global generator of the
+            input's device, which is the only one that ``torch.utils.checkpoint`` restores by
+            itself. With another, give it
             ``context_fn=lambda: (nullcontext(), resnorm.blocks.Repetition(layer))``.
         **kwargs: further arguments of :class:`resnorm.norms.BatchNorm2d`, by keyword.
 
