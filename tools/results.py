@@ -42,13 +42,16 @@ CHAPTERS = {
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
+    "statistics": ("4.3", "ch-batch-size"),
+    "groups": ("4.3", "ch-batch-size"),
     "face-off": ("4.4", "ch-face-off"),
     "six-minutes": ("4.5", "ch-speed"),
     "time-to-94": ("4.5", "ch-speed"),
     "noisy-batch-norm": ("2.4", "ch-why-bn"),
+    "noise-tuned": ("2.4", "ch-why-bn"),
 }
 #: Shown in a column of its own, or not at all.
-APART = ("training seconds", "parameters")
+APART = ("training seconds", "parameters", "steps")
 
 
 def question(name: str) -> str:
@@ -63,7 +66,10 @@ def table(record: ledger.Record) -> Iterator[str]:
     keys = [
         key
         for key, value in record.runs[0]["results"].items()
-        if isinstance(value, (int, float)) and key not in APART
+        if isinstance(value, (int, float))
+        and key not in APART
+        # A record may have grown over versions that measure more.
+        and all(key in run["results"] for run in record.runs)
     ]
     published = cifar.EXPERIMENTS[record.name].published if record.name in cifar.EXPERIMENTS else {}
     summaries = {key: {line.arm: line for line in ledger.summary(record, key)} for key in keys}
@@ -102,6 +108,8 @@ def section(path: Path) -> Iterator[str]:
         for run in record.runs
     )
     yield ""
+    if all("steps" in run["results"] for run in record.runs):
+        yield f"- Steps per run: {unique(str(run['results']['steps']) for run in record.runs)}"
     yield f"- Command: `{record.command}`"
     yield f"- Data: {record.data}"
     yield f"- Hardware: {unique(run['hardware'] for run in record.runs)}"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from resnorm import data, ledger
+from resnorm import data, ledger, norms
 from resnorm.experiments import __main__ as command_module
 from resnorm.experiments import cifar
 from resnorm.experiments.__main__ import main
@@ -40,10 +40,12 @@ def test_every_arm_is_built_from_its_seed_and_trains_in_its_way(name):
     assert first(torch.zeros(2, 3, arm.training.side, arm.training.side)).shape == (2, 10)
     norm = arm.options.get("norm", "batch")
     kinds = {type(module).__name__ for module in first.modules()}
-    expected = {"batch": "BatchNorm2d", "group": "GroupNorm", "noisy batch": "NoisyBatchNorm2d"}
-    assert {kind for kind in kinds if "Norm" in kind} == (
-        {expected[norm]} if norm != "none" else set()
-    )
+    expected = {"batch": "BatchNorm2d", "noisy batch": "NoisyBatchNorm2d", "noise": ""}
+    expected |= {"none": "", "group": "GroupNorm", "instance": "GroupNorm"}
+    expected |= {f"{groups} groups": "GroupNorm" for groups in (1, 2, 4, 8)}
+    expected |= {f"ghosts of {size}": "GhostBatchNorm2d" for size in (32, 8, 4, 2)}
+    assert {kind for kind in kinds if "Norm" in kind} == {expected[norm]} - {""}
+    assert ("ChannelNoise2d" in kinds) == (norm == "noise")
 
 
 def tiny(name, *arms, **changes):
@@ -188,6 +190,83 @@ def test_an_arm_that_cannot_be_is_refused(arm, message):
         cifar.train_arm(arm, SMALL, 0)
 
 
+def test_torchs_ghost_batch_norm_equals_ours():
+    x = torch.randn(8, 3, 4, 4, requires_grad=True)
+    fast = cifar.NORMS["ghosts of 2"](3)
+    ours = norms.GhostBatchNorm2d(3, 2, momentum=fast.momentum)
+    for training in (True, False):
+        outputs = [layer.train(training)(x) for layer in (fast, ours)]
+        torch.testing.assert_close(*outputs)
+        gradients = [torch.autograd.grad(y.pow(3).sum(), x)[0] for y in outputs]
+        torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(fast.state_dict(), ours.state_dict())
+    batch = nn.BatchNorm2d(3)
+    shifted = torch.ones(128, 3, 1, 1) * torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
+    for size in (2, 32):  # the running statistics move as far per batch, whatever the ghosts
+        layer = cifar.NORMS[f"ghosts of {size}"](3)
+        layer(shifted), batch(shifted)
+        torch.testing.assert_close(layer.running_mean, batch.running_mean)
+        batch.reset_running_stats()
+
+
+def test_networks_with_and_without_noise_start_equal():
+    arms = cifar.EXPERIMENTS["noise-tuned-short"].arms
+    for a, b in (("no norm", "noise"), ("batch norm", "batch norm and noise")):
+        states = [cifar.build(arms[f"{x}, rate 0.1"], SMALL, 3).state_dict() for x in (a, b)]
+        for values in zip(*(state.values() for state in states), strict=True):
+            assert torch.equal(*values)
+
+
+# --- a search -------------------------------------------------------------------------------------
+
+
+def searched(experiment, errors, source="images, validation split"):
+    """A record with the error of each arm, seed by seed."""
+    record = ledger.open_record(None, "test", "none", source, experiment.configuration())
+    for arm, values in errors.items():
+        for seed, value in enumerate(values):
+            record.add(arm, seed, {"test error": value}, 1.0)
+    return record
+
+
+def test_each_arm_gets_the_rate_of_the_smallest_validation_error():
+    experiment = cifar.EXPERIMENTS["noise-tuned-short"]
+    names = list(dict.fromkeys(arm.rsplit(", rate ")[0] for arm in experiment.arms))
+    errors = {f"{name}, rate {rate}": [50.0, 30.0] for name in names for rate in (0.05, 0.2)}
+    errors |= {f"{name}, rate 0.1": [40.0, 30.0] for name in names}
+    best = [f"{name}, rate 0.1" for name in names]
+    assert cifar.best_rates(experiment, searched(experiment, errors)) == best
+    for change, message in (
+        ({"no norm, rate 0.05": [10.0, 10.0]}, "'no norm, rate 0.05' is best at the edge"),
+        ({"no norm, rate 0.4": [50.0]}, "not given the same rates"),
+        ({"no norm, rate 0.2": [50.0]}, "not given the same rates"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cifar.best_rates(experiment, searched(experiment, errors | change))
+    with pytest.raises(ValueError, match="of images, test set; learning rates are chosen"):
+        cifar.best_rates(experiment, searched(experiment, errors, "images, test set"))
+    with pytest.raises(ValueError, match="no run of 'batch norm, rate 0.0125'"):
+        cifar.best_rates(experiment, searched(experiment, {}))
+    with pytest.raises(ValueError, match="another table of arms"):
+        cifar.best_rates(cifar.EXPERIMENTS["face-off"], searched(experiment, errors))
+
+
+def test_a_search_records_what_diverges(tmp_path):
+    experiment = tiny("noise-tuned-short", "no norm, rate 1.6", lr=1e30)
+    record = record_of(None, experiment)
+    cifar.run(record, experiment, SMALL, [0], allow_divergence=True)
+    (results,) = (run["results"] for run in record.runs)
+    assert results["steps"] < 6 and results["test error"] >= 50 and results["losses"] == []
+
+
+def test_what_the_package_ships_was_trained_at_the_rates_of_its_search():
+    for path in ledger.RESULTS.glob("*.json"):
+        if "--tuned" in (record := ledger.read(path)).command:
+            search = ledger.read(path.with_name(f"{path.stem}.validation.json"))
+            chosen = cifar.best_rates(cifar.EXPERIMENTS[record.name], search)
+            assert {run["arm"] for run in record.runs} == set(chosen)
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
@@ -235,6 +314,7 @@ def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, c
             "no arm named 'plain-21'; degradation-short has plain-20, residual-20",
         ),
         (["--validation"], "6 training images; 500 cannot be held out"),
+        (["--tuned", "nothing.json"], "No such file"),
     ],
 )
 def test_the_command_says_what_is_wrong(folder, tmp_path, capsys, more, message):
@@ -259,7 +339,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
 # What an experiment on CIFAR-10, segmentation and --merge read. The name is read by all.
 READ = {
     "degradation-short": {
-        *("data", "download", "seeds", "arms", "validation", "device", "checkpoints", "out", "runs")
+        *("data", "download", "seeds", "arms", "validation", "tuned", "device"),
+        *("checkpoints", "out", "runs"),
     },
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},

@@ -44,6 +44,17 @@ def test_noise_is_new_at_every_step_shared_by_positions_and_drawn_per_example():
     assert shift.abs().max() <= 0.6 + 1e-3  # shift_range + example_shift
 
 
+def test_noise_without_batch_norm_is_the_same_noise():
+    x = torch.randn(8, 5, 4, 4)
+    noise = norms.ChannelNoise2d(5, generator=torch.Generator().manual_seed(0))
+    clean = norms.BatchNorm2d(5)(x)
+    torch.testing.assert_close(noise(clean), noisy()(x))
+    assert not noise.state_dict() and not torch.equal(noise(x), noise(x))
+    torch.testing.assert_close(noise.eval()(x), 1.125 * x)
+    with pytest.raises(ValueError, match="scale_range must be 1 or more"):
+        norms.ChannelNoise2d(5, scale_range=0.5)
+
+
 def test_evaluation_has_the_mean_of_the_noise():
     torch.manual_seed(0)
     layer = noisy(scale_range=1.5)
@@ -128,3 +139,16 @@ def test_the_two_arms_with_batch_norm_start_from_the_same_convolutions():
         noisy_batch_norm.train_arm(arm, small, lr=0.0, epochs=1, watch=False, after_step=weights)
     batch, noisy = first  # one step each
     assert all(torch.equal(a, b) for a, b in zip(batch, noisy, strict=True))
+
+
+def test_noise_is_drawn_where_the_activations_are():
+    """On another device, here the one without numbers, nothing of the CPU's generator is used."""
+    state = torch.get_rng_state()
+    with torch.device("meta"):
+        layer, x = norms.NoisyBatchNorm2d(3), torch.randn(4, 3, 2, 2)
+    assert layer(x).device.type == "meta" and torch.equal(torch.get_rng_state(), state)
+    layer(x).sum()
+    noise = norms.ChannelNoise2d(3, generator=torch.Generator().manual_seed(0))
+    first = noise(torch.ones(4, 3, 2, 2))
+    noise.generator.manual_seed(0)
+    assert torch.equal(noise(torch.ones(4, 3, 2, 2)), first)

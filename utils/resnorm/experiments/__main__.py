@@ -149,14 +149,18 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
         out, options.name, command(options), chosen.source, experiment.configuration()
     )
     states = checkpoint_folder(options, out)
+    arms = options.arms
+    if options.tuned is not None:
+        arms = cifar.best_rates(experiment, ledger.read(options.tuned))
     cifar.run(
         record,
         experiment,
         chosen,
         options.seeds or SEEDS,
-        arms=options.arms,
+        arms=arms,
         checkpoints=states,
         progress=sys.stderr.isatty(),
+        allow_divergence=options.validation,
     )
     return record
 
@@ -227,8 +231,10 @@ def command(options: argparse.Namespace) -> str:
     Returns:
         The command.
     """
-    validation = " --validation" if options.validation else ""
-    return f"python -m resnorm.experiments {options.name} --data DIR{validation}"
+    how = " --validation" if options.validation else ""
+    if options.tuned is not None:
+        how = f" --tuned {options.tuned.name}"
+    return f"python -m resnorm.experiments {options.name} --data DIR{how}"
 
 
 def print_results(record: ledger.Record) -> None:

@@ -57,6 +57,15 @@ def make_parser() -> argparse.ArgumentParser:
             "use it to choose settings"
         ),
     )
+    parser.add_argument(
+        "--tuned",
+        type=a_path,
+        metavar="FILE",
+        help=(
+            "CIFAR-10: of arms that differ only in the learning rate, run the one that did best "
+            "in this record of the validation split"
+        ),
+    )
     parser.add_argument("--device", type=a_device, help="default: a GPU if there is one")
     parser.add_argument(
         "--budget",
@@ -180,7 +189,7 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     elif options.name == "segmentation":
         read |= {"arms", "out"}
     else:
-        read |= {"arms", "out", "download", "validation", "checkpoints"}
+        read |= {"arms", "out", "download", "validation", "tuned", "checkpoints"}
     given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
     if unused := given - read:
         flags, allowed = (
@@ -191,5 +200,9 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error("--out names the record itself; leave --runs out, or --out")
     if "budget" in read and options.budget is None:
         parser.error("record needs --budget MINUTES: how long it may run")
+    if options.tuned and (options.arms or options.validation):
+        parser.error(
+            "--tuned chooses the arms, and for the test set; leave out the other of the two"
+        )
     if "data" in read and options.data is None:
         parser.error("--data DIR is needed to run an experiment (--merge needs none)")

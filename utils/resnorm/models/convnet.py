@@ -22,6 +22,7 @@ class ConvNet(nn.Module):
         num_classes: Number of classes.
         residual: Whether to add the input of a convolution to its output, after the ReLU, where
             both have the same shape.
+        bias: Whether the convolutions have a bias; None gives them one only without a norm.
 
     Shape:
         (N, in_channels, H, W) -> (N, num_classes), the logits.
@@ -39,15 +40,17 @@ class ConvNet(nn.Module):
         in_channels: int = 3,
         num_classes: int = 10,
         residual: bool = False,
+        bias: bool | None = None,
     ):
         super().__init__()
         self.residual = residual
+        bias = norm is None if bias is None else bias
         self.layers = nn.ModuleList()
         channels = in_channels
         for stage, width in enumerate(widths):
             for i in range(depth):
                 stride = 2 if stage > 0 and i == 0 else 1
-                conv = nn.Conv2d(channels, width, 3, stride, padding=1, bias=norm is None)
+                conv = nn.Conv2d(channels, width, 3, stride, padding=1, bias=bias)
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 if conv.bias is not None:
                     nn.init.zeros_(conv.bias)

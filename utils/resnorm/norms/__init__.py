@@ -21,6 +21,7 @@ to (groups, m), one closed-form function, and a reshape back, see
 from . import in_numpy
 from .batch_norm import BatchNorm1d, BatchNorm2d
 from .batch_renorm import BatchRenorm2d
+from .channel_noise import ChannelNoise2d
 from .fold_network import fold_model
 from .folding import fold
 from .functional import (
@@ -46,6 +47,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNormFunction",
     "BatchRenorm2d",
+    "ChannelNoise2d",
     "GhostBatchNorm2d",
     "GroupNorm",
     "InstanceNorm2d",

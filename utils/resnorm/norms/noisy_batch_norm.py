@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .batch_norm import BatchNorm2d
+from .channel_noise import channel_noise, check_ranges
 
 
 class NoisyBatchNorm2d(BatchNorm2d):
@@ -32,8 +33,9 @@ class NoisyBatchNorm2d(BatchNorm2d):
         scale_range: :math:`n_\sigma`, 1 or more.
         example_shift: :math:`r_\mu`, 0 or more, in units of the normalized activation.
         example_scale: :math:`r_\sigma`, 0 or more.
-        generator: source of the noise, on the CPU; None takes torch's global generator, which is
-            the only one that ``torch.utils.checkpoint`` restores by itself. With another, give it
+        generator: source of the noise, on any device; None takes torch's global generator of the
+            input's device, which is the only one that ``torch.utils.checkpoint`` restores by
+            itself. With another, give it
             ``context_fn=lambda: (nullcontext(), resnorm.blocks.Repetition(layer))``.
         **kwargs: further arguments of :class:`resnorm.norms.BatchNorm2d`, by keyword.
 
@@ -60,12 +62,7 @@ class NoisyBatchNorm2d(BatchNorm2d):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_features, **kwargs)
-        if scale_range < 1 or min(shift_range, example_shift, example_scale) < 0:
-            raise ValueError(
-                f"shift_range={shift_range}, scale_range={scale_range}, "
-                f"example_shift={example_shift}, example_scale={example_scale}; "
-                "scale_range must be 1 or more, the others 0 or more"
-            )
+        check_ranges(shift_range, scale_range, example_shift, example_scale)
         self.shift_range = shift_range
         self.scale_range = scale_range
         self.example_shift = example_shift
@@ -77,17 +74,14 @@ class NoisyBatchNorm2d(BatchNorm2d):
         y = super().forward(x)
         if not self.training:
             return y * ((1 + self.scale_range) / 2)
-        n, channels = x.shape[:2]
-
-        def uniform(*shape: int) -> Tensor:  # on [-1, 1]
-            return 2 * torch.rand(shape, generator=self.generator, dtype=y.dtype).to(y.device) - 1
-
-        normal = torch.randn(n, channels, generator=self.generator, dtype=y.dtype).to(y.device)
-        mu = self.shift_range * uniform(channels)  # (C,): new at every step
-        sigma = 1 + (self.scale_range - 1) * (uniform(channels) + 1) / 2
-        m = mu + self.example_shift * uniform(n, channels)  # (N, C): new for every example
-        s = sigma + self.example_scale * normal
-        return s[:, :, None, None] * y + m[:, :, None, None]
+        return channel_noise(
+            y,
+            self.shift_range,
+            self.scale_range,
+            self.example_shift,
+            self.example_scale,
+            self.generator,
+        )
 
     def extra_repr(self) -> str:
         """Return the arguments that ``print(layer)`` shows."""

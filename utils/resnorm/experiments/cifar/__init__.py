@@ -5,13 +5,15 @@ everything that decided its numbers. ``python -m resnorm.experiments NAME --data
 experiment's ``-short`` twin asks the same question within the hours of a laptop.
 
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
-experiments, and ``runner`` trains, measures and records.
+experiments, ``runner`` trains, measures and records, and ``tuning`` chooses learning rates from a
+record of the validation split.
 """
 
 from .arms import Arm, Experiment, Training
 from .networks import MODELS, NORMS, build
 from .runner import measure, reduced, run, train_arm
 from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
+from .tuning import best_rates
 
 __all__ = [
     "Arm",
@@ -24,6 +26,7 @@ __all__ = [
     "QUARTER_HOUR",
     "SHORT",
     "Training",
+    "best_rates",
     "build",
     "measure",
     "reduced",

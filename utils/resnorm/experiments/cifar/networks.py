@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ... import models
 from ...blocks import Bottleneck, PreActBasicBlock
 from ...data import ImageDataset
 from ...models.layers import blocks_of_depth
-from ...norms import NoisyBatchNorm2d
+from ...norms import ChannelNoise2d, NoisyBatchNorm2d
 from ..choice import choose
 from ..seeded import seeded
 from .arms import Arm
@@ -27,6 +29,48 @@ def group_norm(channels: int) -> nn.Module:
         The layer.
     """
     return nn.GroupNorm(max(1, channels // 8), channels)
+
+
+def instance_norm(channels: int) -> nn.Module:
+    """Make a group norm with one channel per group, and with a scale and a shift as group norm has.
+
+    Args:
+        channels: the number of channels.
+
+    Returns:
+        The layer.
+    """
+    return nn.GroupNorm(channels, channels)
+
+
+class GhostBatchNorm2d(nn.BatchNorm2d):
+    """:class:`resnorm.norms.GhostBatchNorm2d` out of torch's batch norm, which is faster on a CPU.
+
+    Args:
+        channels: the number of channels.
+        ghost_size: number of images in a ghost batch; must divide the batch size.
+        images: the running statistics average over as many images as those of a batch norm with
+            batches of this size do. With the usual momentum they would average over fewer images,
+            the smaller the ghosts are, and the error in evaluation would measure that as well.
+
+    Shape:
+        - Input: (N, C, H, W), in training with N a multiple of ``ghost_size``.
+        - Output: as the input.
+
+    Source:
+        Hoffer, Hubara & Soudry (2017), algorithm 1.
+    """
+
+    def __init__(self, channels: int, ghost_size: int, images: int = 128):
+        super().__init__(channels, momentum=1 - 0.9 ** (ghost_size / images))
+        self.ghost_size = ghost_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize each ghost batch by itself in training; in evaluation this is batch norm."""
+        normalize = super().forward
+        if not self.training:
+            return normalize(x)
+        return torch.cat([normalize(ghost) for ghost in x.split(self.ghost_size)])
 
 
 def resnet18(**options: Any) -> nn.Module:
@@ -95,7 +139,11 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "batch": nn.BatchNorm2d,
     "group": group_norm,
     "noisy batch": NoisyBatchNorm2d,
+    "noise": ChannelNoise2d,
     "none": None,
+    **{f"ghosts of {size}": partial(GhostBatchNorm2d, ghost_size=size) for size in (32, 8, 4, 2)},
+    **{f"{groups} groups": partial(nn.GroupNorm, groups) for groups in (1, 2, 4, 8)},
+    "instance": instance_norm,
 }
 
 #: The networks that an arm can name.

@@ -16,7 +16,7 @@ from ...blocks import BasicBlock
 from ...data import ImageDataset
 from ...ledger import Record
 from ...probes import lesion, removable
-from ...train import History, error, fit, one_cycle, step_decay
+from ...train import History, best_precision, error, fit, one_cycle, step_decay
 from ..choice import choose
 from .arms import Arm, Experiment
 from .networks import build
@@ -32,6 +32,7 @@ def run(
     checkpoints: str | Path | None = None,
     after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
+    allow_divergence: bool = False,
 ) -> None:
     """Train every arm and seed that the record lacks: all arms of one seed, then the next seed.
 
@@ -45,9 +46,12 @@ def run(
             from there. None keeps no states.
         after_step: called after each step of each run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar for each run.
+        allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
+            then, as a search for settings needs it.
 
     Raises:
         ValueError: if the experiment has no such arm.
+        DivergedError: if a loss becomes infinite or NaN, unless that is allowed.
     """
     chosen = list(experiment.arms) if arms is None else list(arms)
     if unknown := [name for name in chosen if name not in experiment.arms]:
@@ -65,7 +69,13 @@ def run(
                 file = checkpoint_file(checkpoints, record.name, name, seed)
             with record.run(name, seed, data.train_images.device) as results:
                 trained = train_arm(
-                    arm, data, seed, checkpoint=file, after_step=after_step, progress=progress
+                    arm,
+                    data,
+                    seed,
+                    checkpoint=file,
+                    after_step=after_step,
+                    progress=progress,
+                    allow_divergence=allow_divergence,
                 )
                 results |= measure(arm, *trained)
             if file is not None:
@@ -95,6 +105,7 @@ def train_arm(
     checkpoint: str | Path | None = None,
     after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
+    allow_divergence: bool = False,
 ) -> tuple[nn.Module, History, ImageDataset]:
     """Train one arm.
 
@@ -105,6 +116,7 @@ def train_arm(
         checkpoint: the file for the state of the unfinished run, see :func:`resnorm.train.fit`.
         after_step: called after each step, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar.
+        allow_divergence: whether to return, too, when the loss becomes infinite or NaN.
 
     Returns:
         The network in evaluation mode, the history of its training, and the data at the resolution
@@ -146,6 +158,7 @@ def train_arm(
             checkpoint=checkpoint,
             after_step=after_step,
             progress=progress,
+            allow_divergence=allow_divergence,
         )
     return model.eval(), history, data
 
@@ -160,21 +173,27 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         data: the images and labels that were used.
 
     Returns:
-        Errors in percent, the mean loss of each epoch, the seconds of training, the number of
-        parameters, and, if the arm asks for it, the error without each block.
+        Errors in percent, the mean loss of each complete epoch, the seconds of training, the number
+        of steps, of which there are fewer if the loss diverged, the number of parameters, the
+        number format, and, if the arm asks for it, the error without each block.
     """
-    epochs = arm.training.epochs
-    steps = len(history.losses) // epochs
+    steps = len(data.train_labels) // arm.training.batch_size  # per epoch
+    if history.diverged:  # amid an epoch
+        test_error = error(model, data.test_images, data.test_labels)
+    else:
+        test_error = history.test_errors[-1]
     results = {
-        "test error": round(history.test_errors[-1], 2),
+        "test error": round(test_error, 2),
         "train error": round(error(model, data.train_images, data.train_labels), 2),
         "test errors": [round(value, 2) for value in history.test_errors],
         "losses": [
             round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4)
-            for i in range(epochs)
+            for i in range(len(history.seconds))
         ],
         "training seconds": round(sum(history.seconds), 1),
+        "steps": len(history.losses),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "precision": best_precision(data.train_images.device),
     }
     if arm.lesions:
         results["without block"] = errors_without_blocks(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .arms import Arm, Experiment, Training
+from .tuning import at_rates
 
 #: He et al. (2016a), section 4.2: 64,000 steps of 128 images.
 PUBLISHED = Training(epochs=164)
@@ -20,6 +21,8 @@ MANY_STEPS = Training(epochs=12, batch_size=64, side=8, schedule="one cycle", pa
 QUARTER_HOUR = Training(
     epochs=30, lr=0.2, nesterov=True, weight_decay=5e-4, decay_all=False, schedule="one cycle"
 )
+#: Learning rates to search, each twice the one before. A search need not reach both ends.
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def _degradation(training: Training) -> dict[str, Arm]:
@@ -54,6 +57,31 @@ def _noisy(training: Training, **options: Any) -> dict[str, Arm]:
     }
 
 
+def _statistics(training: Training, norms: Mapping[str, str], **options: Any) -> dict[str, Arm]:
+    """One batch size for the optimizer; the norms differ in whose statistics they take."""
+    arms = {
+        name: Arm("ConvNet", training, options | {"residual": True, "norm": norm})
+        for name, norm in norms.items()
+    }
+    return at_rates(arms, RATES)
+
+
+def _noise(training: Training, **options: Any) -> dict[str, Arm]:
+    """With and without batch norm, with and without noise, each at every learning rate.
+
+    Without a norm the convolutions have a bias, so that the two networks without start equal.
+    """
+    arms: dict[str, dict[str, Any]] = {
+        "batch norm": {"norm": "batch"},
+        "batch norm and noise": {"norm": "noisy batch"},
+        "no norm": {"norm": "none"},
+        "noise": {"norm": "noise", "bias": True},
+    }
+    return at_rates(
+        {name: Arm("ConvNet", training, options | more) for name, more in arms.items()}, RATES
+    )
+
+
 def _face_off(training: Training) -> dict[str, Arm]:
     """Networks near ResNet-20's 0.27 million parameters and 41 million multiply-adds.
 
@@ -72,7 +100,10 @@ DEEPER = (
     "Do deeper plain networks fit the training images worse, and deeper residual networks better?"
 )
 SMALL_BATCHES = "How does the error depend on the batch size, with batch norm and with group norm?"
+STATISTICS = "What do the statistics of small batches cost, at the same number of steps?"
+GROUPS = "How does the error depend on the number of groups?"
 SAME_BUDGET = "Which architecture makes the most of the same budget?"
+NOISE = "What does the noise cost, with batch norm and without, each at its best learning rate?"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -121,6 +152,35 @@ EXPERIMENTS: dict[str, Experiment] = {
             residual=True,
         ),
         "a CPU core, 15 seconds to 2 minutes per run",
+    ),
+    "statistics-short": Experiment(
+        f"{STATISTICS} Here for a network of seven layers, in three epochs of images reduced to "
+        "16 x 16; every step has 128 images.",
+        _statistics(
+            replace(SHORT, epochs=3),
+            {
+                "batch norm": "batch",
+                **{f"ghosts of {size}": f"ghosts of {size}" for size in (32, 8, 4, 2)},
+                "group norm": "group",
+            },
+            widths=(8, 16, 32),
+            depth=2,
+        ),
+        "a CPU core, 20 seconds per run; the search has 24 runs or more",
+    ),
+    "groups-short": Experiment(
+        f"{GROUPS} Here for a network of seven layers, in three epochs of images reduced to "
+        "16 x 16.",
+        _statistics(
+            replace(SHORT, epochs=3),
+            {
+                **{f"G = {groups}": f"{groups} groups" for groups in (1, 2, 4, 8)},
+                "G = C": "instance",
+            },
+            widths=(8, 16, 32),
+            depth=2,
+        ),
+        "a CPU core, 20 seconds per run; the search has 24 runs or more",
     ),
     "face-off": Experiment(SAME_BUDGET, _face_off(QUARTER_HOUR), "a GPU, 3 to 10 minutes per run"),
     "face-off-short": Experiment(
@@ -210,5 +270,11 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"{STEADY} Here for a network of seven layers, in two epochs of images reduced to 16 x 16.",
         _noisy(replace(SHORT, epochs=2, lr=0.05), widths=(16, 32, 64), depth=2),
         "a CPU core, 20 seconds per run",
+    ),
+    "noise-tuned-short": Experiment(
+        f"{NOISE} Here for the network of the chapter's page, in six epochs of images reduced to "
+        "16 x 16.",
+        _noise(replace(SHORT, epochs=6), widths=(8, 16, 32), depth=2),
+        "a CPU core, half a minute per run; the search has 16 runs or more",
     ),
 }
