@@ -183,6 +183,29 @@ def test_status_and_export_tell_what_became_of_each(course, run, monkeypatch):
     assert "2 refused" in out.out and "failed" not in out.out
 
 
+@pytest.mark.parametrize(
+    "statuses, kinds, attention",
+    [
+        (["graded"] * 6, ["", "", "", "", "", ""], 0),
+        (["graded"] * 6, ["edited"] * 6, 6),
+        (["graded"] * 6, ["", "forbidden", "", "", "", ""], 1),
+        (["graded"] * 6, ["matched", "", "patched", "", "reach", ""], 3),
+        (["graded", "unfinished"] * 3, ["", "", "", "time", "cut", "time"], 4),
+        (["failed"] * 6, ["machine"] * 6, 6),
+    ],
+)
+def test_what_needs_a_look_is_counted_and_is_the_exit_code(
+    run, monkeypatch, statuses, kinds, attention
+):
+    reports = [
+        Report(student, "T1", status, incidents=[Incident(-1, kind, "seen")] if kind else [])
+        for student, status, kind in zip(PEOPLE, statuses, kinds, strict=True)
+    ]
+    monkeypatch.setattr(runs, "grade_class", lambda *arguments, **options: reports)
+    code, out = run("grade", "T1")
+    assert f"; {attention} need a look." in out.out and code == bool(attention)
+
+
 NOISY = """
 import sys, warnings
 from resnorm.course import cli

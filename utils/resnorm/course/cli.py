@@ -224,7 +224,7 @@ def _grade(
         f"Graded {marked} of {len(reports)}; {attention} need a look. "
         f"Reports: reports/{assignment}/"
     )
-    if any(report.status != "graded" for report in reports):
+    if attention:
         raise typer.Exit(1)
 
 
@@ -235,9 +235,7 @@ def _show(report: Report) -> bool:
     typer.echo(f"{report.student}: {mark}{status}")
     for incident in report.incidents:
         typer.echo(f"    {incident.kind}: {incident.message}")
-    return report.status != "graded" or any(
-        incident.kind != "forbidden" for incident in report.incidents
-    )
+    return report.status != "graded" or bool(report.incidents)
 
 
 @app.command("hide")
