@@ -154,7 +154,7 @@ def test_what_would_leave_its_folder_is_named_and_the_rest_is_collected(tmp_path
 def test_links_bombs_and_damage_are_named_and_the_rest_is_collected(tmp_path, monkeypatch):
     link = zipfile.ZipInfo(f"cy/{NOTEBOOK}")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    monkeypatch.setattr(archives, "MAX_ONE", 3 * 2**20)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 3 * 2**20)
     path = packed(
         tmp_path / "all.zip",
         {

@@ -8,7 +8,7 @@ import zipfile
 import nbformat
 import pytest
 
-from resnorm.course import cli
+from resnorm.course import cli, runs
 from resnorm.course.collecting.class_list import Student
 from resnorm.course.folder import Course, make
 from resnorm.course.gradebook import Gradebook
@@ -151,7 +151,7 @@ def test_status_and_export_tell_what_became_of_each(course, run, monkeypatch):
         Gradebook(here).enter(name, reports)
         return reports
 
-    monkeypatch.setattr(cli, "grade_class", grade_class)
+    monkeypatch.setattr(runs, "grade_class", grade_class)
     code, out = run("grade", "T1")
     assert code == 1 and not out.err, out.err  # no warning of a library either
     code, out = run("status")
@@ -183,6 +183,29 @@ def test_status_and_export_tell_what_became_of_each(course, run, monkeypatch):
     assert "2 refused" in out.out and "failed" not in out.out
 
 
+@pytest.mark.parametrize(
+    "statuses, kinds, attention",
+    [
+        (["graded"] * 6, ["", "", "", "", "", ""], 0),
+        (["graded"] * 6, ["edited"] * 6, 6),
+        (["graded"] * 6, ["", "forbidden", "", "", "", ""], 1),
+        (["graded"] * 6, ["matched", "", "patched", "", "reach", ""], 3),
+        (["graded", "unfinished"] * 3, ["", "", "", "time", "cut", "time"], 4),
+        (["failed"] * 6, ["machine"] * 6, 6),
+    ],
+)
+def test_what_needs_a_look_is_counted_and_is_the_exit_code(
+    run, monkeypatch, statuses, kinds, attention
+):
+    reports = [
+        Report(student, "T1", status, incidents=[Incident(-1, kind, "seen")] if kind else [])
+        for student, status, kind in zip(PEOPLE, statuses, kinds, strict=True)
+    ]
+    monkeypatch.setattr(runs, "grade_class", lambda *arguments, **options: reports)
+    code, out = run("grade", "T1")
+    assert f"; {attention} need a look." in out.out and code == bool(attention)
+
+
 NOISY = """
 import sys, warnings
 from resnorm.course import cli
@@ -203,6 +226,26 @@ def test_warnings_of_libraries_do_not_bury_ours(options, is_quiet):
     )
     assert result.returncode == 2
     assert (result.stderr == "resnorm-course: of ours\n") == is_quiet
+
+
+HELP = """
+import sys
+from resnorm.course import cli
+sys.argv = ["resnorm-course", *sys.argv[1:]]
+try:
+    cli.main()
+finally:
+    slow = {"nbformat", "jsonschema", "nbconvert", "bleach", "nbgrader", "zmq", "torch"}
+    print("imported:", *sorted(slow & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("command", [[], ["grade"], ["collect"]], ids=" ".join)
+def test_help_waits_for_no_slow_library(command):
+    words = [sys.executable, "-c", HELP, *command, "--help"]
+    result = subprocess.run(words, capture_output=True, text=True)
+    assert result.returncode == 0 and "Usage: resnorm-course" in result.stdout, result.stderr
+    assert result.stdout.splitlines()[-1].split() == ["imported:"]
 
 
 def test_names_with_a_comma_are_taken_apart_for_the_forms(course):

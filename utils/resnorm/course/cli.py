@@ -1,7 +1,8 @@
 """``resnorm-course``: one command per step, from an empty folder to the marks.
 
 The commands are private functions, because they are called through ``app`` alone. Their arguments
-are documented by help texts, which ``resnorm-course COMMAND --help`` shows.
+are documented by help texts, which ``resnorm-course COMMAND --help`` shows. They import what needs
+nbformat, nbconvert or nbgrader themselves, because those take seconds, and help needs none of them.
 """
 
 from __future__ import annotations
@@ -15,17 +16,13 @@ from typing import Annotated
 
 import typer
 
-from .collecting import collector, times
+from .collecting import times
 from .collecting.collected import summary
 from .collecting.times import time_zone
 from .collecting.worksheet import read_worksheet
-from .export import export
 from .folder import CHECKOUT, Course, CourseError, make
-from .gradebook import Gradebook
 from .grading.reports import Report
-from .hidden_labels import hide
 from .marks import STATES
-from .runs import grade_class
 from .sandbox.bubblewrap import unavailable
 from .sandbox.limits import DEFAULT_LIMITS, GiB, Limits
 
@@ -69,6 +66,8 @@ def _init(
 @app.command("release")
 def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write the students' notebook, without solutions and hidden tests."""
+    from .gradebook import Gradebook
+
     path = Gradebook(Course(course)).release(assignment)
     typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
 
@@ -111,6 +110,9 @@ def _collect(
     Takes the download of Canvas, Moodle or Gradescope, or a folder that holds one folder or file
     per student.
     """
+    from .collecting import collector
+    from .gradebook import Gradebook
+
     here = Course(course)
     handout = here.handout(assignment)
     if not download.exists():
@@ -193,6 +195,8 @@ def _grade(
     """
     from tqdm import tqdm
 
+    from .runs import grade_class
+
     here = Course(course)
     limits = Limits(
         memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds
@@ -220,7 +224,7 @@ def _grade(
         f"Graded {marked} of {len(reports)}; {attention} need a look. "
         f"Reports: reports/{assignment}/"
     )
-    if any(report.status != "graded" for report in reports):
+    if attention:
         raise typer.Exit(1)
 
 
@@ -231,9 +235,7 @@ def _show(report: Report) -> bool:
     typer.echo(f"{report.student}: {mark}{status}")
     for incident in report.incidents:
         typer.echo(f"    {incident.kind}: {incident.message}")
-    return report.status != "graded" or any(
-        incident.kind != "forbidden" for incident in report.incidents
-    )
+    return report.status != "graded" or bool(report.incidents)
 
 
 @app.command("hide")
@@ -253,6 +255,7 @@ def _hide(
 ) -> None:
     """Choose the part of the test images that predictions are graded on (A6)."""
     from .. import data as datasets
+    from .hidden_labels import hide
 
     try:
         images = datasets.cifar10(data)
@@ -270,6 +273,8 @@ def _hide(
 @app.command("feedback")
 def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
     """Write one page per student, with the verdicts and your comments."""
+    from .gradebook import Gradebook
+
     pages = Gradebook(Course(course)).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
 
@@ -291,6 +296,9 @@ def _export(
     ] = "",
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
+    from .export import export
+    from .gradebook import Gradebook
+
     here = Course(course)
     here.assignment(assignment)
     exported = export(here, assignment, system, template, column)
@@ -307,6 +315,8 @@ def _export(
 @app.command("status")
 def _status(course: CourseOption = Path(".")) -> None:
     """Show what is released, handed in and graded, and what waits for a person."""
+    from .gradebook import Gradebook
+
     here = Course(course)
     size = len(here.students())
     for name in here.assignments():

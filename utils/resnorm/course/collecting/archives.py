@@ -16,12 +16,12 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from ..sandbox.limits import MAX_FILE_BYTES, MiB
 from .times import localized
 
-MiB = 2**20
-#: Limits of an archive, unpacked: bytes of all files, their number, and bytes of one file. They are
-#: far above the notebooks of any class, and far below the size of a disk.
-MAX_BYTES, MAX_FILES, MAX_ONE = 4096 * MiB, 50_000, 64 * MiB
+#: Limits of an archive, unpacked: bytes of all files, and their number. They are far above the
+#: notebooks of any class, and far below the size of a disk.
+MAX_BYTES, MAX_FILES = 4096 * MiB, 50_000
 #: Longest name of a file or folder that is written, in bytes (Linux allows 255), and how deep
 #: folders may lie in each other.
 MAX_NAME, MAX_DEPTH = 200, 50
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path, zone: tzinfo | None = None) -> list[tupl
                         os.utime(target, (when, when))
                     except _EntryError as problem:
                         left_out.append((printable(name), str(problem)))
-                        left -= MAX_ONE
+                        left -= MAX_FILE_BYTES
                 if left < 0:
                     raise ValueError(
                         f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. "
@@ -196,7 +196,7 @@ def _unpack_one(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, l
     """Unpack one entry and return the bytes written. Those count, not what the entry claims."""
     if entry.flag_bits & 1:
         raise _EntryError("is encrypted: ask for it without a password")
-    written, max_bytes = 0, min(MAX_ONE, left)
+    written, max_bytes = 0, min(MAX_FILE_BYTES, left)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with zipped.open(entry) as source, target.open("xb") as file:

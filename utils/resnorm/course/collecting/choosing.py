@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..grading.matching import squeezed
+from ..grading.reading import NotGradableError, read_submission
 from .archives import writable
 from .people import File
 
@@ -115,16 +116,9 @@ def _is_named(one: Candidate, expected: str) -> bool:
 
 
 def _cells(path: Path) -> list[str]:
-    """The sources of the cells that hold something; none if the file cannot be read."""
+    """The texts of the cells that hold something, as grading reads them; none if it cannot."""
     try:
-        notebook = json.loads(path.read_bytes().decode("utf-8-sig", "replace"))
-        cells = notebook.get("cells")
-        if cells is None:  # until 2015
-            cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
-        sources = [cell.get("source", cell.get("input", "")) for cell in cells]
-        texts = [text if isinstance(text, str) else "".join(text) for text in sources]
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError):
+        cells = read_submission(path).cells
+    except (NotGradableError, OSError):
         return []
-    lines = (text.replace("\r", "").splitlines() for text in texts)
-    stripped = ("\n".join(line.rstrip() for line in text).strip() for text in lines)
-    return [text for text in stripped if text]
+    return [text for cell in cells if (text := squeezed(cell.source))]

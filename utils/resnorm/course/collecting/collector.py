@@ -12,8 +12,9 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 from ..atomic import write_whole
+from ..sandbox.limits import MAX_FILE_BYTES, MiB
 from . import archives
-from .archives import MiB, printable
+from .archives import printable
 from .choosing import Candidate, beside, candidate, choose, handed_out
 from .class_list import Student
 from .collected import Collected
@@ -228,9 +229,9 @@ class _Collector:
         return bool(before.ours) and not before.answers
 
     def _fits(self, student: Student, file: File) -> bool:
-        if (size := file.path.stat().st_size) <= archives.MAX_ONE:
+        if (size := file.path.stat().st_size) <= MAX_FILE_BYTES:
             return True
-        limit = archives.MAX_ONE // MiB
+        limit = MAX_FILE_BYTES // MiB
         reason = f"{printable(file.name)} has {size // MiB} MB; at most {limit} are taken"
         self.leave(student.id, reason)
         return False
@@ -302,7 +303,7 @@ class _Collector:
         for name, path in beside(files, chosen).items():
             if CONFIGURATION.search(name):
                 self.leave(printable(name), "would configure Jupyter in the folder of the student")
-            elif path.stat().st_size <= archives.MAX_ONE and name not in (
+            elif path.stat().st_size <= MAX_FILE_BYTES and name not in (
                 self.notebook,
                 "timestamp.txt",
             ):

@@ -7,10 +7,12 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from .cells import meta
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PACKAGE = Path(__file__).resolve().parents[2]
 

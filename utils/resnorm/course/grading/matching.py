@@ -32,10 +32,20 @@ def same(one: str, other: str) -> bool:
         one: text of a cell.
         other: text of another one.
     """
-    if _squeezed(one) == _squeezed(other):
+    if squeezed(one) == squeezed(other):
         return True
     shape = _shape(one)
     return bool(shape) and shape == _shape(other)
+
+
+def squeezed(text: str) -> str:
+    """Take out of a text what editors change by themselves.
+
+    Args:
+        text: of a cell.
+    """
+    lines = text.replace("\u00a0", " ").expandtabs(4).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip()
 
 
 def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
@@ -69,11 +79,11 @@ def _by_text(found: Found, submitted: Cells, source: Cells) -> None:
     for index, cell in reversed(list(enumerate(source))):
         if not meta(cell).get("solution"):
             shown = public_text(cell.source)
-            for key in filter(None, (_squeezed(shown), _code_shape(cell, shown))):
+            for key in filter(None, (squeezed(shown), _code_shape(cell, shown))):
                 texts[cell.cell_type, key] = index
     for place, cell in enumerate(submitted):
         if found[place] is None:
-            keys = (_squeezed(cell.source), _code_shape(cell, cell.source))
+            keys = (squeezed(cell.source), _code_shape(cell, cell.source))
             found[place] = next(
                 (texts[cell.cell_type, key] for key in keys if (cell.cell_type, key) in texts), None
             )
@@ -84,13 +94,13 @@ def _by_similarity(found: Found, submitted: Cells, source: Cells, missing: set[i
     for index in sorted(missing):
         if not meta(source[index]) or meta(source[index]).get("solution"):
             continue
-        ours = _squeezed(public_text(source[index].source)).splitlines()
+        ours = squeezed(public_text(source[index].source)).splitlines()
         likeness = {
             place: difflib.SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
             for place, cell in enumerate(submitted)
             if found[place] is None
             and cell.cell_type == source[index].cell_type
-            and len(theirs := _squeezed(cell.source).splitlines()) < 3 * len(ours)
+            and len(theirs := squeezed(cell.source).splitlines()) < 3 * len(ours)
         }
         best = max(likeness, key=likeness.__getitem__, default=None)
         if best is not None and likeness[best] >= SIMILAR:
@@ -132,15 +142,9 @@ def _by_position(found: Found, submitted: Cells, source: Cells, missing: set[int
             found[place] = index
 
 
-def _squeezed(text: str) -> str:
-    """A text without what editors change by themselves."""
-    lines = text.replace("\u00a0", " ").expandtabs(4).splitlines()
-    return "\n".join(line.rstrip() for line in lines).strip()
-
-
 def _shape(text: str) -> str:
     """The syntax of code, without its layout; empty for what is not code."""
-    tree = parse(_squeezed(text)) if len(text) < MAX_TEST else None
+    tree = parse(squeezed(text)) if len(text) < MAX_TEST else None
     try:
         return ast.dump(tree) if tree and tree.body else ""
     except (RecursionError, MemoryError):

@@ -19,8 +19,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-#: Size of the largest file that is read, in bytes.
-MAX_BYTES = 100 * 2**20
+from ..sandbox.limits import MAX_FILE_BYTES
+
 #: Largest number of lists, objects and their entries, which take much more memory than bytes.
 MAX_ENTRIES = 5_000_000
 MAX_CELLS = 2_000
@@ -44,7 +44,7 @@ class NotGradableError(ValueError):
     """A file cannot be graded. The message says why."""
 
 
-def read_submission(path: Path, max_bytes: int = MAX_BYTES) -> NotebookNode:
+def read_submission(path: Path, max_bytes: int = MAX_FILE_BYTES) -> NotebookNode:
     """Read the cells of a notebook from a student's file.
 
     Args:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 GiB, MiB = 2**30, 2**20
+#: Size of the largest file that is taken from a submission, in bytes.
+MAX_FILE_BYTES = 100 * MiB
 
 
 @dataclass(frozen=True)
