@@ -295,6 +295,23 @@ def test_a_test_that_does_not_end_with_some_value_is_stopped(body):
     assert not tests.process.is_alive()
 
 
+@pytest.mark.parametrize(
+    "body, kind, words",
+    [
+        ("while True:\n        pass", "time", "its test was stopped after 2 s of computing"),
+        ("os.kill(os.getpid(), 9)", "memory", "its test was killed, probably for lack of memory"),
+        ("os.abort()", "crash", r"its test crashed \(SIGABRT\)"),
+        ("os._exit(3)", "crash", r"its test crashed \(exit code 3\)"),
+        ("os._exit(0)", "memory", "its test ran out of memory with the values that it got"),
+    ],
+)
+def test_the_end_of_the_process_of_the_tests_has_its_own_reason(body, kind, words):
+    tests = started(f"import os\nif double(1.0) > 2:\n    {body}", DOUBLE, notebook_seconds=1)
+    with pytest.raises(StoppedError, match=words) as stopped:
+        run_outside(tests, "def double(x): return 3.0")
+    assert stopped.value.incident.kind == kind
+
+
 @pytest.mark.parametrize("size", ["2**60", "2**36"])
 def test_a_test_that_some_value_makes_huge_costs_no_more_than_its_comparison(size):
     test = "torch.zeros(int(double(1.0)))\nchecking.emit('y', double(1.0) * 1.0)"
