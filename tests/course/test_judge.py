@@ -129,8 +129,11 @@ def test_helpers_live_beside_the_answer_and_their_names_reach_them():
     assert verdict(test, right, "def apply(f, x): return x", boxed).points == 5
 
 
-def noise(code, before):
-    """The answer with a statement before each call of its functions and constructors."""
+def noise(code, before="pass", once=""):
+    """The answer with a statement before each call of its functions and constructors.
+
+    Another statement follows it once.
+    """
     added = "\ndef _noisy(function):\n    import functools\n    @functools.wraps(function)\n"
     added += f"    def called(*a, **k):\n        {before}\n"
     added += "        return function(*a, **k)\n    return called\n"
@@ -139,15 +142,17 @@ def noise(code, before):
             added += f"{statement.name} = _noisy({statement.name})\n"
         elif isinstance(statement, ast.ClassDef):
             added += f"{statement.name}.__init__ = _noisy({statement.name}.__init__)\n"
-    return code + added
+    return code + added + once
 
 
 UNUSUAL = {
-    "a seed set inside": "torch.manual_seed(7)",
-    "draws": "torch.rand(5), __import__('random').random(), __import__('numpy').random.rand(2)",
-    "a module built and dropped": "nn.Linear(3, 3)",
-    "another default type": "torch.set_default_dtype(torch.float64)",
-    "gradients switched off for good": "torch.set_grad_enabled(torch.is_grad_enabled())",
+    "a seed set inside": {"before": "torch.manual_seed(7)"},
+    "draws": {
+        "before": "torch.rand(5), __import__('random').random(), __import__('numpy').random.rand(2)"
+    },
+    "a module built and dropped": {"before": "nn.Linear(3, 3)"},
+    "another default type": {"before": "torch.set_default_dtype(torch.float64)"},
+    "gradients switched off for good": {"once": "torch.set_grad_enabled(False)"},
 }
 
 
@@ -155,12 +160,12 @@ UNUSUAL = {
 @pytest.mark.parametrize("assignment", SOURCES)
 def test_right_answers_with_unusual_habits_lose_no_marks(assignment, habit):
     if habit == "a seed set inside" and assignment == "A4":
-        before = "torch.manual_seed(torch.randint(1000, ()).item())"
+        unusual = {"before": "torch.manual_seed(torch.randint(1000, ()).item())"}
     else:
-        before = UNUSUAL[habit]
+        unusual = UNUSUAL[habit]
     whole = source(assignment)
     answers = {
-        name: noise(harness.solution(whole, name), before) for name in harness.tests_of(whole)
+        name: noise(harness.solution(whole, name), **unusual) for name in harness.tests_of(whole)
     }
     found = harness.verdicts(whole, expected(assignment), answers)
     assert [v for v in found.values() if v.points < v.possible or v.message] == []
