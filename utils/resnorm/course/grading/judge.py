@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from ... import checking
 from ..remote.codec import Codec
 from ..remote.proxy import Gone, Remote, RemoteError, Session
+from .apart import copies, random_state, restore_random_state
 from .cells import hidden_lines, is_boxed, is_test, meta
 from .inspection import forbidden_by_test
 from .statements import Failure, Statements
@@ -118,7 +119,7 @@ class Judge:
         return None
 
     def test(self, source: str) -> Outcome:
-        """Run the test of a graded cell.
+        """Run the test of a graded cell, from which no other test sees anything.
 
         Args:
             source: the instructor's code, with the hidden part.
@@ -137,10 +138,8 @@ class Judge:
             public = trial.line not in hidden
             outcome.comparisons.append(Comparison(name, plain, problem, target, rtol, atol, public))
 
-        for name in (*self.answers, *self.boxed):
-            self.space.pop(name, None)
-        outcome.failures = trial.failures
-        with checking.recorded(record), contextlib.redirect_stdout(io.StringIO()):
+        outcome.failures, quiet = trial.failures, contextlib.redirect_stdout(io.StringIO())
+        with self._apart(), checking.recorded(record), quiet:
             try:
                 self.space |= self.session.names(self.answers)
                 self.space |= self.session.names(self.boxed, boxed=True)
@@ -154,6 +153,24 @@ class Judge:
         if self.strict and changed:
             raise AuthorError("a tensor from the box is changed in place: clone it first")
         return outcome
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Undo what a test does to the names, values and random states that shared cells left.
+
+        The namespace is the same one, because the functions of shared cells look up names in it.
+        """
+        shared, state = dict(self.space), random_state()
+        for name in (*self.answers, *self.boxed):
+            self.space.pop(name, None)
+        self.space |= copies(self.space)
+        self.session.requests = 0  # on which the random numbers in the box depend
+        try:
+            yield
+        finally:
+            self.space.clear()
+            self.space |= shared
+            restore_random_state(state)
 
 
 class _Trial(Statements):
