@@ -96,3 +96,32 @@ def test_the_author_hears_of_a_test_that_needs_a_variable_of_another(first):
     whole = assignment("", DOUBLE, f"{first}\nchecking.emit('y', double(1.0))", "double(n)")
     with pytest.raises(AuthorError, match="NameError: name 'n' is not defined"):
         expects(harness.run(whole, whole, strict=True)["test 2"])
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "checking.emit('y', double(torch.randn(1)))",
+        "checking.emit('y', double(np.random.rand()))",
+        "checking.emit('y', double(random.random()))",
+        "for x in double(torch.randn(2)):\n    checking.emit('y', x)",
+        "for x in (double(random.random()) for _ in range(2)):\n    checking.emit('y', x)",
+        "if double(torch.randn(1)) > 9:\n    pass",
+        "if double(np.random.rand()) > 9:\n    pass",
+        "with torch.set_grad_enabled(double(random.random()) > 9):\n    pass",
+        "while double(random.random()) > 9:\n    pass",
+    ],
+)
+def test_the_author_hears_of_a_draw_in_the_statement_of_a_call(test):
+    whole = assignment("", DOUBLE, f"{test}\nchecking.emit('z', double(1.0))")
+    with pytest.raises(AuthorError, match="line 1 draws random numbers and calls an answer"):
+        expects(harness.run(whole, whole, strict=True)["test"])
+
+
+def test_draws_before_a_call_are_accepted():
+    test = (
+        "x = [random.random(), np.random.rand()]\nfor y in torch.randn(2):\n"
+        "    if double(x[0]) < 9:\n        checking.emit('y', double(x[1] * y))"
+    )
+    whole = assignment("", DOUBLE, test)
+    assert len(expects(harness.run(whole, whole, strict=True)["test"])) == 2

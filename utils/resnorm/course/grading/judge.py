@@ -11,9 +11,8 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from nbformat import NotebookNode
 
 from ... import checking
@@ -26,6 +25,8 @@ from .statements import Failure, Statements
 
 #: Largest number of comparisons of one cell; a test of ours has far fewer.
 MAX_COMPARISONS = 1000
+
+Result = TypeVar("Result")
 
 
 class AuthorError(RuntimeError):
@@ -180,16 +181,17 @@ class _Trial(Statements):
         super().__init__(space)
         self.session, self.strict = session, strict
 
-    def execute(self, statement: ast.stmt) -> None:
-        requests, state = self.session.requests, torch.get_rng_state()
-        super().execute(statement)
-        if not self.strict or self.session.requests == requests:
-            return
-        if not torch.equal(state, torch.get_rng_state()):
+    def step(self, line: int, work: Callable[[], Result]) -> Result:
+        if not self.strict:
+            return work()
+        requests, state = self.session.requests, random_state()
+        result = work()
+        if self.session.requests != requests and random_state() != state:
             raise AuthorError(
-                f"line {statement.lineno} draws random numbers and calls an answer: if the call "
+                f"line {line} draws random numbers and calls an answer: if the call "
                 "failed, later inputs would differ. Draw them in a statement before"
             )
+        return result
 
 
 def _plain(value: Any, name: str) -> tuple[Any, str]:
