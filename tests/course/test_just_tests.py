@@ -125,3 +125,20 @@ def test_draws_before_a_call_are_accepted():
     )
     whole = assignment("", DOUBLE, test)
     assert len(expects(harness.run(whole, whole, strict=True)["test"])) == 2
+
+
+def test_of_many_failures_the_first_are_told():
+    test = "for n in range(30):\n    checking.close(double(n), 2 * n, name=f'of {n}')"
+    whole = assignment("", DOUBLE, test)
+    wanted = harness.reference(whole)
+    fails = "def double(x): raise ValueError(f'{x} ' + 'long' * 1000)"
+    found = harness.verdicts(whole, wanted, {"answer": fails})["test"]
+    lines = found.message.splitlines()
+    assert len(lines) == 22 and max(map(len, lines)) <= 500
+    assert lines[19].startswith("ValueError: 19 ")
+    assert lines[20:] == ["and 10 more", "30 of 30 comparisons did not run"]
+    differs = harness.verdicts(whole, wanted, {"answer": "def double(x): return -1.0"})["test"]
+    lines = differs.message.splitlines()
+    assert len(lines) == 21 and lines[-1] == "and 10 more"
+    some = harness.verdicts(whole, wanted, {"answer": "def double(x): return 2 * x % 40"})["test"]
+    assert len(some.message.splitlines()) == 10 and "more" not in some.message

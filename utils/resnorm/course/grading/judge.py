@@ -25,6 +25,8 @@ from .statements import Failure, Statements
 
 #: Largest number of comparisons of one cell; a test of ours has far fewer.
 MAX_COMPARISONS = 1000
+#: Largest number of problems of one cell that are told.
+MAX_PROBLEMS = 20
 
 Result = TypeVar("Result")
 
@@ -272,9 +274,12 @@ def compare(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> tuple[int, l
         )
         agree += not problem
         problems += [problem] if problem else []
+    problems = list(dict.fromkeys(problems))
+    if more := problems[MAX_PROBLEMS:]:
+        problems[MAX_PROBLEMS:] = [f"and {len(more)} more"]
     if missing:
         problems.append(f"{missing} of {len(entries)} comparisons did not run")
-    return agree, list(dict.fromkeys(problems))
+    return agree, problems
 
 
 def _defined_by(sources: Iterable[str]) -> list[str]:
