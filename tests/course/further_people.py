@@ -50,8 +50,8 @@ def further_people(release, right, full):
     for change in AS_THEY_COME.values():
         content = change(odd_notebooks.handed_in())
         yield content if isinstance(content, bytes) else json.dumps(content).encode(), full
-    for before in UNUSUAL.values():
-        unusual = {name: noise(code, before) for name, code in right.items() if name != "written"}
+    for habit in UNUSUAL.values():
+        unusual = {name: noise(code, **habit) for name, code in right.items() if name != "written"}
         yield with_answers(release, unusual), full
     for name in TRIED:
         trick = {"channel_statistics": TRICKS[name] + "\npass\n"}

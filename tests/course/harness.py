@@ -9,6 +9,7 @@ import io
 
 import torch
 
+from resnorm.course.grading.apart import random_state, restore_random_state
 from resnorm.course.grading.cells import graded_cells, is_test, meta, public_text
 from resnorm.course.grading.judge import Judge, compare, expected
 from resnorm.course.grading.verdicts import verdict
@@ -21,14 +22,14 @@ def run(notebook, source, *, strict=False):
     judge = Judge(Executor(space).answer, source, strict=strict)
     found = {}
     torch.manual_seed(0)
-    dtype = torch.get_default_dtype()
+    dtype, kept = torch.get_default_dtype(), [random_state()]
     try:
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue
             name = meta(cell).get("grade_id")
             if name in judge.cells and (meta(cell).get("grade") or meta(cell).get("locked")):
-                with outside(dtype):
+                with outside(dtype, kept):
                     found[name] = judge.run(name)
             with (
                 contextlib.redirect_stdout(io.StringIO()),
@@ -43,17 +44,19 @@ def run(notebook, source, *, strict=False):
 
 
 @contextlib.contextmanager
-def outside(dtype):
+def outside(dtype, kept):
     """The state of another process, in which the student's code changes nothing."""
-    theirs = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state()
+    theirs = torch.get_default_dtype(), torch.is_grad_enabled(), random_state()
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(True)
+    restore_random_state(kept.pop())
     try:
         yield
     finally:
+        kept.append(random_state())
         torch.set_default_dtype(theirs[0])
         torch.set_grad_enabled(theirs[1])
-        torch.set_rng_state(theirs[2])
+        restore_random_state(theirs[2])
 
 
 def reference(source):

@@ -130,8 +130,11 @@ def test_helpers_live_beside_the_answer_and_their_names_reach_them():
     assert verdict(test, right, "def apply(f, x): return x", boxed).points == 5
 
 
-def noise(code, before):
-    """The answer with a statement before each call of its functions and constructors."""
+def noise(code, before="pass", once=""):
+    """The answer with a statement before each call of its functions and constructors.
+
+    Another statement follows it once.
+    """
     added = "\ndef _noisy(function):\n    import functools\n    @functools.wraps(function)\n"
     added += f"    def called(*a, **k):\n        {before}\n"
     added += "        return function(*a, **k)\n    return called\n"
@@ -140,15 +143,17 @@ def noise(code, before):
             added += f"{statement.name} = _noisy({statement.name})\n"
         elif isinstance(statement, ast.ClassDef):
             added += f"{statement.name}.__init__ = _noisy({statement.name}.__init__)\n"
-    return code + added
+    return code + added + once
 
 
 UNUSUAL = {
-    "a seed set inside": "torch.manual_seed(7)",
-    "draws": "torch.rand(5), __import__('random').random(), __import__('numpy').random.rand(2)",
-    "a module built and dropped": "nn.Linear(3, 3)",
-    "another default type": "torch.set_default_dtype(torch.float64)",
-    "gradients switched off for good": "torch.set_grad_enabled(torch.is_grad_enabled())",
+    "a seed set inside": {"before": "torch.manual_seed(7)"},
+    "draws": {
+        "before": "torch.rand(5), __import__('random').random(), __import__('numpy').random.rand(2)"
+    },
+    "a module built and dropped": {"before": "nn.Linear(3, 3)"},
+    "another default type": {"before": "torch.set_default_dtype(torch.float64)"},
+    "gradients switched off for good": {"once": "torch.set_grad_enabled(False)"},
 }
 
 
@@ -156,12 +161,12 @@ UNUSUAL = {
 @pytest.mark.parametrize("assignment", SOURCES)
 def test_right_answers_with_unusual_habits_lose_no_marks(assignment, habit):
     if habit == "a seed set inside" and assignment == "A4":
-        before = "torch.manual_seed(torch.randint(1000, ()).item())"
+        unusual = {"before": "torch.manual_seed(torch.randint(1000, ()).item())"}
     else:
-        before = UNUSUAL[habit]
+        unusual = UNUSUAL[habit]
     whole = source(assignment)
     answers = {
-        name: noise(harness.solution(whole, name), before) for name in harness.tests_of(whole)
+        name: noise(harness.solution(whole, name), **unusual) for name in harness.tests_of(whole)
     }
     found = harness.verdicts(whole, expected(assignment), answers)
     assert [v for v in found.values() if v.points < v.possible or v.message] == []
@@ -294,6 +299,23 @@ def test_a_test_that_does_not_end_with_some_value_is_stopped(body):
     with pytest.raises(StoppedError, match="its test was stopped after 3 s"):
         run_outside(tests, "def double(x): return 3.0")
     assert not tests.process.is_alive()
+
+
+@pytest.mark.parametrize(
+    "body, kind, words",
+    [
+        ("while True:\n        pass", "time", "its test was stopped after 2 s of computing"),
+        ("os.kill(os.getpid(), 9)", "memory", "its test was killed, probably for lack of memory"),
+        ("os.abort()", "crash", r"its test crashed \(SIGABRT\)"),
+        ("os._exit(3)", "crash", r"its test crashed \(exit code 3\)"),
+        ("os._exit(0)", "memory", "its test ran out of memory with the values that it got"),
+    ],
+)
+def test_the_end_of_the_process_of_the_tests_has_its_own_reason(body, kind, words):
+    tests = started(f"import os\nif double(1.0) > 2:\n    {body}", DOUBLE, notebook_seconds=1)
+    with pytest.raises(StoppedError, match=words) as stopped:
+        run_outside(tests, "def double(x): return 3.0")
+    assert stopped.value.incident.kind == kind
 
 
 @pytest.mark.parametrize("size", ["2**60", "2**36"])

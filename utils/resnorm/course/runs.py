@@ -76,7 +76,7 @@ def grade_class(
     except (NotGradableError, KernelNotStartedError) as problem:
         raise CourseError(str(problem)) from None
     labels = hidden_labels(course, name)
-    base = fingerprints.of_assignment(source, assignment.files)
+    base = fingerprints.of_grading(source, assignment.files, limits, labels)
     tasks: list[_Task] = []
     reports: list[Report] = []
     for student in chosen:

@@ -6,9 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ..sandbox.limits import Limits
 from .cells import meta
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def of_assignment(source: NotebookNode, files: Iterable[Path] = ()) -> str:
-    """Hash an assignment, and the package that grades it.
+    """Hash an assignment, and the package and libraries that grade it.
 
     Args:
         source: the instructor's notebook.
@@ -28,11 +33,35 @@ def of_assignment(source: NotebookNode, files: Iterable[Path] = ()) -> str:
         Sixteen hexadecimal digits.
     """
     digest = hashlib.sha256()
+    versions = [python_version(), version("torch"), version("numpy")]
+    digest.update(
+        json.dumps([versions, source.metadata.get("resnorm", {})], sort_keys=True).encode()
+    )
     for cell in source.cells:
-        fields = [cell.cell_type, cell.source, dict(meta(cell))]
-        digest.update(json.dumps(fields, sort_keys=True).encode())
+        about = [dict(meta(cell)), cell.metadata.get("resnorm", {})]
+        digest.update(json.dumps([cell.cell_type, cell.source, *about], sort_keys=True).encode())
     for path in [*sorted(files), *sorted(PACKAGE.rglob("*.py"))]:
         digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def of_grading(
+    source: NotebookNode, files: Iterable[Path], limits: Limits, labels: np.ndarray | None
+) -> str:
+    """Hash everything that decides the marks of an assignment, besides what is handed in.
+
+    Args:
+        source: the instructor's notebook.
+        files: those that are handed out with it.
+        limits: what one submission may use.
+        labels: hidden labels, of shape ``(N,)``; None for an assignment that has none.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256(f"{of_assignment(source, files)} {limits!r}".encode())
+    if labels is not None:
+        digest.update(labels.tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -9,22 +9,26 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from nbformat import NotebookNode
 
 from ... import checking
 from ..remote.codec import Codec
 from ..remote.proxy import Gone, Remote, RemoteError, Session
+from .apart import copies, random_state, restore_random_state
 from .cells import hidden_lines, is_boxed, is_test, meta
 from .inspection import forbidden_by_test
 from .statements import Failure, Statements
 
 #: Largest number of comparisons of one cell; a test of ours has far fewer.
 MAX_COMPARISONS = 1000
+#: Largest number of problems of one cell that are told.
+MAX_PROBLEMS = 20
+
+Result = TypeVar("Result")
 
 
 class AuthorError(RuntimeError):
@@ -118,7 +122,7 @@ class Judge:
         return None
 
     def test(self, source: str) -> Outcome:
-        """Run the test of a graded cell.
+        """Run the test of a graded cell, from which no other test sees anything.
 
         Args:
             source: the instructor's code, with the hidden part.
@@ -137,10 +141,8 @@ class Judge:
             public = trial.line not in hidden
             outcome.comparisons.append(Comparison(name, plain, problem, target, rtol, atol, public))
 
-        for name in (*self.answers, *self.boxed):
-            self.space.pop(name, None)
-        outcome.failures = trial.failures
-        with checking.recorded(record), contextlib.redirect_stdout(io.StringIO()):
+        outcome.failures, quiet = trial.failures, contextlib.redirect_stdout(io.StringIO())
+        with self._apart(), checking.recorded(record), quiet:
             try:
                 self.space |= self.session.names(self.answers)
                 self.space |= self.session.names(self.boxed, boxed=True)
@@ -157,6 +159,24 @@ class Judge:
             raise AuthorError("a tensor from the box is changed in place: clone it first")
         return outcome
 
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Undo what a test does to the names, values and random states that shared cells left.
+
+        The namespace is the same one, because the functions of shared cells look up names in it.
+        """
+        shared, state = dict(self.space), random_state()
+        for name in (*self.answers, *self.boxed):
+            self.space.pop(name, None)
+        self.space |= copies(self.space)
+        self.session.requests = 0  # on which the random numbers in the box depend
+        try:
+            yield
+        finally:
+            self.space.clear()
+            self.space |= shared
+            restore_random_state(state)
+
 
 class _Trial(Statements):
     """Checks, in the run of the solution, that inputs do not depend on what a student does."""
@@ -165,16 +185,17 @@ class _Trial(Statements):
         super().__init__(space)
         self.session, self.strict = session, strict
 
-    def execute(self, statement: ast.stmt) -> None:
-        requests, state = self.session.requests, torch.get_rng_state()
-        super().execute(statement)
-        if not self.strict or self.session.requests == requests:
-            return
-        if not torch.equal(state, torch.get_rng_state()):
+    def step(self, line: int, work: Callable[[], Result]) -> Result:
+        if not self.strict:
+            return work()
+        requests, state = self.session.requests, random_state()
+        result = work()
+        if self.session.requests != requests and random_state() != state:
             raise AuthorError(
-                f"line {statement.lineno} draws random numbers and calls an answer: if the call "
+                f"line {line} draws random numbers and calls an answer: if the call "
                 "failed, later inputs would differ. Draw them in a statement before"
             )
+        return result
 
 
 def _plain(value: Any, name: str) -> tuple[Any, str]:
@@ -258,12 +279,15 @@ def compare(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> tuple[int, l
         agree += not problem
         unseen += not problem and not entry["public"]
         problems += [problem] if problem else []
+    problems = list(dict.fromkeys(problems))
+    if more := problems[MAX_PROBLEMS:]:
+        problems[MAX_PROBLEMS:] = [f"and {len(more)} more"]
     if missing:
         problems.append(f"{missing} of {len(entries)} comparisons did not run")
     if agree and not unseen and not all(entry["public"] for entry in entries):
         agree = 0
         problems.append("only values that can be looked up agree: no points without a hidden one")
-    return agree, list(dict.fromkeys(problems))
+    return agree, problems
 
 
 def _defined_by(sources: Iterable[str]) -> list[str]:

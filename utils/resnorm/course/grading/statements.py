@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Statements:
 
     def _run(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.For) and not _leaves_early(statement):
-            for item in self._value(statement.iter):
+            for item in self._items(statement.iter):
                 self._assign(statement.target, item)
                 self.run(statement.body)
         elif isinstance(statement, ast.With):
@@ -81,10 +83,30 @@ class Statements:
         Args:
             statement: any one.
         """
-        exec(compile(ast.Module([statement], []), "<test>", "exec"), self.space)
+        code = compile(ast.Module([statement], []), "<test>", "exec")
+        self.step(statement.lineno, lambda: exec(code, self.space))
+
+    def step(self, line: int, work: Callable[[], Result]) -> Result:
+        """Do what is done as a whole: a statement, a header, or the next item of a loop.
+
+        Args:
+            line: where it stands.
+            work: does it.
+
+        Returns:
+            What ``work`` returns.
+        """
+        return work()
 
     def _value(self, expression: ast.expr) -> Any:
-        return eval(compile(ast.Expression(expression), "<test>", "eval"), self.space)
+        code = compile(ast.Expression(expression), "<test>", "eval")
+        return self.step(expression.lineno, lambda: eval(code, self.space))
+
+    def _items(self, expression: ast.expr) -> Iterator[Any]:
+        values = self._value(expression)
+        items, end = self.step(expression.lineno, lambda: iter(values)), object()
+        while (item := self.step(expression.lineno, lambda: next(items, end))) is not end:
+            yield item
 
     def _assign(self, target: ast.expr, value: Any) -> None:
         place = "__item__"

@@ -12,6 +12,7 @@ import contextlib
 import json
 import multiprocessing
 import resource
+import signal
 import sys
 import time
 import types
@@ -42,6 +43,8 @@ PRELOADED = (f"{__package__}.judge", "torch.fx.experimental.symbolic_shapes")
 START = 300.0
 #: Memory that a test may take beyond what its process has when it starts, in bytes.
 MEMORY = 2 * GiB
+#: Seconds in which a process ends whose connection is closed.
+END = 5.0
 
 
 class JudgeProcess:
@@ -70,7 +73,7 @@ class JudgeProcess:
         limits: Limits,
     ):
         self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
-        self.seconds = limits.cell_seconds
+        self.seconds, self.computing = limits.cell_seconds, _seconds_of_computing(limits)
         self.verdicts: dict[str, Verdict] = {}
         self.used: dict[str, list[str]] = {}
         self.expected: Reference = {}
@@ -143,14 +146,26 @@ class JudgeProcess:
             self.process.kill()  # which also ends the thread that waits
             raise self._too_long() from None
         except (EOFError, OSError):
-            raise StoppedError(
-                Incident(-1, "memory", "its test ended: the values that it got were too much")
-            ) from None
+            self.process.join(END)
+            raise StoppedError(_ended(self.process.exitcode, self.computing)) from None
         if "author" in answer:
             raise NotGradableError(answer["author"])
         if "bug" in answer:
             raise OSError(f"the process that runs the tests failed: {answer['bug']}")
         return answer
+
+
+def _ended(code: int | None, seconds: int) -> Incident:
+    """Why the process of the tests ended, by its exit code."""
+    if code == 0:  # of a MemoryError
+        return Incident(-1, "memory", "its test ran out of memory with the values that it got")
+    if code == -signal.SIGXCPU:
+        return Incident(-1, "time", f"its test was stopped after {seconds} s of computing")
+    if code == -signal.SIGKILL:
+        return Incident(-1, "memory", "its test was killed, probably for lack of memory")
+    if code is not None and -code in set(signal.Signals):
+        return Incident(-1, "crash", f"its test crashed ({signal.Signals(-code).name})")
+    return Incident(-1, "crash", f"its test crashed (exit code {code})")
 
 
 def _imported(source: NotebookNode) -> list[str]:
@@ -250,5 +265,11 @@ def _limit_this_process(limits: Limits) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    seconds = int(limits.notebook_seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # At the first limit the kernel says by its signal that it was the time, at the second it kills.
+    seconds = _seconds_of_computing(limits)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _seconds_of_computing(limits: Limits) -> int:
+    return int(limits.notebook_seconds) + 1
