@@ -1,8 +1,11 @@
 """Forbidden functions are noticed in the code and while it runs, whatever they are called there."""
 
+import _thread
 import copy
 import importlib
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import harness
 import nbformat
@@ -14,7 +17,7 @@ from torch import nn
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
-from resnorm.course.sandbox.observation import observed
+from resnorm.course.sandbox.observation import UNSEEN, observed
 
 ARGUMENTS = "x, None, None, gamma, beta, True, 0.1, eps"
 BODY = f"def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return {{}}({ARGUMENTS}), ()"
@@ -296,3 +299,41 @@ def test_what_is_compiled_computes_the_same_when_it_is_observed(backend, functio
     with observed(["batch_norm"]):
         first = compiled(x)
     assert torch.equal(first, function(x)) and torch.equal(compiled(x), function(x))
+
+
+SWITCHED_OFF = {
+    "profile": lambda: sys.setprofile(None),
+    "profile replaced": lambda: sys.setprofile(lambda *_: None),
+    "profile of others": lambda: sys.setprofile(print) or sys.setprofile(None),
+}
+
+
+@pytest.mark.parametrize("how", SWITCHED_OFF)
+def test_switching_the_observation_off_is_noticed(how):
+    with observed(["batch_norm"]) as found:
+        SWITCHED_OFF[how]()
+    assert found == [UNSEEN]
+
+
+@pytest.mark.parametrize("kind", ["a thread", "a pool", "a thread without a name"])
+def test_a_thread_from_before_is_noticed(kind):
+    begun, end = threading.Event(), threading.Event()
+
+    def wait():
+        begun.set()
+        end.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        if kind == "a thread":
+            threading.Thread(target=wait).start()
+        elif kind == "a pool":
+            pool.submit(wait)
+        else:
+            _thread.start_new_thread(wait, ())
+        assert begun.wait(60)
+        with observed(["batch_norm"]) as found:
+            F.relu(X)
+        end.set()
+    assert found == [UNSEEN]
+    (incident,) = used({"test_forward": found}, notebook())
+    assert "a thread of its own, or switches observation off" in incident.message

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from ..sandbox.observation import AUTOGRAD
+from ..sandbox.observation import AUTOGRAD, UNSEEN
 from .cells import is_test, meta
 from .names import Names, parse
 
@@ -129,13 +129,15 @@ def used(observed: Mapping[str, Iterable[str]], source: NotebookNode) -> list[In
     return [
         Incident(-1, "forbidden", f"uses {_asked(name)} ({test}; {HINT})")
         for test, names in forbidden_by_test(source).items()
-        for name in names
+        for name in [*names, *[UNSEEN] * bool(names)]
         if name in observed.get(test, ())
     ]
 
 
 def _asked(name: str) -> str:
     """A forbidden name, and why it is forbidden."""
+    if name == UNSEEN:
+        return "a thread of its own, or switches observation off: what it uses is not seen"
     if name == AUTOGRAD:
         return "autograd, where the task asks to derive the gradient by hand"
     return f"{name}, which the assignment asks to write by hand"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..sandbox.observation import UNSEEN
 from .codec import Codec, CodecError, read, written
 
 #: Errors that a test may catch by their type, besides those derived from them.
@@ -147,7 +148,7 @@ class Session(Codec):
             for index, data in reply["changed"]:
                 _replace(passed[index], Codec().decode(data), data)
             leaves = dict(reply["leaves"])
-            self.used |= set(reply["used"]) & set(self.forbidden)
+            self.used |= set(reply["used"]) & {*self.forbidden, UNSEEN}
         except (CodecError, LookupError, TypeError, ValueError, RuntimeError):
             raise RemoteError("the reply about changed arguments cannot be read") from None
         return self._decoded(reply, leaves)

@@ -29,6 +29,10 @@ ENGINE = {
     "_grad_increment_nesting",
     "_jvp_increment_nesting",
 }
+#: What is yielded besides names if a part of the use could not be seen.
+UNSEEN = "(unseen)"
+#: The threads from before the student's first cell, in which this module is imported.
+_THREADS = set(sys._current_frames())
 _PREFIXES = ("native_", "cudnn_", "miopen_", "mkldnn_", "fused_")
 _SUFFIXES = ("_backward", "_legit", "_functional", "_no_training", "_impl_index", "_with_update")
 
@@ -80,7 +84,9 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
             functions of the tests that the student's function calls back, as a loss.
 
     Yields:
-        The names that were used so far, each once. The list grows while the body runs.
+        The names that were used so far, each once. The list grows while the body runs. At its end
+        ``UNSEEN`` is added if the code has switched the observation off, or if a thread runs that
+        was started before the body.
     """
     if not (names := list(names)):
         yield []
@@ -103,6 +109,7 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
         for kind in type(module).__mro__:
             observer.code(kind.__name__, kind.__module__)
 
+    others = set(sys._current_frames()) - _THREADS - {threading.get_ident()}
     before = sys.getprofile(), threading.getprofile()
     hook = register_module_forward_pre_hook(before_forward)
     try:
@@ -111,6 +118,8 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
             threading.setprofile(observer.profile)
             sys.setprofile(observer.profile)
             yield observer.found
+            if others or sys.getprofile() != observer.profile:
+                observer.found.append(UNSEEN)
     finally:
         sys.setprofile(before[0])
         threading.setprofile(before[1])
