@@ -34,7 +34,7 @@ TRIED = (
     "zeros for all replies",
     "functions for all names",
     "arguments for all replies",
-    "modules removed",
+    "replies that are no text",
 )
 SCRIPT = "Both become $\\pm 1$. <img src=x onerror=\"document.title = 'taken'\">"
 

@@ -115,6 +115,7 @@ code = [o.__code__ for o in gc.get_objects() if type(o) is types.FunctionType]
 texts |= {constant for c in code for constant in c.co_consts if type(constant) is str}
 files = [f for top in ("/tmp", "/handed-in") for f in pathlib.Path(top).rglob("*") if f.is_file()]
 texts |= {f.read_text(errors="replace") for f in files if f.stat().st_size < 2**22}
+texts -= set(words)  # which this search itself holds
 print(sorted({w for w in words for t in texts if w in t}), len(texts) > 1000)
 """
     report, printed = graded(expected, "", search)
