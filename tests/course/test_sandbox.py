@@ -139,7 +139,7 @@ def test_memory_that_belongs_to_no_process_is_refused_or_counts(code, refusal, u
 def test_what_takes_too_much_is_stopped_and_named(code, changes, kind, user):
     start = time.monotonic()
     notebook, trace = go(code, "print('after')", user=user, **changes)
-    # The system counts the processes of a user in all boxes, and may refuse one before ours is full.
+    # The system counts a user's processes in all boxes, and may refuse one before ours is full.
     refused = kind == "processes" and "Resource temporarily unavailable" in said(notebook)
     assert kind in kinds(trace) or refused, (trace, said(notebook)[-500:])
     # A control group refuses further processes, and the rest runs. All else ends the notebook.
