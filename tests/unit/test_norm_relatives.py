@@ -99,7 +99,7 @@ def test_a_recomputed_norm_repeats_its_noise(passes):
             for i in range(1, passes + 1)
         ]
         sum(y.pow(3).sum() for y in outputs).backward()
-        state = layer.generator.get_state()
+        state = layer.noise.generator.get_state()
         results.append([x.grad, layer.weight.grad, *layer.buffers(), state])
     torch.testing.assert_close(*results, **TOLERANCE)
 

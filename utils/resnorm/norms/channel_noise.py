@@ -1,4 +1,4 @@
-"""Noise that shifts and scales every channel at every step: the layers of an experiment."""
+"""Noise that shifts and scales every channel at every step."""
 
 from __future__ import annotations
 
@@ -6,66 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from .validation import check_positive_int
-
-
-def check_ranges(
-    shift_range: float, scale_range: float, example_shift: float, example_scale: float
-) -> None:
-    """Refuse ranges that are out of bounds.
-
-    Args:
-        shift_range: of the shift that a channel has at a step, 0 or more.
-        scale_range: of the scale that a channel has at a step, 1 or more.
-        example_shift: of each example's shift around it, 0 or more.
-        example_scale: of each example's scale around it, 0 or more.
-
-    Raises:
-        ValueError: a range is out of bounds.
-    """
-    if scale_range < 1 or min(shift_range, example_shift, example_scale) < 0:
-        raise ValueError(
-            f"shift_range={shift_range}, scale_range={scale_range}, "
-            f"example_shift={example_shift}, example_scale={example_scale}; "
-            "scale_range must be 1 or more, the others 0 or more"
-        )
-
-
-def channel_noise(
-    y: Tensor,
-    shift_range: float,
-    scale_range: float,
-    example_shift: float,
-    example_scale: float,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Scale and shift each channel of each example at random, see :class:`ChannelNoise2d`.
-
-    Args:
-        y: (N, C, H, W).
-        shift_range: the shift of a channel lies within it, on both sides of 0.
-        scale_range: the scale of a channel lies between 1 and this.
-        example_shift: the shift of an example lies within it, on both sides of the channel's.
-        example_scale: standard deviation of the scales of examples around the channel's.
-        generator: source of the noise, on any device; None takes torch's global generator of the
-            activations' device, so that nothing has to be copied there.
-
-    Returns:
-        The noisy tensor, of the shape and dtype of ``y``.
-    """
-    n, channels = y.shape[:2]
-    device = y.device if generator is None else generator.device
-
-    def uniform(*shape: int) -> Tensor:  # on [-1, 1]
-        drawn = torch.rand(shape, generator=generator, dtype=y.dtype, device=device)
-        return 2 * drawn.to(y.device) - 1
-
-    normal = torch.randn(n, channels, generator=generator, dtype=y.dtype, device=device)
-    normal = normal.to(y.device)
-    mu = shift_range * uniform(channels)  # (C,): new at every step
-    sigma = 1 + (scale_range - 1) * (uniform(channels) + 1) / 2
-    m = mu + example_shift * uniform(n, channels)  # (N, C): new for every example
-    s = sigma + example_scale * normal
-    return s[:, :, None, None] * y + m[:, :, None, None]
 
 
 class ChannelNoise2d(nn.Module):
@@ -110,7 +50,12 @@ class ChannelNoise2d(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        check_ranges(shift_range, scale_range, example_shift, example_scale)
+        if scale_range < 1 or min(shift_range, example_shift, example_scale) < 0:
+            raise ValueError(
+                f"shift_range={shift_range}, scale_range={scale_range}, "
+                f"example_shift={example_shift}, example_scale={example_scale}; "
+                "scale_range must be 1 or more, the others 0 or more"
+            )
         self.num_features = check_positive_int(
             num_features, "num_features", "C, the size of axis 1"
         )
@@ -124,14 +69,20 @@ class ChannelNoise2d(nn.Module):
         """Scale and shift each channel of each example of ``x`` at random."""
         if not self.training:
             return x * ((1 + self.scale_range) / 2)
-        return channel_noise(
-            x,
-            self.shift_range,
-            self.scale_range,
-            self.example_shift,
-            self.example_scale,
-            self.generator,
-        )
+        n, channels = x.shape[:2]
+        generator = self.generator
+        device = x.device if generator is None else generator.device
+
+        def uniform(*shape: int) -> Tensor:  # on [-1, 1]
+            drawn = torch.rand(shape, generator=generator, dtype=x.dtype, device=device)
+            return 2 * drawn.to(x.device) - 1
+
+        normal = torch.randn(n, channels, generator=generator, dtype=x.dtype, device=device)
+        mu = self.shift_range * uniform(channels)  # (C,): new at every step
+        sigma = 1 + (self.scale_range - 1) * (uniform(channels) + 1) / 2
+        m = mu + self.example_shift * uniform(n, channels)  # (N, C): new for every example
+        s = sigma + self.example_scale * normal.to(x.device)
+        return s[:, :, None, None] * x + m[:, :, None, None]
 
     def extra_repr(self) -> str:
         """Return the arguments that ``print(layer)`` shows."""

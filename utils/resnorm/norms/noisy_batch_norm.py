@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .batch_norm import BatchNorm2d
-from .channel_noise import channel_noise, check_ranges
+from .channel_noise import ChannelNoise2d
 
 
 class NoisyBatchNorm2d(BatchNorm2d):
@@ -62,30 +62,10 @@ class NoisyBatchNorm2d(BatchNorm2d):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_features, **kwargs)
-        check_ranges(shift_range, scale_range, example_shift, example_scale)
-        self.shift_range = shift_range
-        self.scale_range = scale_range
-        self.example_shift = example_shift
-        self.example_scale = example_scale
-        self.generator = generator
+        self.noise = ChannelNoise2d(
+            num_features, shift_range, scale_range, example_shift, example_scale, generator
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize ``x``, then scale and shift each channel of each example at random."""
-        y = super().forward(x)
-        if not self.training:
-            return y * ((1 + self.scale_range) / 2)
-        return channel_noise(
-            y,
-            self.shift_range,
-            self.scale_range,
-            self.example_shift,
-            self.example_scale,
-            self.generator,
-        )
-
-    def extra_repr(self) -> str:
-        """Return the arguments that ``print(layer)`` shows."""
-        return (
-            f"{super().extra_repr()}, shift_range={self.shift_range}, "
-            f"scale_range={self.scale_range}"
-        )
+        return self.noise(super().forward(x))
