@@ -29,6 +29,7 @@ def random_parameters(layer, generator):
             layer.weight.copy_(torch.randn(layer.num_features, generator=generator))
             layer.bias.copy_(torch.randn(layer.num_features, generator=generator))
     return layer
+    return layer
 
 
 def pair(shape, form="closed", seed=0, dtype=torch.float64, **options):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from batch_norm_pairs import random_parameters
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -13,15 +14,6 @@ from resnorm import norms
 
 def assert_close(actual, expected):
     torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
-
-
-def random_parameters(layer, generator):
-    """Give the layer a scale and a shift that are neither 1 nor 0."""
-    if layer.affine:
-        with torch.no_grad():
-            layer.weight.copy_(torch.randn(layer.num_features, generator=generator))
-            layer.bias.copy_(torch.randn(layer.num_features, generator=generator))
-    return layer
 
 
 LAYERS = {
