@@ -27,7 +27,8 @@ What takes longer than a page allows was run once, and recorded: command, data, 
 versions, commit. Nothing on this page is typed by hand; it is generated from the records, and a \
 test compares the two. A record travels with the package, `resnorm.ledger.recorded(NAME)`, so the \
 chapters that quote it compute their numbers from it. Numbers are mean ± standard deviation over \
-seeds; one seed has no spread. Minutes are wall time, at times beside other work. Published figures stand beside ours and are never ours.
+seeds; one seed has no spread. Minutes are wall time, at times beside other work. Published \
+figures stand beside ours and are never ours.
 """
 
 #: Of what is not an experiment on CIFAR-10.

@@ -243,3 +243,19 @@ def test_a_class_list_with_a_fault_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_class(path)
+
+
+def test_a_hundred_encrypted_entries_do_not_stop_the_rest(tmp_path):
+    path = packed(tmp_path / "canvas.zip", {f"libo_102_{n}_note{n}.txt": "x" for n in range(100)})
+    with zipfile.ZipFile(path, "a") as zipped:
+        zipped.writestr(f"mullerannmarie_101_9001_{NOTEBOOK}", "ann")
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # both headers of an entry
+        start = -1
+        while (start := data.find(mark, start + 1)) >= 0:
+            if b"note" in data[start : start + 80]:
+                data[start + place] |= 1
+    path.write_bytes(data)
+    result = collect(path, tmp_path / "submitted")
+    assert handed_in(tmp_path / "submitted") == {"ann": "ann"}
+    assert sum("is encrypted" in str(line) for line in result.left) == 100

@@ -13,7 +13,7 @@ from .. import ledger
 from ..data import ImageDataset
 from . import cifar
 
-#: What to record first. A chapter waits for each; those whose runs are short come before others.
+#: What to record first: experiments whose runs are short come before others.
 ORDER = {
     "cuda": (
         "time-to-94",

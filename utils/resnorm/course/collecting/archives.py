@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path, zone: tzinfo | None = None) -> list[tupl
                         os.utime(target, (when, when))
                     except _EntryError as problem:
                         left_out.append((printable(name), str(problem)))
-                        left -= MAX_FILE_BYTES
+                        left -= problem.written
                 if left < 0:
                     raise ValueError(
                         f"{archive.name} unpacks to more than {MAX_BYTES // MiB:,} MB. "
@@ -119,7 +119,11 @@ def writable(name: str) -> str:
 
 
 class _EntryError(ValueError):
-    """One entry of an archive is not unpacked."""
+    """One entry cannot be unpacked; the others can. What was written of it counts all the same."""
+
+    def __init__(self, reason: str, written: int = 0):
+        super().__init__(reason)
+        self.written = written
 
 
 class _Copy(mmap.mmap):
@@ -216,14 +220,14 @@ def _unpack_one(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, l
         UnicodeDecodeError,
     ) as problem:
         target.unlink(missing_ok=True)
-        raise _EntryError(f"is damaged or encrypted: {problem}") from None
+        raise _EntryError(f"is damaged or encrypted: {problem}", written) from None
     except OSError as problem:
         if problem.errno not in (errno.ENAMETOOLONG, errno.EINVAL):
             raise
         raise _EntryError(f"cannot be written under its name: {problem.strerror}") from None
     if written > max_bytes:
         target.unlink()
-        raise _EntryError(f"unpacks to more than {max_bytes // MiB} MB")
+        raise _EntryError(f"unpacks to more than {max_bytes // MiB} MB", written)
     return written
 
 
