@@ -52,6 +52,15 @@ def graded_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if is_test(cell)]
 
 
+def by_name(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """Find the cells that nbgrader knows, by its names of them.
+
+    Args:
+        notebook: any notebook.
+    """
+    return {meta(cell)["grade_id"]: cell for cell in notebook.cells if meta(cell)}
+
+
 def hidden_lines(source: str) -> set[int]:
     """List the lines of a test cell that students do not see.
 

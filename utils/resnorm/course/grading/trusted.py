@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident, StoppedError
 from ..sandbox.limits import GiB, Limits
-from .cells import is_boxed, is_shared, is_test, meta
+from .cells import by_name, is_boxed, is_shared, is_test
 from .submission import NotGradableError
 from .verdicts import Verdict, by_accuracy, levels, verdict
 
@@ -72,7 +72,7 @@ class JudgeProcess:
         labels: np.ndarray | None,
         limits: Limits,
     ):
-        self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
+        self.cells = by_name(source)
         self.seconds, self.computing = limits.cell_seconds, _seconds_of_computing(limits)
         self.verdicts: dict[str, Verdict] = {}
         self.used: dict[str, list[str]] = {}
