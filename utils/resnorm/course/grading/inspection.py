@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from ..sandbox.observation import AUTOGRAD, UNSEEN
-from .cells import is_test, meta
+from .cells import is_test, meta, ours
 from .names import Names, parse
 
 #: How the last cell hands over the names of what was replaced.
@@ -145,7 +145,7 @@ def _asked(name: str) -> str:
 
 def _listed(owner: NotebookNode) -> frozenset[str]:
     """The names that a notebook or a cell forbids."""
-    return frozenset(owner.metadata.get("resnorm", {}).get("forbidden", []))
+    return frozenset(ours(owner).get("forbidden", []))
 
 
 def _defined(tree: ast.Module) -> list[str]:
