@@ -86,7 +86,7 @@ def grade_class(
         except (OSError, ValueError) as problem:
             reports.append(_failed(student, name, problem))
             continue
-        report = _report_of(course, name, student)
+        report = course.report(name, student)
         if report and report.key == key and not force:
             reports.append(report)
         else:
@@ -115,14 +115,6 @@ def _chosen(name: str, submitted: dict[str, Path], students: Iterable[str] | Non
             f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first"
         )
     return chosen
-
-
-def _report_of(course: Course, name: str, student: str) -> Report | None:
-    """The report of the last grading; None if there is none, or none that this version reads."""
-    try:
-        return course.report(name, student)
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _failed(student: str, assignment: str, problem: Exception) -> Report:
