@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
+from .collecting.times import NOTED
 from .folder import Assignment, Course, CourseError
 from .gradebook import Gradebook
 from .grading import fingerprints
@@ -176,7 +177,7 @@ class _Task:
         if not path.is_file() or path.is_symlink():
             there = ", ".join(file.name[:80] for file in files[:10]) or "nothing"
             raise NotGradableError(f"there is no {name} that is a file among {there}")
-        ours = {file.name for file in self.assignment.files} | {name, "timestamp.txt"}
+        ours = {file.name for file in self.assignment.files} | {name, NOTED}
         theirs = [
             file
             for file in files
@@ -197,7 +198,7 @@ class _Task:
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         nbformat.write(sanitized(notebook, source), destination / name)
-        timestamp = self.folder / "timestamp.txt"
+        timestamp = self.folder / NOTED
         if timestamp.is_file() and not timestamp.is_symlink():
             shutil.copy(timestamp, destination)
         return report
