@@ -20,9 +20,9 @@ from .folder import Assignment, Course, CourseError
 from .gradebook import Gradebook
 from .grading import fingerprints
 from .grading.grader import grade
+from .grading.reading import NotGradableError, read_submission
 from .grading.reference import Reference, reference
 from .grading.reports import Report, machine_failure
-from .grading.submission import NotGradableError, read_submission
 from .hidden_labels import hidden_labels
 from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident

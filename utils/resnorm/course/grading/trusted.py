@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from ..sandbox.incidents import Incident, StoppedError
 from ..sandbox.limits import GiB, Limits
 from .cells import by_name, is_boxed, is_shared, is_test
-from .submission import NotGradableError
+from .reading import NotGradableError
 from .verdicts import Verdict, by_accuracy, levels, verdict
 
 if TYPE_CHECKING:
