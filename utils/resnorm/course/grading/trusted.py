@@ -114,7 +114,7 @@ class JudgeProcess:
         if cell is None or not (is_test(cell) or is_shared(cell)):
             return
         end, stop = time.monotonic() + self.seconds, None
-        message = await self._told({"run": name}, self.seconds)
+        message = await self._request({"run": name}, self.seconds)
         while "ask" in message:
             try:
                 if time.monotonic() > end:
@@ -122,7 +122,7 @@ class JudgeProcess:
                 reply = {"reply": await ask(message["ask"])}
             except StoppedError as stopped:
                 stop, reply = stopped, {"stop": True}
-            message = await self._told(reply, max(5.0, end - time.monotonic()))
+            message = await self._request(reply, max(5.0, end - time.monotonic()))
         if "verdict" in message:
             self.verdicts[name] = Verdict(**message["verdict"])
             self.used[name] = message["used"]
@@ -136,7 +136,7 @@ class JudgeProcess:
             Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
         )
 
-    async def _told(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def _request(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message to the process, and wait for its answer."""
         try:
             _send(self.connection, message)
