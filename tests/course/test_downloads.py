@@ -8,18 +8,14 @@ from datetime import UTC, datetime
 
 import nbformat
 import pytest
+import test_collect
+from test_collect import NOTEBOOK, packed
 
 from resnorm.course.collecting import archives, collector
 from resnorm.course.collecting.class_list import Student
 from resnorm.course.collecting.worksheet import read_worksheet
 
-NOTEBOOK = "A1-batch-norm.ipynb"
-CLASS = [
-    Student("ann", "Ann-Marie Müller", "ann@school.example", "101"),
-    Student("bo", "Bo Li", "bo@school.example", "102"),
-    Student("cy", "Cy Young", "cy@school.example", "103"),
-    Student("wei", "王伟", "wei@school.example", "104"),
-]
+CLASS = [*test_collect.CLASS[:3], Student("wei", "王伟", "wei@school.example", "104")]
 STUB = "# YOUR CODE HERE\nraise NotImplementedError"
 
 
@@ -47,13 +43,6 @@ def collect(tmp_path):
         return handed_in, result
 
     return run
-
-
-def packed(path, files):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, content in files.items():
-            zipped.writestr(name, content)
-    return path
 
 
 def written(folder, files):

@@ -13,7 +13,8 @@ import torch
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import PROBE, forbidden, patched
-from resnorm.course.grading.submission import NotGradableError, read_submission, restore
+from resnorm.course.grading.reading import NotGradableError, read_submission
+from resnorm.course.grading.submission import restore
 from resnorm.course.grading.verdicts import by_accuracy, not_run, verdict
 
 SOURCE = next(

@@ -85,12 +85,8 @@ def test_what_is_handed_in_costs_only_its_own_mark(course):  # noqa: F811
     hand_in(course, "ann", assignment(ANSWERS["ann"] + f"\nprint(chr({ord(half)}))"))
 
     reports = {report.student: report for report in grade_class(course, "T1", jobs=2)}
-    assert outcome(reports.values()) == {
-        "ann": "graded",
-        "bo": "refused",
-        "cy": "refused",
-        "di": "graded",
-    }
+    refused = dict.fromkeys(("bo", "cy"), "refused")
+    assert outcome(reports.values()) == refused | dict.fromkeys(("ann", "di"), "graded")
     assert "is a file" in reports["bo"].incidents[0].message
     assert marks(course) == {"ann": 2.0, "bo": None, "cy": None, "di": 2.0}
     assert not list(course.root.glob("restored/*/T1/timestamp.txt"))
@@ -116,12 +112,8 @@ def test_an_error_of_the_grader_is_a_report_and_is_tried_again(course, monkeypat
     monkeypatch.setattr(runs, "run_tasks", here)
     monkeypatch.setattr(runs, "grade", fails)
     reports = {report.student: report for report in grade_class(course, "T1")}
-    assert outcome(reports.values()) == {
-        "ann": "graded",
-        "bo": "failed",
-        "cy": "failed",
-        "di": "failed",
-    }
+    failed = dict.fromkeys(("bo", "cy", "di"), "failed")
+    assert outcome(reports.values()) == failed | {"ann": "graded"}
     assert "KeyError" in reports["bo"].incidents[0].message
     assert "Mark it by hand" in reports["bo"].incidents[0].message
     assert "the kernel did not start: no memory" in reports["di"].incidents[0].message

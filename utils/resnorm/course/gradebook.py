@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from .collecting.times import HandedIn
+from .collecting.times import NOTED, HandedIn
 from .folder import Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
@@ -96,7 +96,7 @@ class Gradebook:
         with api.gradebook as gradebook:
             for submission in gradebook.assignment_submissions(name):
                 student = submission.student.id
-                path = self.course.root / "submitted" / student / name / "timestamp.txt"
+                path = self.course.root / "submitted" / student / name / NOTED
                 handed_in = HandedIn.read(path)
                 when = handed_in.when if handed_in else None
                 submission.timestamp = when.replace(tzinfo=None) if when else None

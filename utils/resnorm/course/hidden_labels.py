@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 
 from .folder import Course, CourseError
+from .grading.verdicts import levels
 
 
 def hidden_labels(course: Course, assignment: str) -> np.ndarray | None:
@@ -25,7 +26,7 @@ def hidden_labels(course: Course, assignment: str) -> np.ndarray | None:
         CourseError: the assignment needs hidden labels, and they were not chosen yet.
     """
     source = nbformat.read(course.assignment(assignment).notebook, as_version=4)
-    if not any(cell.metadata.get("resnorm", {}).get("levels") for cell in source.cells):
+    if not any(map(levels, source.cells)):
         return None
     path = _path(course, assignment)
     if not path.exists():

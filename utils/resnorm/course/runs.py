@@ -15,13 +15,14 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
+from .collecting.times import NOTED
 from .folder import Assignment, Course, CourseError
 from .gradebook import Gradebook
 from .grading import fingerprints
 from .grading.grader import grade
+from .grading.reading import NotGradableError, read_submission
 from .grading.reference import Reference, reference
 from .grading.reports import Report, machine_failure
-from .grading.submission import NotGradableError, read_submission
 from .hidden_labels import hidden_labels
 from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident
@@ -86,7 +87,7 @@ def grade_class(
         except (OSError, ValueError) as problem:
             reports.append(_failed(student, name, problem))
             continue
-        report = _report_of(course, name, student)
+        report = course.report(name, student)
         if report and report.key == key and not force:
             reports.append(report)
         else:
@@ -115,14 +116,6 @@ def _chosen(name: str, submitted: dict[str, Path], students: Iterable[str] | Non
             f"nothing is handed in for {name}: run resnorm-course collect {name} EXPORT first"
         )
     return chosen
-
-
-def _report_of(course: Course, name: str, student: str) -> Report | None:
-    """The report of the last grading; None if there is none, or none that this version reads."""
-    try:
-        return course.report(name, student)
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _failed(student: str, assignment: str, problem: Exception) -> Report:
@@ -184,7 +177,7 @@ class _Task:
         if not path.is_file() or path.is_symlink():
             there = ", ".join(file.name[:80] for file in files[:10]) or "nothing"
             raise NotGradableError(f"there is no {name} that is a file among {there}")
-        ours = {file.name for file in self.assignment.files} | {name, "timestamp.txt"}
+        ours = {file.name for file in self.assignment.files} | {name, NOTED}
         theirs = [
             file
             for file in files
@@ -205,7 +198,7 @@ class _Task:
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         nbformat.write(sanitized(notebook, source), destination / name)
-        timestamp = self.folder / "timestamp.txt"
+        timestamp = self.folder / NOTED
         if timestamp.is_file() and not timestamp.is_symlink():
             shutil.copy(timestamp, destination)
         return report

@@ -25,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from .grading.cells import meta
+from .grading.cells import by_name, meta
 from .markup import ATTACHMENT, MAX_MARKDOWN, plain, safe_markdown, text
 
 #: Number of characters of Markdown that are rendered in one notebook; the rest is shown as typed.
@@ -51,8 +51,7 @@ class _Sanitizer:
     """Copies the cells of one notebook, within limits that hold for all of them together."""
 
     def __init__(self, source: NotebookNode):
-        named = [cell for cell in source.cells if meta(cell)]
-        self.metadata = {meta(cell)["grade_id"]: cell.metadata for cell in named}
+        self.metadata = {name: cell.metadata for name, cell in by_name(source).items()}
         self.ours = {(cell.cell_type, cell.source): cell for cell in source.cells}
         kept = ("kernelspec", "language_info", "resnorm")
         self.about = {key: source.metadata[key] for key in kept if key in source.metadata}

@@ -21,7 +21,7 @@ from .collected import Collected
 from .downloads import files_below, submissions
 from .matching import Match, is_known, match
 from .people import File, Person, Submission
-from .times import FILE_TIME, HandedIn
+from .times import FILE_TIME, NOTED, HandedIn
 from .worksheet import Worksheet
 
 #: Files that Jupyter executes in a folder in which it looks for notebooks.
@@ -276,7 +276,7 @@ class _Collector:
         """
         first = target / self.notebook
         if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
-            known = HandedIn.read(target / "timestamp.txt")
+            known = HandedIn.read(target / NOTED)
             if known and time.source in ("", FILE_TIME) and not known.is_same(time):
                 time = known
             self._stamp(target, time)
@@ -303,10 +303,7 @@ class _Collector:
         for name, path in beside(files, chosen).items():
             if CONFIGURATION.search(name):
                 self.leave(printable(name), "would configure Jupyter in the folder of the student")
-            elif path.stat().st_size <= MAX_FILE_BYTES and name not in (
-                self.notebook,
-                "timestamp.txt",
-            ):
+            elif path.stat().st_size <= MAX_FILE_BYTES and name not in (self.notebook, NOTED):
                 shutil.copy(path, part / name)
         self._stamp(part, handed_in)
         if target.exists():
@@ -319,4 +316,4 @@ class _Collector:
         if handed_in.late and self.due and not (when and when > self.due):
             when = self.due + timedelta(seconds=1)
         if when:
-            write_whole(folder / "timestamp.txt", f"{when:%Y-%m-%d %H:%M:%S} UTC")
+            write_whole(folder / NOTED, f"{when:%Y-%m-%d %H:%M:%S} UTC")

@@ -18,7 +18,7 @@ from pathlib import Path
 from .archives import MAX_DEPTH, is_hidden, printable
 from .gradescope import METADATA, read_metadata
 from .people import File, Person, Submission
-from .times import HandedIn
+from .times import NOTED, HandedIn
 from .worksheet import Worksheet
 
 CANVAS = re.compile(
@@ -185,4 +185,4 @@ def _not_taken(path: Path, problem: str) -> Submission:
 
 def _timestamp(folder: Path) -> HandedIn | None:
     """When a submission was handed in, from the file in which nbgrader notes it."""
-    return HandedIn.read(folder / "timestamp.txt")
+    return HandedIn.read(folder / NOTED)

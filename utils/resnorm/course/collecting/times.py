@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 EXAMPLE = "2026-11-30T23:59"
-#: The source of a time that nbgrader or an earlier ``collect`` noted.
+#: The file in which nbgrader or an earlier ``collect`` noted a time, and the source of such a time.
 NOTED = "timestamp.txt"
 #: The source of a time that any program may have changed.
 FILE_TIME = "the time of the file, the weakest source"

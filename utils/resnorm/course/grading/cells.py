@@ -23,6 +23,15 @@ def meta(cell: NotebookNode) -> Mapping[str, Any]:
     return cell.metadata.get("nbgrader", {})
 
 
+def ours(owner: NotebookNode) -> Mapping[str, Any]:
+    """Get the metadata of the course's own tools.
+
+    Args:
+        owner: any notebook or cell.
+    """
+    return owner.metadata.get("resnorm", {})
+
+
 def is_written_answer(cell: NotebookNode) -> bool:
     """Say whether a person marks this cell.
 
@@ -50,6 +59,15 @@ def graded_cells(notebook: NotebookNode) -> list[NotebookNode]:
         notebook: any notebook.
     """
     return [cell for cell in notebook.cells if is_test(cell)]
+
+
+def by_name(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """Find the cells that nbgrader knows, by its names of them.
+
+    Args:
+        notebook: any notebook.
+    """
+    return {meta(cell)["grade_id"]: cell for cell in notebook.cells if meta(cell)}
 
 
 def hidden_lines(source: str) -> set[int]:
@@ -90,7 +108,7 @@ def is_boxed(cell: NotebookNode) -> bool:
     Args:
         cell: a cell of the instructor's notebook.
     """
-    return bool(cell.metadata.get("resnorm", {}).get("boxed"))
+    return bool(ours(cell).get("boxed"))
 
 
 def is_shared(cell: NotebookNode) -> bool:

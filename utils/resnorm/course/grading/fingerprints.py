@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..sandbox.limits import Limits
-from .cells import meta
+from .cells import meta, ours
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -34,11 +34,9 @@ def of_assignment(source: NotebookNode, files: Iterable[Path] = ()) -> str:
     """
     digest = hashlib.sha256()
     versions = [python_version(), version("torch"), version("numpy")]
-    digest.update(
-        json.dumps([versions, source.metadata.get("resnorm", {})], sort_keys=True).encode()
-    )
+    digest.update(json.dumps([versions, ours(source)], sort_keys=True).encode())
     for cell in source.cells:
-        about = [dict(meta(cell)), cell.metadata.get("resnorm", {})]
+        about = [dict(meta(cell)), ours(cell)]
         digest.update(json.dumps([cell.cell_type, cell.source, *about], sort_keys=True).encode())
     for path in [*sorted(files), *sorted(PACKAGE.rglob("*.py"))]:
         digest.update(path.name.encode() + path.read_bytes())

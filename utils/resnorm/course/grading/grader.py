@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
-from .cells import graded_cells, is_test, is_written_answer, meta
+from .cells import graded_cells, is_test, is_written_answer, meta, ours
 from .execution import run_graded, stopping
 from .inspection import PROBE, forbidden, patched, used
 from .reports import Report
@@ -53,7 +53,7 @@ def grade(
         The notebook, with verdicts in place of the outputs of graded cells, and the report.
     """
     notebook, edits = restore(submitted, source)
-    notebook.metadata["resnorm"] = dict(source.metadata.get("resnorm", {}))
+    notebook.metadata["resnorm"] = dict(ours(source))
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
     tests = JudgeProcess(source, reference, labels, limits)
     try:

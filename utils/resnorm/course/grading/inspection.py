@@ -13,8 +13,8 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from ..sandbox.observation import AUTOGRAD, UNSEEN
-from .cells import is_test, meta
-from .names import Names, parse
+from .cells import is_test, meta, ours
+from .names import DEFINITIONS, Names, parse
 
 #: How the last cell hands over the names of what was replaced.
 PATCHED = "application/vnd.resnorm.patched+json"
@@ -90,8 +90,9 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
         roots += [
             node
             for index in cells
-            for name in _defined(trees[index])
-            for node in names.definitions.get(name, [])
+            for own in trees[index].body
+            if isinstance(own, DEFINITIONS)
+            for node in names.definitions.get(own.name, [])
         ]
         for node, variables in names.reached([*roots, *replacing]) if wanted else ():
             place = cell_of[id(node)]
@@ -145,10 +146,4 @@ def _asked(name: str) -> str:
 
 def _listed(owner: NotebookNode) -> frozenset[str]:
     """The names that a notebook or a cell forbids."""
-    return frozenset(owner.metadata.get("resnorm", {}).get("forbidden", []))
-
-
-def _defined(tree: ast.Module) -> list[str]:
-    """The functions and classes that a cell defines."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return [node.name for node in tree.body if isinstance(node, kinds)]
+    return frozenset(ours(owner).get("forbidden", []))

@@ -19,7 +19,7 @@ from ... import checking
 from ..remote.codec import Codec
 from ..remote.proxy import Gone, Remote, RemoteError, Session
 from .apart import copies, random_state, restore_random_state
-from .cells import hidden_lines, is_boxed, is_test, meta
+from .cells import by_name, hidden_lines, is_boxed, is_test, meta
 from .inspection import forbidden_by_test
 from .statements import Failure, Statements
 
@@ -84,7 +84,7 @@ class Judge:
 
     def __init__(self, ask: Callable[[str], Any], source: NotebookNode, *, strict: bool = False):
         self.session, self.strict = Session(ask), strict
-        self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
+        self.cells = by_name(source)
         code = [cell for cell in self.cells.values() if cell.cell_type == "code"]
         answers = [cell.source for cell in code if meta(cell).get("solution")]
         boxed = [cell.source for cell in code if is_boxed(cell)]

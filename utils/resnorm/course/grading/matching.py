@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from nbformat import NotebookNode
 
 from .cells import meta, public_text
-from .names import parse
+from .names import DEFINITIONS, parse
 
 #: Share of lines in common from which a cell counts as an edited test.
 SIMILAR = 0.6
@@ -159,7 +159,7 @@ def _defined(text: str) -> Iterable[str]:
     """The names that code binds when it runs."""
     tree = parse(text)
     for node in tree.body if tree else []:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, DEFINITIONS):
             yield node.name
         elif isinstance(node, ast.Assign):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))

@@ -20,6 +20,8 @@ GRADIENTS = {
     "torch.func": {"grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "hessian"},
     "functorch": {"grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "hessian"},
 }
+#: What defines a function or a class.
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 #: Lines such as ``%matplotlib inline``, ``!pip list`` and ``files = !ls``.
 LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:[\w, ]+=\s*)?[%!].*$", re.MULTILINE)
@@ -80,7 +82,7 @@ class Names:
         elif isinstance(node, ast.ImportFrom):
             for each in node.names:
                 self.origins[each.asname or each.name] = f"{node.module or ''}.{each.name}"
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif isinstance(node, DEFINITIONS):
             self.own.add(node.name)
             self.own_attributes.add(node.name)
         elif isinstance(node, ast.arg):
@@ -92,7 +94,7 @@ class Names:
 
     def _define(self, node: ast.AST, aliases: list[tuple[str, ast.expr]]) -> None:
         """Note what the name of a function, a class or a variable stands for in all cells."""
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, DEFINITIONS):
             self.definitions[node.name].append(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

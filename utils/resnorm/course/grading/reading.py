@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from ..sandbox.limits import MAX_FILE_BYTES
+from ..sandbox.limits import MAX_FILE_BYTES, MiB
 
 #: Largest number of lists, objects and their entries, which take much more memory than bytes.
 MAX_ENTRIES = 5_000_000
@@ -96,8 +96,8 @@ def _bytes(path: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise NotGradableError(f"{path.name} is a folder, a pipe or a device, not a file")
         raise NotGradableError(
-            f"{path.name} has {about.st_size / 2**20:.0f} MB; at most "
-            f"{max_bytes / 2**20:.0f} are read: ask for it without outputs"
+            f"{path.name} has {about.st_size / MiB:.0f} MB; at most "
+            f"{max_bytes / MiB:.0f} are read: ask for it without outputs"
         )
     with os.fdopen(file, "rb") as opened:
         data = opened.read(max_bytes)

@@ -14,7 +14,7 @@ from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from . import fingerprints
 from .cells import meta
 from .execution import run_graded, stopping
-from .submission import NotGradableError
+from .reading import NotGradableError
 from .trusted import JudgeProcess, Reference
 
 

@@ -13,9 +13,6 @@ from ..sandbox.incidents import Incident
 from .cells import is_test, is_written_answer, meta, public_text
 from .matching import match, same
 from .names import parse
-from .reading import NotGradableError, read_submission
-
-__all__ = ["NotGradableError", "read_submission", "restore"]
 
 
 def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode, list[Incident]]:

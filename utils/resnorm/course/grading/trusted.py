@@ -27,8 +27,8 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident, StoppedError
 from ..sandbox.limits import GiB, Limits
-from .cells import is_boxed, is_shared, is_test, meta
-from .submission import NotGradableError
+from .cells import by_name, is_boxed, is_shared, is_test
+from .reading import NotGradableError
 from .verdicts import Verdict, by_accuracy, levels, verdict
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class JudgeProcess:
         labels: np.ndarray | None,
         limits: Limits,
     ):
-        self.cells = {meta(cell)["grade_id"]: cell for cell in source.cells if meta(cell)}
+        self.cells = by_name(source)
         self.seconds, self.computing = limits.cell_seconds, _seconds_of_computing(limits)
         self.verdicts: dict[str, Verdict] = {}
         self.used: dict[str, list[str]] = {}
@@ -114,7 +114,7 @@ class JudgeProcess:
         if cell is None or not (is_test(cell) or is_shared(cell)):
             return
         end, stop = time.monotonic() + self.seconds, None
-        message = await self._told({"run": name}, self.seconds)
+        message = await self._request({"run": name}, self.seconds)
         while "ask" in message:
             try:
                 if time.monotonic() > end:
@@ -122,7 +122,7 @@ class JudgeProcess:
                 reply = {"reply": await ask(message["ask"])}
             except StoppedError as stopped:
                 stop, reply = stopped, {"stop": True}
-            message = await self._told(reply, max(5.0, end - time.monotonic()))
+            message = await self._request(reply, max(5.0, end - time.monotonic()))
         if "verdict" in message:
             self.verdicts[name] = Verdict(**message["verdict"])
             self.used[name] = message["used"]
@@ -136,7 +136,7 @@ class JudgeProcess:
             Incident(-1, "time", f"its test was stopped after {self.seconds:.0f} s")
         )
 
-    async def _told(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def _request(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message to the process, and wait for its answer."""
         try:
             _send(self.connection, message)

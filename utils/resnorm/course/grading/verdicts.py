@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cells import meta
+from .cells import meta, ours
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -78,7 +78,7 @@ def levels(cell: NotebookNode) -> list[tuple[float, float]]:
     Args:
         cell: the instructor's cell.
     """
-    return cell.metadata.get("resnorm", {}).get("levels", [])
+    return ours(cell).get("levels", [])
 
 
 def by_accuracy(cell: NotebookNode, predictions: object, labels: np.ndarray) -> Verdict:
@@ -108,5 +108,5 @@ def by_accuracy(cell: NotebookNode, predictions: object, labels: np.ndarray) -> 
 
 def _worth(cell: NotebookNode) -> tuple[str, float, bool]:
     """Name and points of a graded cell, and whether they are a bonus."""
-    bonus = float(cell.metadata.get("resnorm", {}).get("bonus", 0))
+    bonus = float(ours(cell).get("bonus", 0))
     return meta(cell)["grade_id"], bonus or float(meta(cell)["points"]), bool(bonus)

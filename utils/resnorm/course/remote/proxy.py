@@ -146,7 +146,7 @@ class Session(Codec):
         reply = self._exchange(request)
         try:
             for index, data in reply["changed"]:
-                _replace(passed[index], Codec().decode(data), data)
+                _replace(passed[index], Codec().decode(data))
             leaves = dict(reply["leaves"])
             self.used |= set(reply["used"]) & {*self.forbidden, UNSEEN}
         except (CodecError, LookupError, TypeError, ValueError, RuntimeError):
@@ -296,7 +296,7 @@ class _Attached(torch.autograd.Function):
         return (*[None] * 5, *ctx.session.gradients(ctx.number, gradient, ctx.leaves))
 
 
-def _replace(target: Any, value: Any, data: Any) -> None:
+def _replace(target: Any, value: Any) -> None:
     """Give an argument the content that it has in the box."""
     if isinstance(target, torch.Tensor):
         if not isinstance(value, torch.Tensor) or value.dtype != target.dtype:

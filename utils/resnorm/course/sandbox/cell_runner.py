@@ -21,7 +21,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
-from .incidents import Incident, StoppedError
+from .incidents import Incident, StoppedError, exceeded
 from .limits import Limits, MiB
 from .messages import Meter
 from .watchdog import Watchdog
@@ -168,8 +168,7 @@ class CellRunner:
         """Execute one cell. Return the incident that stopped the notebook here, if one did."""
         left = deadline - time.monotonic()
         if left <= 0:
-            seconds = f"{self.limits.notebook_seconds:.0f} s"
-            return Incident(index, "time", f"the notebook was stopped after {seconds}")
+            return replace(exceeded("time", self.limits), cell=index)
         self.client.timeout = max(1, int(min(self.limits.cell_seconds, left)))
         try:
             await self.client.async_execute_cell(cell, index, store_history=False)

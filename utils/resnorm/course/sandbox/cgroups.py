@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from .incidents import Incident, memory_exceeded
+from .incidents import Incident, exceeded
 from .limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -70,12 +70,11 @@ class ControlGroups:
 
     def incident(self) -> Incident | None:
         """Say which limit was hit, if any."""
-        too_many = f"stopped at {self.limits.processes} processes and threads"
         for folder in self.folders:
             for name, key, incident in (
-                ("memory.oom_control", "oom_kill ", memory_exceeded(self.limits)),
-                ("memory.events", "oom_kill ", memory_exceeded(self.limits)),
-                ("pids.events", "max ", Incident(-1, "processes", too_many)),
+                ("memory.oom_control", "oom_kill ", exceeded("memory", self.limits)),
+                ("memory.events", "oom_kill ", exceeded("memory", self.limits)),
+                ("pids.events", "max ", exceeded("processes", self.limits)),
             ):
                 if _counted(folder / name, key):
                     return incident

@@ -60,13 +60,19 @@ class Trace:
     processes: int = 0
 
 
-def memory_exceeded(limits: Limits) -> Incident:
-    """The incident of a submission that took too much memory.
+def exceeded(kind: str, limits: Limits) -> Incident:
+    """The incident of a submission that took more than it may.
 
     Args:
+        kind: ``"time"``, ``"memory"`` or ``"processes"``.
         limits: those of the submission.
 
     Returns:
         An incident whose cell is not known.
     """
-    return Incident(-1, "memory", f"stopped: more than {limits.memory / GiB:.1f} GiB of memory")
+    messages = {
+        "time": f"the notebook was stopped after {limits.notebook_seconds:.0f} s",
+        "memory": f"stopped: more than {limits.memory / GiB:.1f} GiB of memory",
+        "processes": f"stopped at {limits.processes} processes and threads",
+    }
+    return Incident(-1, kind, messages[kind])

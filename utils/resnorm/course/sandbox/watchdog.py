@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from .incidents import Incident, Trace, memory_exceeded
+from .incidents import Incident, Trace, exceeded
 from .limits import GiB, Limits
 from .memory import memory_in_use
 
@@ -57,8 +57,7 @@ class Watchdog(threading.Thread):
         """Say that the deadline is over, if it is."""
         if self.deadline is None or time.monotonic() <= self.deadline:
             return None
-        seconds = f"{self.limits.notebook_seconds:.0f} s"
-        return Incident(-1, "time", f"the notebook was stopped after {seconds}")
+        return exceeded("time", self.limits)
 
     def _look(self) -> Incident | None:
         """Measure once. Return the limit that is exceeded, if one is."""
@@ -67,14 +66,13 @@ class Watchdog(threading.Thread):
         self.trace.memory = max(self.trace.memory, memory)
         self.trace.processes = max(self.trace.processes, len(family))
         if memory > self.limits.memory:
-            return memory_exceeded(self.limits)
+            return exceeded("memory", self.limits)
         threads = 0
         for process in family:
             with contextlib.suppress(psutil.Error):
                 threads += process.num_threads()
         if threads > self.limits.processes:
-            too_many = f"stopped at {self.limits.processes} processes and threads"
-            return Incident(-1, "processes", too_many)
+            return exceeded("processes", self.limits)
         if self.grader.memory_info().rss - self.before > GROWTH:
             return Incident(-1, "output", "stopped: more output than can be read in time")
         return None
