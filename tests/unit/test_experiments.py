@@ -104,6 +104,26 @@ def test_a_run_that_failed_keeps_those_before(tmp_path, monkeypatch, capsys):
     assert [run["seed"] for run in ledger.read(tmp_path / "r.json").runs] == [0]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_all_errors_of_a_run_are_measured_in_one_precision(precision, monkeypatch):
+    monkeypatch.setattr("resnorm.train.loop.best_precision", lambda _device: precision)
+    monkeypatch.setattr(cifar.runner, "best_precision", lambda _device: precision)
+    seen = set()
+    build = cifar.build
+
+    def build_watched(*arguments):
+        model = build(*arguments)
+        model.register_forward_hook(lambda _module, _inputs, scores: seen.add(scores.dtype))
+        return model
+
+    monkeypatch.setattr(cifar.runner, "build", build_watched)
+    arm = tiny("degradation-short", "residual-20", epochs=1).arms["residual-20"]
+    trained = cifar.train_arm(replace(arm, lesions=True), SMALL, 0)
+    results = cifar.runner.measure(replace(arm, lesions=True), *trained)
+    assert results["precision"] == precision and results["without block"]
+    assert seen == {getattr(torch, precision)}
+
+
 def test_small_images_first_and_reduced_images():
     seen = []
     experiment = tiny("time-to-94", "SpeedNet", side=32, sides=(16, 24), batch_size=24)

@@ -17,6 +17,7 @@ from ...data import ImageDataset
 from ...ledger import Record
 from ...probes import lesion, removable
 from ...train import History, best_precision, error, fit, one_cycle, step_decay
+from ...train.precision import autocast_for
 from ..choice import choose
 from .arms import Arm, Experiment
 from .networks import build
@@ -178,13 +179,18 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         number format, and, if the arm asks for it, the error without each block.
     """
     steps = len(data.train_labels) // arm.training.batch_size  # per epoch
-    if history.diverged:  # amid an epoch
-        test_error = error(model, data.test_images, data.test_labels)
-    else:
-        test_error = history.test_errors[-1]
+    device = data.train_images.device
+    precision = best_precision(device)
+    # The errors that are compared are measured in one precision, that of `fit`.
+    with autocast_for(device, precision):
+        if history.diverged:  # amid an epoch
+            test_error = error(model, data.test_images, data.test_labels)
+        else:
+            test_error = history.test_errors[-1]
+        train_error = error(model, data.train_images, data.train_labels)
     results = {
         "test error": round(test_error, 2),
-        "train error": round(error(model, data.train_images, data.train_labels), 2),
+        "train error": round(train_error, 2),
         "test errors": [round(value, 2) for value in history.test_errors],
         "losses": [
             round(sum(history.losses[i * steps : (i + 1) * steps]) / steps, 4)
@@ -193,12 +199,13 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         "training seconds": round(sum(history.seconds), 1),
         "steps": len(history.losses),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "precision": best_precision(data.train_images.device),
+        "precision": precision,
     }
     if arm.lesions:
-        results["without block"] = errors_without_blocks(
-            model, data.test_images[::5], data.test_labels[::5]
-        )
+        with autocast_for(device, precision):
+            results["without block"] = errors_without_blocks(
+                model, data.test_images[::5], data.test_labels[::5]
+            )
     return results
 
 
