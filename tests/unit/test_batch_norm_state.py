@@ -91,3 +91,15 @@ def test_reset_forgets_every_batch():
     layer.reset_parameters()
     for name, value in norms.BatchNorm1d(3, dtype=torch.float64).state_dict().items():
         assert_close(layer.state_dict()[name], value, tolerance=0)
+
+
+@pytest.mark.parametrize("momentum", [-1, 1.1, float("nan")])
+@pytest.mark.parametrize("cls", [norms.BatchNorm1d, norms.BatchNorm2d, norms.InstanceNorm2d])
+def test_a_momentum_that_weighs_nothing_is_refused(cls, momentum):
+    with pytest.raises(ValueError, match=f"momentum is {momentum}; .* between 0 and 1, or be None"):
+        cls(3, momentum=momentum)
+
+
+@pytest.mark.parametrize("momentum", [0, 1, 0.1, None])
+def test_the_limits_of_the_momentum_are_allowed(momentum):
+    assert norms.BatchNorm2d(3, momentum=momentum).momentum == momentum

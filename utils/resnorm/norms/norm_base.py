@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .validation import check_eps, check_positive_int
+from .validation import check_eps, check_momentum, check_positive_int
 
 
 class _NormBase(nn.Module):
@@ -44,7 +44,7 @@ class _NormBase(nn.Module):
             num_features, "num_features", "C, the size of axis 1"
         )
         self.eps = check_eps(eps)
-        self.momentum = momentum
+        self.momentum = check_momentum(momentum)
         self.affine = affine
         self.track_running_stats = track_running_stats
 

@@ -22,6 +22,26 @@ def check_eps(eps: float) -> float:
     return eps
 
 
+def check_momentum(momentum: float | None) -> float | None:
+    """Return ``momentum`` if it can weigh a new value against an old one.
+
+    Args:
+        momentum: weight of the new batch in the running statistics.
+
+    Returns:
+        ``momentum`` as it is.
+
+    Raises:
+        ValueError: ``momentum`` is neither None nor a number from 0 to 1.
+    """
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise ValueError(
+            f"momentum is {momentum!r}; it is the weight of the new batch in the running "
+            "statistics and must lie between 0 and 1, or be None"
+        )
+    return momentum
+
+
 def check_positive_int(value: int, name: str, meaning: str) -> int:
     """Return ``value`` as a Python int if it is a positive integer, NumPy's included.
 
