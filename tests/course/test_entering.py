@@ -22,7 +22,9 @@ def notebook(verdicts=()):
         about |= {"solution": False, "task": False, "points": points}
         source = f"checking.emit('{name}', 1)"
         cell = nbformat.v4.new_code_cell(source, metadata={"nbgrader": about, **more}, id=name)
-        cell.outputs = [o for verdict in verdicts if verdict.name == name for o in _outputs(verdict)]
+        cell.outputs = [
+            o for verdict in verdicts if verdict.name == name for o in _outputs(verdict)
+        ]
         cells.append(cell)
     return nbformat.v4.new_notebook(cells=cells)
 

@@ -53,6 +53,17 @@ class Gradebook:
         _check(f"release {name}", self._api().generate_assignment(name, force=True, create=True))
         return self.course.root / "release" / name / assignment.notebook.name
 
+    def has(self, name: str) -> bool:
+        """Say whether an assignment is in the gradebook, which ``release`` does.
+
+        Args:
+            name: of the assignment.
+        """
+        if not (self.course.root / "gradebook.db").is_file():
+            return False
+        with self._api().gradebook as gradebook:
+            return _has(gradebook, name)
+
     def due(self, name: str) -> datetime | None:
         """Get the deadline of an assignment in UTC, or None if there is none.
 
@@ -221,7 +232,12 @@ class Gradebook:
         if programs not in os.environ.get("PATH", "").split(os.pathsep):
             os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
         root = str(self.course.root)
-        config = Config(PyFileConfigLoader("nbgrader_config.py", path=root).load_config())
+        try:
+            config = Config(PyFileConfigLoader("nbgrader_config.py", path=root).load_config())
+        except Exception as problem:  # it is code, in which an instructor chooses a late penalty
+            raise CourseError(
+                f"nbgrader_config.py cannot be executed: {type(problem).__name__}: {problem}"
+            ) from None
         config.CourseDirectory.root = root
         return NbGraderAPI(config=config)
 
