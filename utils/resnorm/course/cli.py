@@ -254,8 +254,8 @@ def _hide(
             "order of its test images.",
         ),
     ],
-    seed: Annotated[int, typer.Option(help="Your own number; keep it to yourself.")],
-    count: Annotated[int, typer.Option(help="How many of the test images count.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Your own number; keep it to yourself.")],
+    count: Annotated[int, typer.Option(min=1, help="How many of the test images count.")] = 5000,
     course: CourseOption = Path("."),
 ) -> None:
     """Choose the part of the test images that predictions are graded on (A6)."""
