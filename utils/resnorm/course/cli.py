@@ -306,7 +306,6 @@ def _export(
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     from .export import export
-    from .gradebook import Gradebook
 
     here = Course(course)
     here.assignment(assignment)
@@ -315,7 +314,7 @@ def _export(
     typer.echo(f"Wrote {exported.path}.")
     for remark in exported.remarks:
         typer.echo(f"    {remark}", err=True)
-    open_marks = [mark for mark in Gradebook(here).marks(assignment) if mark.reason]
+    open_marks = [mark for mark in exported.marks if mark.reason]
     for mark in open_marks:
         typer.echo(f"    {mark.student.id}: {mark.reason}", err=True)
     if open_marks or exported.remarks:
