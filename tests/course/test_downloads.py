@@ -1,17 +1,20 @@
 """Downloads as they come: every system's forms, several files of one person, and absurd names."""
 
+import contextlib
 import os
+import shutil
 import struct
 import subprocess
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import nbformat
 import pytest
 import test_collect
 from test_collect import NOTEBOOK, packed
 
-from resnorm.course.collecting import archives, collector
+from resnorm.course.collecting import archives, collector, storing
 from resnorm.course.collecting.class_list import Student
 from resnorm.course.collecting.worksheet import read_worksheet
 
@@ -375,3 +378,114 @@ def test_a_disk_that_is_full_while_unpacking_is_no_absurd_name(tmp_path, collect
     monkeypatch.setattr(archives.Path, "open", full)
     with pytest.raises(OSError, match="No space left"):
         collect(path)
+
+
+# what was collected earlier
+
+
+def kept(tmp_path):
+    """Name -> content of what Ann has in duplicates."""
+    folder = tmp_path / "duplicates" / "ann" / "A1"
+    return {
+        path.name: path.read_text() for path in folder.iterdir() if "timestamp" not in path.name
+    }
+
+
+def taken(tmp_path):
+    folder = tmp_path / "submitted" / "ann" / "A1"
+    return {
+        path.name: path.read_text() for path in folder.iterdir() if "timestamp" not in path.name
+    }
+
+
+def test_other_data_beside_the_same_notebook_is_other_work(tmp_path, collect):
+    for day, data in (("one", "old"), ("two", "new")):
+        files = {f"ann/{NOTEBOOK}": FIRST, "ann/predictions.npy": data}
+        written(tmp_path / day, files)
+    collect(tmp_path / "one")
+    _, result = collect(tmp_path / "one")
+    assert (result.students, result.again) == (["ann"], [])
+    for _ in range(2):
+        _, result = collect(tmp_path / "two")
+        assert (result.students, result.again) == ([], ["ann"])
+        assert kept(tmp_path) == {f"1-{NOTEBOOK}": FIRST, "1-predictions.npy": "new"}
+        assert taken(tmp_path)["predictions.npy"] == "old"
+    collect(tmp_path / "two", replace=True)
+    assert taken(tmp_path)["predictions.npy"] == "new"
+    assert kept(tmp_path)["2-predictions.npy"] == "old"
+
+
+def test_what_is_replaced_is_kept_even_by_a_blank_one(tmp_path, collect):
+    collect(written(tmp_path / "one", {f"ann/{NOTEBOOK}": FIRST}))
+    _, result = collect(written(tmp_path / "two", {f"ann/{NOTEBOOK}": BLANK}), replace=True)
+    assert taken(tmp_path) == {NOTEBOOK: BLANK} and kept(tmp_path) == {f"1-{NOTEBOOK}": FIRST}
+    assert result.remarks == [
+        f"ann: took {NOTEBOOK} (blank), and kept the earlier one (filled in) in duplicates"
+    ]
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_a_kill_at_any_moment_leaves_whole_work_or_none(tmp_path, collect, monkeypatch, moment):
+    """Of ``rmtree`` as well, which is killed when the notebook is gone and the data are not."""
+    wholes = []
+    for content in (FIRST, SECOND):
+        files = {NOTEBOOK: content, "data.csv": content}
+        wholes.append(files)
+        written(tmp_path / content[-20:-10], {f"ann/{name}": text for name, text in files.items()})
+    one, two = (tmp_path / content[-20:-10] for content in (FIRST, SECOND))
+    collect(one)
+    steps = iter(range(100))
+
+    def killed(function):
+        def step(path, *rest, **options):
+            if next(steps) == moment:
+                if function.__name__ == "rmtree":
+                    (Path(path) / NOTEBOOK).unlink(missing_ok=True)
+                raise KeyboardInterrupt
+            return function(path, *rest, **options)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for module, name in ((shutil, "rmtree"), (shutil, "copy"), (os, "replace")):
+            patch.setattr(module, name, killed(getattr(module, name)))
+        with contextlib.suppress(KeyboardInterrupt):
+            collect(two, replace=True)
+    if (tmp_path / "submitted" / "ann" / "A1").exists():
+        assert taken(tmp_path) in wholes
+    collect(two, replace=True)
+    assert taken(tmp_path) == wholes[1]
+
+
+def test_a_folder_without_its_notebook_is_no_work(tmp_path, collect):
+    source = written(tmp_path / "one", {f"ann/{NOTEBOOK}": FIRST})
+    collect(source)
+    (tmp_path / "submitted" / "ann" / "A1" / NOTEBOOK).unlink()
+    _, result = collect(source)
+    assert taken(tmp_path) == {NOTEBOOK: FIRST} and result.taken == ["ann"]
+
+
+def test_a_duplicate_never_takes_the_place_of_another(tmp_path):
+    files = [tmp_path / name for name in "abc"]
+    for file in files:
+        file.write_text(file.name)
+    folder = tmp_path / "duplicates" / "ann" / "A1"
+    for file in (files[0], files[0], files[1]):
+        storing.keep({"x": file}, folder)
+    assert kept(tmp_path) == {"1-x": "a", "2-x": "b"}
+    (folder / "1-x").unlink()
+    storing.keep({"x": files[2]}, folder)
+    assert kept(tmp_path) == {"2-x": "b", "3-x": "c"}
+
+
+def test_what_a_student_packed_does_not_say_when_it_was_handed_in(tmp_path, collect):
+    """Names and times in a zip are the student's own choice."""
+    folder = tmp_path / "all" / "ann"
+    folder.mkdir(parents=True)
+    files = {NOTEBOOK: FIRST, "timestamp.txt": "2020-01-01 00:00:00 UTC"}
+    os.utime(packed(folder / "work.zip", files), (10**9, 10**9))
+    _, result = collect(tmp_path / "all")
+    assert result.times["ann"].when == datetime.fromtimestamp(10**9, UTC)
+    (folder / "timestamp.txt").write_text("2026-12-01 08:00:00 UTC")
+    _, result = collect(tmp_path / "all", replace=True)
+    assert result.times["ann"].when == datetime(2026, 12, 1, 8, tzinfo=UTC)

@@ -126,7 +126,8 @@ def test_canvass_own_gradebook_is_filled_in(export, delimiter, number):
     # who has no mark here keeps the one there, and so does somebody else
     assert marks["4001"] == {title: number} and marks["4003"] == {title: "0"}
     assert marks["4002"] == {title: "11"} and marks["4009"] == {title: "5"}
-    assert exported.remarks == ["Guest, A: not in the class list, left as it is"]
+    (remark,) = exported.remarks
+    assert remark.startswith("Guest, A: left as it is, because nobody in the class list has this")
 
 
 def test_canvass_columns_of_an_unclear_name(export):
@@ -166,6 +167,18 @@ def test_moodles_own_worksheet_is_filled_in(export, template):
     ]
     assert changed == [("", "27,5" if '"30,00"' in template else "27.5"), ("", "0")]
     assert exported.remarks == []
+
+
+def test_a_row_that_is_left_as_it_is_has_the_reason(export):
+    twice = CANVAS + '"Müller, Ann",4001,900,amu,,T,,12,20,80\n'
+    assert "Müller, Ann: left as it is, because an earlier row is of ann too" in (
+        export("canvas", twice).remarks
+    )
+    other = CANVAS.replace('"Li, Bo",4002', '"Müller, Ann",4002')
+    remarks = export("canvas", other).remarks
+    assert any(
+        "the number or address is that of bo (Bo Li), the name that of" in r for r in remarks
+    )
 
 
 def test_points_that_the_system_would_not_take_are_said(export):

@@ -64,6 +64,8 @@ def test_predictions_are_marked_by_levels():
         points(torch.tensor([0, 1, 2, 9, 0, 0])).points,
         points(torch.tensor([0, 9, 9, 9, 0, 0])).points,
     ] == [2.0, 1.5, 0.0]
+    few = graded(resnorm={"levels": levels[:2]})  # of a variant whose levels end below its points
+    assert by_accuracy(few, torch.tensor([0, 1, 2, 3, 0, 0]), labels).points == 1.5
     message = points(torch.tensor([0, 1, 2, 9, 0, 0])).message
     assert message == "75.0 % are correct; the next points are at 100 %"
     for other in (torch.tensor([0, 1]), None, 3.0, torch.tensor([0.0, 1.0, 2.0, 3.0, 0.0, 0.0])):

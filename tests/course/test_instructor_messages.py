@@ -206,6 +206,55 @@ def test_what_needs_a_look_is_counted_and_is_the_exit_code(
     assert f"; {attention} need a look." in out.out and code == bool(attention)
 
 
+COMMANDS = [
+    ["release", "T1"],
+    ["collect", "T1", "{download}"],
+    ["grade", "T1"],
+    ["feedback", "T1"],
+    ["export", "T1", "canvas"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_second_command_in_a_course_says_so_and_does_nothing(tmp_path, course, run, words):
+    download = packed(tmp_path / "all.zip", {"ann.ipynb": "x"})
+    before = {path: path.stat().st_mtime_ns for path in course.root.rglob("*")}
+    with course.alone():
+        code, out = run(*[word.format(download=download) for word in words])
+    assert code == 2 and "another resnorm-course command is at work in" in out.err
+    assert out.err.count("\n") == 1 and not out.out
+    now = {path: path.stat().st_mtime_ns for path in course.root.rglob("*")}
+    assert now == before | {course.root / ".lock": now[course.root / ".lock"]}
+    with course.alone():  # which is free again
+        pass
+
+
+def test_a_fault_of_ours_is_not_taken_for_submissions_that_need_a_look(run, monkeypatch):
+    def fails(folder):
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(cli, "Course", fails)
+    code, out = run("status")
+    assert code == 3 and "Traceback" in out.err and "LookupError: a fault of ours" in out.err
+    assert "please report it" in out.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "text, reason", [("c = 1 +", "SyntaxError"), ("import nothing", "nothing")]
+)
+def test_a_configuration_that_cannot_be_executed_is_one_line(course, run, text, reason):
+    (course.root / "nbgrader_config.py").write_text(text)
+    code, out = run("export", "T1", "canvas")
+    assert code == 2 and "nbgrader_config.py cannot be executed: " in out.err
+    assert reason in out.err and out.err.count("\n") == 1
+
+
+def test_a_course_may_have_any_name(tmp_path, course):
+    folder = tmp_path / 'it\'s "the" {course}'
+    make(folder, course.root / "source")
+    assert Gradebook(Course(folder))._api().coursedir.course_id == folder.name
+
+
 NOISY = """
 import sys, warnings
 from resnorm.course import cli

@@ -264,7 +264,7 @@ def test_the_deadline_enters_the_gradebook_and_moves(gradebook):
     handed_in = gradebook.course.root / "submitted" / "ann" / "T1"
     report = Report("ann", "T1", "graded", key=f"base-{fingerprints.of_folder(handed_in)}")
     report.write(gradebook.course.report_path("T1", "ann"))
-    (gradebook.course.root / "autograded" / "ann" / "T1" / ".key").write_text(report.key)
+    (gradebook.course.root / "autograded" / "ann" / "T1" / ".report").write_text(report.fingerprint)
     assert [mark.points for mark in gradebook.marks("T1")] == [3.0, None]
     # releasing again keeps the deadline, and a later one lifts the penalty
     gradebook.release("T1")

@@ -3,15 +3,19 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import nbformat
+import psutil
 import pytest
 from test_folder import ANSWERS, NOTEBOOK, assignment, course, hand_in, marks, reasons  # noqa: F401
 
 from resnorm.course import runs
-from resnorm.course.folder import CourseError
+from resnorm.course.folder import Course, CourseError, make
 from resnorm.course.grading.reports import Report
 from resnorm.course.runs import grade_class, run_tasks
 from resnorm.course.sandbox.limits import DEFAULT_LIMITS, Limits
@@ -59,6 +63,28 @@ def test_a_grading_process_that_is_lost_costs_only_its_own_submission(jobs):
         if report.status == "failed":
             assert "Run the command again" in report.incidents[0].message
     assert list(run_tasks([], jobs)) == []
+
+
+def test_processes_end_with_the_command_that_started_them(tmp_path):
+    """A kill that hits the command alone, as when memory is short, and not its process group."""
+    code = "import test_runs\nlist(test_runs.run_tasks([test_runs.Task('hangs')], 1))"
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    command = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path})
+    started = psutil.Process(command.pid)
+    try:
+        until = time.monotonic() + 120
+        while not any("spawn_main" in " ".join(p.cmdline()) for p in started.children()):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        family = started.children(recursive=True)
+        time.sleep(1)
+    finally:
+        command.kill()
+        command.wait()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    for process in alive:
+        process.kill()
+    assert alive == []
 
 
 def submitted(course, student):  # noqa: F811
@@ -141,3 +167,36 @@ def test_a_record_that_is_damaged_is_graded_again(course, monkeypatch):  # noqa:
 def test_a_machine_on_which_no_kernel_starts_says_so_before_it_grades(course):  # noqa: F811
     with pytest.raises(CourseError, match="the kernel did not start"):
         grade_class(course, "T1", limits=Limits(memory=20 * 2**20, disk=20 * 2**20))
+
+
+@pytest.fixture
+def unready(tmp_path, monkeypatch):
+    """A course without a gradebook, in which nothing may run."""
+    source = tmp_path / "sources" / "T1"
+    source.mkdir(parents=True)
+    (source / NOTEBOOK).write_text(nbformat.writes(assignment()))
+    make(tmp_path / "course", source.parent)
+    made = Course(tmp_path / "course")
+    (made.root / "students.csv").write_text("id\nann\n")
+    hand_in(made, "ann", assignment(ANSWERS["ann"]))
+    monkeypatch.setattr(runs, "require", lambda unsafe: True)
+    monkeypatch.setattr(runs, "reference", lambda *_, **__: pytest.fail("the solution ran"))
+    return made
+
+
+def test_what_is_missing_in_the_end_is_said_before_anything_runs(unready):
+    with pytest.raises(CourseError, match="T1 is not in the gradebook: run resnorm-course release"):
+        grade_class(unready, "T1")
+    (unready.root / "students.csv").write_bytes("id,name\nann,Müller\n".encode("cp1252"))
+    with pytest.raises(CourseError, match="not in UTF-8"):
+        grade_class(unready, "T1")
+
+
+def test_a_student_who_is_named_twice_is_graded_once(course, monkeypatch):  # noqa: F811
+    seen = []
+    monkeypatch.setattr(
+        runs, "run_tasks", lambda tasks, jobs: seen.extend(t.student for t in tasks) or []
+    )
+    monkeypatch.setattr(runs, "reference", lambda *_, **__: {})
+    grade_class(course, "T1", ["bo", "ann", "bo"])
+    assert seen == ["bo", "ann"]

@@ -364,6 +364,7 @@ def test_nothing_of_one_submission_reaches_the_next_or_the_outside(course, grade
         "feedback",
         "marks",
         "duplicates",
+        ".lock",
     }
     assert not list(course.rglob("*.part"))
 

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, and make its folder.
 
     Args:
         path: file to write or replace.
-        text: its new content; line ends stay as they are.
+        content: bytes, or text that is written in UTF-8; line ends stay as they are.
 
     Raises:
         OSError: it cannot be written. A file that was there before is left as it was.
@@ -17,7 +17,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text, encoding="utf-8", newline="")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)

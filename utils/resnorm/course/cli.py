@@ -1,14 +1,16 @@
 """``resnorm-course``: one command per step, from an empty folder to the marks.
 
 The commands are private functions, because they are called through ``app`` alone. Their arguments
-are documented by help texts, which ``resnorm-course COMMAND --help`` shows. They import what needs
-nbformat, nbconvert or nbgrader themselves, because those take seconds, and help needs none of them.
+are documented by help texts, which ``resnorm-course COMMAND --help`` shows and which make this file
+longer than others. They import what needs nbformat, nbconvert or nbgrader themselves, because those
+take seconds, and help needs none of them.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -35,7 +37,7 @@ app = typer.Typer(
     "(mark the written answers: jupyter lab, menu Nbgrader), feedback A1, export A1. "
     "Every command can be given again; what is done is not done twice.\n\n"
     "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, and the "
-    "message says why.",
+    "message says why; 3 an error that was not foreseen.",
 )
 CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's folder.")]
 AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, such as A1.")]
@@ -68,7 +70,9 @@ def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -
     """Write the students' notebook, without solutions and hidden tests."""
     from .gradebook import Gradebook
 
-    path = Gradebook(Course(course)).release(assignment)
+    here = Course(course)
+    with here.alone():
+        path = Gradebook(here).release(assignment)
     typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
 
 
@@ -121,27 +125,28 @@ def _collect(
         )
     students = here.students()
     gradebook = Gradebook(here)
-    try:
-        zone = time_zone(timezone)
-        deadline = times.deadline(due, zone) if due else gradebook.due(assignment)
-        listed = read_worksheet(worksheet, zone) if worksheet else None
-        result = collector.collect(
-            download,
-            assignment,
-            here.assignment(assignment).notebook.name,
-            students,
-            here.root / "submitted",
-            due=deadline,
-            replace=replace,
-            handout=handout,
-            worksheet=listed,
-            zone=zone,
-        )
-    except ValueError as problem:
-        raise CourseError(str(problem)) from None
-    if due and deadline and not gradebook.set_due(assignment, deadline):
-        reason = f"run resnorm-course release {assignment}, then collect again"
-        result.left.append((f"--due {due}", f"{assignment} is not in the gradebook: {reason}"))
+    with here.alone():
+        try:
+            zone = time_zone(timezone)
+            deadline = times.deadline(due, zone) if due else gradebook.due(assignment)
+            listed = read_worksheet(worksheet, zone) if worksheet else None
+            result = collector.collect(
+                download,
+                assignment,
+                here.assignment(assignment).notebook.name,
+                students,
+                here.root / "submitted",
+                due=deadline,
+                replace=replace,
+                handout=handout,
+                worksheet=listed,
+                zone=zone,
+            )
+        except ValueError as problem:
+            raise CourseError(str(problem)) from None
+        if due and deadline and not gradebook.set_due(assignment, deadline):
+            reason = f"run resnorm-course release {assignment}, then collect again"
+            result.left.append((f"--due {due}", f"{assignment} is not in the gradebook: {reason}"))
     typer.echo(f"Collected {len(result.students)} of {len(students)} students.")
     for line in summary(result, deadline, zone, listed):
         typer.echo(line)
@@ -202,7 +207,7 @@ def _grade(
         memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds
     )
     total = len(students) if students else len(here.submitted(assignment))
-    with tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
+    with here.alone(), tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
 
         def advance(report: Report) -> None:
             bar.update()
@@ -217,7 +222,7 @@ def _grade(
             unsafe=unsafe,
             on_report=advance,
         )
-    here.note_failures(assignment, reports)
+        here.note_failures(assignment, reports)
     attention = sum(_show(report) for report in reports)
     marked = sum(report.has_mark for report in reports)
     typer.echo(
@@ -249,8 +254,8 @@ def _hide(
             "order of its test images.",
         ),
     ],
-    seed: Annotated[int, typer.Option(help="Your own number; keep it to yourself.")],
-    count: Annotated[int, typer.Option(help="How many of the test images count.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Your own number; keep it to yourself.")],
+    count: Annotated[int, typer.Option(min=1, help="How many of the test images count.")] = 5000,
     course: CourseOption = Path("."),
 ) -> None:
     """Choose the part of the test images that predictions are graded on (A6)."""
@@ -266,7 +271,9 @@ def _hide(
             f"{data} holds {images.source}: students predict in the order of the official archive, "
             "so put cifar-10-python.tar.gz there"
         )
-    path = hide(Course(course), assignment, images.test_labels.numpy(), count, seed)
+    here = Course(course)
+    with here.alone():
+        path = hide(here, assignment, images.test_labels.numpy(), count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
 
@@ -275,7 +282,9 @@ def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) 
     """Write one page per student, with the verdicts and your comments."""
     from .gradebook import Gradebook
 
-    pages = Gradebook(Course(course)).feedback(assignment)
+    here = Course(course)
+    with here.alone():
+        pages = Gradebook(here).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
 
 
@@ -297,15 +306,15 @@ def _export(
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     from .export import export
-    from .gradebook import Gradebook
 
     here = Course(course)
     here.assignment(assignment)
-    exported = export(here, assignment, system, template, column)
+    with here.alone():
+        exported = export(here, assignment, system, template, column)
     typer.echo(f"Wrote {exported.path}.")
     for remark in exported.remarks:
         typer.echo(f"    {remark}", err=True)
-    open_marks = [mark for mark in Gradebook(here).marks(assignment) if mark.reason]
+    open_marks = [mark for mark in exported.marks if mark.reason]
     for mark in open_marks:
         typer.echo(f"    {mark.student.id}: {mark.reason}", err=True)
     if open_marks or exported.remarks:
@@ -333,7 +342,11 @@ def _status(course: CourseOption = Path(".")) -> None:
 
 
 def main() -> None:
-    """Run the command. What the instructor has to fix is one line and exit code 2."""
+    """Run the command. What the instructor has to fix is one line and exit code 2.
+
+    What nobody foresaw is shown whole, and is exit code 3, because Python's own 1 means that some
+    submissions need a look.
+    """
     if not sys.warnoptions:  # those of libraries are not for instructors, and would bury ours
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the processes that grade
@@ -342,6 +355,14 @@ def main() -> None:
     except (CourseError, OSError) as problem:
         typer.echo(f"resnorm-course: {problem}", err=True)
         sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        typer.echo(
+            "resnorm-course: this is a fault of the command; please report it with the lines "
+            "above. What was done before is kept",
+            err=True,
+        )
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -46,11 +46,13 @@ class Exported:
         table: what the system imports.
         path: where it was written.
         remarks: what somebody has to know before importing it.
+        marks: those of the class, with what stands in the way of a final one.
     """
 
     table: Table
     path: Path = Path()
     remarks: list[str] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
 
 def export(
@@ -82,6 +84,7 @@ def export(
             raise CourseError(str(problem)) from None
     else:
         exported = Exported(write(name, marks))
+    exported.marks = marks
     exported.path = course.root / "marks" / f"{name}-{system}.csv"
     write_whole(exported.path, exported.table.text())
     return exported
@@ -218,10 +221,15 @@ def _fill(
     comma = bool(re.fullmatch(r"\d+,\d+", largest))
     limit = float(largest.replace(",", ".")) if re.fullmatch(r"\d+([.,]\d+)?", largest) else None
     for row, person in people:
-        student = match(person, students).student
-        mark = by_id[student.id] if student else None
-        if mark is None or mark.student.id not in missing:
-            exported.remarks.append(f"{person.label}: not in the class list, left as it is")
+        found = match(person, students)
+        if found.student is None:
+            exported.remarks.append(f"{person.label}: left as it is, because {found.reason}")
+            continue
+        mark = by_id[found.student.id]
+        if mark.student.id not in missing:
+            exported.remarks.append(
+                f"{person.label}: left as it is, because an earlier row is of {mark.student.id} too"
+            )
             continue
         del missing[mark.student.id]
         if mark.points is not None:

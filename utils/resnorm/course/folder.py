@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ CONFIGURATION = """\
 # Written by resnorm-course init. The commands of nbgrader itself work here, too
 # (nbgrader --help; in jupyter lab the menu Nbgrader).
 c = get_config()  # noqa: F821
-c.CourseDirectory.course_id = "{course}"
+c.CourseDirectory.course_id = {course!r}
 # What the sandbox has run. What was handed in stays in the folder submitted.
 c.CourseDirectory.submitted_directory = "restored"
 c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError"}}
@@ -92,9 +94,10 @@ class Course:
     """The folder of a course, and what is in it.
 
     ``source`` has the notebooks with solutions, ``release`` what students get, ``submitted`` what
-    they handed in, ``restored`` the same after the sandbox, and ``reports`` what happened there.
-    ``autograded`` and ``feedback`` are nbgrader's, and ``marks`` is for the learning management
-    system.
+    they handed in, ``duplicates`` what else of theirs was kept, ``restored`` what was handed in
+    after the sandbox, and ``reports`` what happened there. ``hidden`` has labels that predictions
+    are graded with, ``autograded`` and ``feedback`` are nbgrader's, and ``marks`` is for the
+    learning management system.
 
     Args:
         root: the folder.
@@ -110,6 +113,27 @@ class Course:
                 f"{root} is not a course (it has no nbgrader_config.py): "
                 f"run resnorm-course init {root}, or give --course DIR"
             )
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands that write into this course out while the body runs.
+
+        The system takes the lock back when this process ends, however it does.
+
+        Raises:
+            CourseError: another command is at work.
+        """
+        with (self.root / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CourseError(
+                    f"another resnorm-course command is at work in {self.root}: wait for its end, "
+                    "or stop it"
+                ) from None
+            except OSError:
+                pass  # There are file systems that lock nothing, as before there was a lock.
+            yield
 
     def assignments(self) -> list[str]:
         """List the names of the assignments, in order."""

@@ -53,6 +53,17 @@ class Gradebook:
         _check(f"release {name}", self._api().generate_assignment(name, force=True, create=True))
         return self.course.root / "release" / name / assignment.notebook.name
 
+    def has(self, name: str) -> bool:
+        """Say whether an assignment is in the gradebook, which ``release`` does.
+
+        Args:
+            name: of the assignment.
+        """
+        if not (self.course.root / "gradebook.db").is_file():
+            return False
+        with self._api().gradebook as gradebook:
+            return _has(gradebook, name)
+
     def due(self, name: str) -> datetime | None:
         """Get the deadline of an assignment in UTC, or None if there is none.
 
@@ -62,8 +73,8 @@ class Gradebook:
         if not (self.course.root / "gradebook.db").is_file():
             return None
         with self._api().gradebook as gradebook:
-            found = [a.duedate for a in gradebook.assignments if a.name == name]
-        return found[0].replace(tzinfo=UTC) if found and found[0] else None
+            due = gradebook.find_assignment(name).duedate if _has(gradebook, name) else None
+        return due.replace(tzinfo=UTC) if due else None
 
     def set_due(self, name: str, due: datetime) -> bool:
         """Enter the deadline of an assignment, which late penalties are counted from.
@@ -76,10 +87,10 @@ class Gradebook:
             Whether the gradebook has the assignment, which is entered by ``release``.
         """
         with self._api().gradebook as gradebook:
-            known = name in {assignment.name for assignment in gradebook.assignments}
-            if known:
-                gradebook.update_or_create_assignment(name, duedate=due.astimezone(UTC))
-        return known
+            if not _has(gradebook, name):
+                return False
+            gradebook.update_or_create_assignment(name, duedate=due.astimezone(UTC))
+        return True
 
     def assign_penalties(self, name: str) -> None:
         """Count late penalties anew, by the deadline, times and marks as they are now.
@@ -116,9 +127,6 @@ class Gradebook:
         Args:
             name: of the assignment.
             reports: one that cannot be entered becomes a failure of the machine.
-
-        Raises:
-            CourseError: the gradebook and a report disagree.
         """
         api = self._api()
         with api.gradebook as gradebook:
@@ -133,14 +141,9 @@ class Gradebook:
                     email=student.email or None,
                     lms_user_id=student.lms_id or None,
                 )
-        marked = [report for report in reports if report.has_mark]
-        for report in marked:
-            if self._entered(name, report.student) != report.key:
-                self._autograde(api, name, report)
-        with api.gradebook as gradebook:
-            for report in marked:
-                if report.has_mark:  # which an error of nbgrader has taken from some
-                    _enter_bonus(gradebook, name, report)
+        for report in reports:
+            if report.has_mark and self._entered(name, report.student) != report.fingerprint:
+                self._enter_one(api, name, report)
         self.assign_penalties(name)
 
     def feedback(self, name: str) -> list[Path]:
@@ -177,7 +180,7 @@ class Gradebook:
         with self._api().gradebook as gradebook:
             possible: float | None = None
             entered: dict[str, Any] = {}
-            if name in {assignment.name for assignment in gradebook.assignments}:
+            if _has(gradebook, name):
                 possible = gradebook.find_assignment(name).max_score
                 found = gradebook.assignment_submissions(name)
                 entered = {submission.student.id: submission for submission in found}
@@ -194,25 +197,28 @@ class Gradebook:
                 for student in self.course.students()
             ]
 
-    def _autograde(self, api: Any, name: str, report: Report) -> None:
-        """Let nbgrader read what the sandbox has run, and note which report this was."""
+    def _enter_one(self, api: Any, name: str, report: Report) -> None:
+        """Let nbgrader read what the sandbox has run, add the bonus, and then note the report."""
         try:
             result = api.autograde(name, report.student, force=True, create=True)
             _check(f"enter {report.student}'s {name}", result)
-            self._key_file(name, report.student).write_text(report.key)
-        except (CourseError, OSError) as problem:
+            with api.gradebook as gradebook:
+                _enter_bonus(gradebook, name, report)
+            self._noted(name, report.student).write_text(report.fingerprint)
+        except Exception as problem:  # whatever nbgrader and its database raise
             report.fail(machine_failure(problem))
 
     def _entered(self, name: str, student: str) -> str:
-        """Key of the report that the gradebook has entered completely; empty if it has none.
+        """Fingerprint of the report that the gradebook has entered completely, or nothing.
 
         nbgrader itself does not know: when it is stopped, it leaves cells without a mark.
         """
-        path = self._key_file(name, student)
+        path = self._noted(name, student)
         return path.read_text() if path.is_file() else ""
 
-    def _key_file(self, name: str, student: str) -> Path:
-        return self.course.root / "autograded" / student / name / ".key"
+    def _noted(self, name: str, student: str) -> Path:
+        """Where it is noted which report was entered; nbgrader removes it with the folder."""
+        return self.course.root / "autograded" / student / name / ".report"
 
     def _api(self) -> Any:
         """Make nbgrader's interface, with the configuration of this course."""
@@ -226,9 +232,19 @@ class Gradebook:
         if programs not in os.environ.get("PATH", "").split(os.pathsep):
             os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
         root = str(self.course.root)
-        config = Config(PyFileConfigLoader("nbgrader_config.py", path=root).load_config())
+        try:
+            config = Config(PyFileConfigLoader("nbgrader_config.py", path=root).load_config())
+        except Exception as problem:  # it is code, in which an instructor chooses a late penalty
+            raise CourseError(
+                f"nbgrader_config.py cannot be executed: {type(problem).__name__}: {problem}"
+            ) from None
         config.CourseDirectory.root = root
         return NbGraderAPI(config=config)
+
+
+def _has(gradebook: Any, name: str) -> bool:
+    """Whether an open gradebook has an assignment, which is entered by ``release``."""
+    return name in {assignment.name for assignment in gradebook.assignments}
 
 
 def _check(task: str, result: dict[str, Any]) -> None:
@@ -257,6 +273,6 @@ def _enter_bonus(gradebook: Any, name: str, report: Report) -> None:
     entered = sum(grade.auto_score or 0.0 for grade in grades)
     if abs(entered - report.points) > 1e-6:
         raise CourseError(
-            f"{report.student}: the gradebook has {entered:g} points, "
-            f"the report {report.points:g}; please report this"
+            f"the gradebook has {entered:g} points for {report.student}, the report "
+            f"{report.points:g}, which is a fault of the grader; please report it"
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import nbformat
 import numpy as np
 
+from .atomic import write_whole
 from .folder import Course, CourseError
 from .grading.verdicts import levels
 
@@ -25,8 +27,7 @@ def hidden_labels(course: Course, assignment: str) -> np.ndarray | None:
     Raises:
         CourseError: the assignment needs hidden labels, and they were not chosen yet.
     """
-    source = nbformat.read(course.assignment(assignment).notebook, as_version=4)
-    if not any(map(levels, source.cells)):
+    if not _is_predicted(course, assignment):
         return None
     path = _path(course, assignment)
     if not path.exists():
@@ -44,16 +45,21 @@ def hide(course: Course, assignment: str, labels: np.ndarray, count: int, seed: 
         course: the course's folder.
         assignment: name of the assignment.
         labels: classes of all test images, of shape ``(N,)``.
-        count: number of images in the hidden part.
-        seed: of the random choice.
+        count: number of images in the hidden part, a multiple of the number of classes.
+        seed: of the random choice, a non-negative number.
 
     Returns:
         The file with the hidden labels, in which all other labels are -1.
 
     Raises:
-        CourseError: there is a hidden part already (another one would change marks), or there are
-            too few images.
+        CourseError: the assignment is not graded by predictions, there is a hidden part already
+            (another one would change marks), or there are not as many images of each class.
     """
+    if not _is_predicted(course, assignment):
+        raise CourseError(
+            f"{assignment} is not graded by predictions: no cell of its source has levels. "
+            "Give the assignment that is"
+        )
     path = _path(course, course.assignment(assignment).name)
     if path.exists():
         raise CourseError(
@@ -61,18 +67,27 @@ def hide(course: Course, assignment: str, labels: np.ndarray, count: int, seed: 
             "another one would change marks: delete it yourself if you mean it"
         )
     classes, generator = np.unique(labels), np.random.default_rng(seed)
-    each = count // len(classes)
-    if each == 0 or min(int((labels == c).sum()) for c in classes) < each:
+    each, rest = divmod(count, len(classes))
+    largest = min(int((labels == c).sum()) for c in classes)
+    if rest or not 0 < each <= largest:
         raise CourseError(
-            f"{count} images cannot be hidden: {each} of each of {len(classes)} classes are wanted"
+            f"{count} images cannot be hidden: give a multiple of {len(classes)}, the number of "
+            f"classes, up to {largest * len(classes)}"
         )
     hidden = np.full(len(labels), -1, dtype=np.int64)
     for c in classes:
         chosen = generator.choice(np.flatnonzero(labels == c), each, replace=False)
         hidden[chosen] = c
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, hidden)
+    content = io.BytesIO()
+    np.save(content, hidden)
+    write_whole(path, content.getvalue())
     return path
+
+
+def _is_predicted(course: Course, assignment: str) -> bool:
+    """Whether an assignment has a cell that is graded by predictions."""
+    source = nbformat.read(course.assignment(assignment).notebook, as_version=4)
+    return any(map(levels, source.cells))
 
 
 def _path(course: Course, assignment: str) -> Path:

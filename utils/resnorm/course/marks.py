@@ -55,7 +55,7 @@ def mark_of(
         possible: points that can be earned, if they are known.
         handed_in: folder of what was handed in; None if there is nothing.
         submission: what nbgrader knows of it; None if that is nothing.
-        entered: key of the report that the gradebook has entered; empty if it has none.
+        entered: fingerprint of the report that the gradebook has entered; empty if it has none.
     """
     report = course.report(name, student.id)
     if handed_in is None:
@@ -68,7 +68,7 @@ def mark_of(
         return Mark(student, possible, None, "handed in anew: run grade again", WAITING)
     if report.status == "refused":
         return Mark(student, possible, None, report.incidents[0].message, REFUSED)
-    if submission is None or entered != report.key:
+    if submission is None or entered != report.fingerprint:
         reason = "not in the gradebook yet: run grade again"
         return Mark(student, possible, None, reason, WAITING)
     waiting = [

@@ -5,11 +5,12 @@ from __future__ import annotations
 import faulthandler
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import nbformat
@@ -61,8 +62,9 @@ def grade_class(
         One report per student, also for what cannot be graded, in the order of the ids.
 
     Raises:
-        CourseError: there is nothing to grade, a student is not known, there is no sandbox, or the
-            instructor's solution itself fails.
+        CourseError: there is nothing to grade, a student is not known, there is no sandbox, the
+            class list cannot be read, the assignment is not released or has no hidden labels yet,
+            or the instructor's solution itself fails.
     """
     try:
         require(unsafe)
@@ -70,13 +72,20 @@ def grade_class(
         raise CourseError(str(problem)) from None
     assignment, submitted = course.assignment(name), course.submitted(name)
     chosen = _chosen(name, submitted, students)
+    # What the end needs is there before an hour is spent.
+    course.students()
+    gradebook = Gradebook(course)
+    if not gradebook.has(name):
+        raise CourseError(
+            f"{name} is not in the gradebook: run resnorm-course release {name}, then grade again"
+        )
+    labels = hidden_labels(course, name)
     source = nbformat.read(assignment.notebook, as_version=4)
     cache = course.root / "reports" / ".reference"
     try:
         expected = reference(source, cache, assignment.files, limits, unsafe=unsafe)
     except (NotGradableError, KernelNotStartedError) as problem:
         raise CourseError(str(problem)) from None
-    labels = hidden_labels(course, name)
     base = fingerprints.of_grading(source, assignment.files, limits, labels)
     tasks: list[_Task] = []
     reports: list[Report] = []
@@ -98,17 +107,17 @@ def grade_class(
     for report in run_tasks(tasks, jobs):
         reports.append(report)
         on_report(report)
-    Gradebook(course).enter(name, reports)
+    gradebook.enter(name, reports)
     return sorted(reports, key=lambda report: report.student)
 
 
 def _chosen(name: str, submitted: dict[str, Path], students: Iterable[str] | None) -> list[str]:
-    """The students to grade.
+    """The students to grade, each once.
 
     Raises:
         CourseError: there are none, or one of them has handed in nothing.
     """
-    chosen = sorted(submitted) if students is None else list(students)
+    chosen = list(dict.fromkeys(sorted(submitted) if students is None else students))
     if unknown := [student for student in chosen if student not in submitted]:
         raise CourseError(f"{', '.join(unknown)}: nothing handed in for {name}")
     if not chosen:
@@ -247,7 +256,25 @@ def run_tasks(tasks: list[_Task], jobs: int) -> Iterator[Report]:
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(
+        max_workers=1, mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however it did.
+
+    A pool's process does not see that. It would write its report beside those of the next command,
+    and then wait for ever.
+    """
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(task: _Task) -> Report:

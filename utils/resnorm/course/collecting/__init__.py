@@ -3,8 +3,9 @@
 ``class_list`` reads who is in the class, ``archives`` unpacks a download, and ``downloads`` finds
 out who handed in what in it, with the help of ``gradescope`` and ``worksheet`` (Moodle).
 ``matching`` finds the student by ``names``, ``choosing`` tells which of several notebooks is the
-work, and ``collector`` copies the files. ``collected`` is what became of everything. ``tables``
-reads a CSV, ``times`` deadlines and times of handing in, and ``people`` holds what a download says.
+work, ``collector`` takes it, and ``storing`` writes it. ``collected`` is what became of everything.
+``tables`` reads a CSV, ``times`` deadlines and times of handing in, and ``people`` holds what a
+download says.
 """
 
 from ...loading import on_first_use
@@ -21,6 +22,7 @@ __getattr__ = on_first_use(
     "matching",
     "names",
     "people",
+    "storing",
     "tables",
     "times",
     "worksheet",

@@ -33,6 +33,16 @@ class Candidate:
     answers: int = 0
 
     @property
+    def is_blank(self) -> bool:
+        """Whether it is of the assignment, and nothing is answered in it."""
+        return bool(self.ours) and not self.answers
+
+    @property
+    def is_filled_in(self) -> bool:
+        """Whether it is of the assignment, and something is answered in it."""
+        return bool(self.ours and self.answers)
+
+    @property
     def describes(self) -> str:
         """What somebody needs to know of a notebook that was not taken."""
         if not self.ours:
@@ -75,7 +85,7 @@ def choose(candidates: Iterable[Candidate], expected: str) -> Candidate | None:
     """
     left = list(candidates)
     left = [one for one in left if one.ours] or left
-    left = [one for one in left if one.ours and one.answers] or left
+    left = [one for one in left if one.is_filled_in] or left
     if not any(one.ours for one in left):
         left = [one for one in left if _is_named(one, expected)] or left
     newest = max((one.handed_in for one in left), default=())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -21,6 +20,7 @@ from .collected import Collected
 from .downloads import files_below, submissions
 from .matching import Match, is_known, match
 from .people import File, Person, Submission
+from .storing import holds, keep, store
 from .times import FILE_TIME, NOTED, HandedIn
 from .worksheet import Worksheet
 
@@ -50,8 +50,8 @@ def collect(
         students: the class.
         submitted: folder to copy to.
         due: when a submission is late, where the download does not say so itself.
-        replace: take the new file of a student who has one already. Otherwise the new file is kept
-            in ``duplicates`` and reported.
+        replace: take the new file of a student who has one already, and keep the earlier one in
+            ``duplicates``. Otherwise the new one is kept there. Both are reported.
         handout: the notebook that students get, which tells a blank file from a filled-in one.
         worksheet: Moodle's grading worksheet.
         zone: time zone of the times in a zip; None for that of this machine.
@@ -191,42 +191,67 @@ class _Collector:
     def take(self, student: Student, claims: list[_Claim]) -> None:
         """Copy the best notebook of one student, or note why not."""
         self.result.remarks += [claim.match.remark for claim in claims if claim.match.remark]
-        handed_in: list[tuple[Submission, list[File]]] = []
+        looked_into: list[tuple[Submission, list[File]]] = []
         found: list[Candidate] = []
         for claim in claims:
             files = self._files(claim.submission)
-            handed_in.append((claim.submission, files))
+            looked_into.append((claim.submission, files))
             notebooks = [file for file in files if file.is_notebook and self._fits(student, file)]
             found += [
                 candidate(file, claim.submission.order(file), self.ours) for file in notebooks
             ]
         chosen = choose(found, self.notebook)
         if chosen is None:
-            names = sorted(printable(file.name) for _, files in handed_in for file in files)
+            names = sorted(printable(file.name) for _, files in looked_into for file in files)
             reason = f"no file {self.notebook} and not exactly one notebook; "
             reason += f"handed in: {', '.join(names)[:200] or 'nothing'}"
             self.leave(student.id, reason)
             return
-        submission, files = next(pair for pair in handed_in if chosen.file in pair[1])
+        submission, files = next(pair for pair in looked_into if chosen.file in pair[1])
         target = self.submitted / student.id / self.assignment
         time = submission.time_of(chosen.file)
-        blank = chosen.ours and chosen.answers and self._has_blank(target)
-        if blank and not self.replace:
-            self.result.remarks.append(f"{student.id}: a filled-in notebook replaced a blank one")
-        if target.exists() and not (self.replace or blank):
-            self._keep_beside(student, chosen, target, time)
+        wanted = self._wanted(files, chosen.file)
+        earlier = self._earlier(target)
+        is_same = holds(target, wanted)
+        if is_same and not self.replace:
+            self._keep_time(student, target, time)
+        elif earlier and not self.replace and not (earlier.is_blank and chosen.is_filled_in):
+            self._duplicate(student, wanted)
+            self.result.again.append(student.id)
         else:
-            self._copy(files, chosen.file, target, time)
+            if earlier and not is_same:
+                self._note_replaced(student, earlier, chosen)
+            store(wanted, target, self._noted(time))
             self.result.taken.append(student.id)
             self._note_time(student, time)
             self._note_others(student, chosen, [one for one in found if one is not chosen])
             self.result.students.append(student.id)
 
-    def _has_blank(self, target: Path) -> bool:
-        """Whether a notebook without an answer was collected before."""
+    def _earlier(self, target: Path) -> Candidate | None:
+        """What was collected before. A folder without the notebook holds no work."""
         file = File(target / self.notebook, self.notebook)
-        before = candidate(file, (), self.ours)
-        return bool(before.ours) and not before.answers
+        return candidate(file, (), self.ours) if file.path.is_file() else None
+
+    def _wanted(self, files: list[File], chosen: File) -> dict[str, Path]:
+        """Name -> file of what is copied: the notebook and what it reads, such as predictions."""
+        wanted = {self.notebook: chosen.path}
+        for name, path in beside(files, chosen).items():
+            if CONFIGURATION.search(name):
+                self.leave(printable(name), "would configure Jupyter in the folder of the student")
+            elif path.stat().st_size <= MAX_FILE_BYTES and name not in (self.notebook, NOTED):
+                wanted[name] = path
+        return wanted
+
+    def _note_replaced(self, student: Student, earlier: Candidate, chosen: Candidate) -> None:
+        """Say what is replaced, and keep it, unless a filled-in notebook replaces a blank one."""
+        if earlier.is_blank and chosen.is_filled_in:
+            remark = "a filled-in notebook replaced a blank one"
+        else:
+            files = files_below(earlier.file.path.parent)
+            self._duplicate(student, {file.name: file.path for file in files})
+            took = f"{printable(chosen.file.name)} ({chosen.describes})"
+            remark = f"took {took}, and kept the earlier one ({earlier.describes}) in duplicates"
+        self.result.remarks.append(f"{student.id}: {remark}")
 
     def _fits(self, student: Student, file: File) -> bool:
         if (size := file.path.stat().st_size) <= MAX_FILE_BYTES:
@@ -242,7 +267,8 @@ class _Collector:
         zips = [file for file in files if file.is_zip]
         if len(zips) == 1 and not any(file.is_notebook for file in files):
             try:
-                inside = list(files_below(self.unpacked(zips[0].path)))
+                unpacked = files_below(self.unpacked(zips[0].path))
+                inside = [File(one.path, one.name, archive=zips[0].path) for one in unpacked]
             except ValueError as problem:
                 self.leave(zips[0].name, str(problem))
                 return files
@@ -260,60 +286,30 @@ class _Collector:
         content = chosen.file.path.read_bytes()
         others = [one for one in others if one.file.path.read_bytes() != content]
         for one in others:
-            if one.ours and one.answers:
-                self._duplicate(student, one.file.path)
+            if one.is_filled_in:
+                self._duplicate(student, {self.notebook: one.file.path})
         if others:
             rest = ", ".join(f"{printable(one.file.name)} ({one.describes})" for one in others)
             took = f"{printable(chosen.file.name)} ({chosen.describes})"
             self.result.remarks.append(f"{student.id}: took {took}, not {rest}")
 
-    def _keep_beside(
-        self, student: Student, chosen: Candidate, target: Path, time: HandedIn
-    ) -> None:
-        """Keep a further submission in ``duplicates``, unless it is the same as the first.
+    def _keep_time(self, student: Student, target: Path, time: HandedIn) -> None:
+        """Of a submission that is there already, something better may be known about the time."""
+        known = HandedIn.read(target / NOTED)
+        if known and time.source in ("", FILE_TIME) and not known.is_same(time):
+            time = known
+        if noted := self._noted(time):
+            write_whole(target / NOTED, noted)
+        self._note_time(student, time)
+        self.result.students.append(student.id)
 
-        Of the same one, something better may be known about the time.
-        """
-        first = target / self.notebook
-        if first.exists() and first.read_bytes() == chosen.file.path.read_bytes():
-            known = HandedIn.read(target / NOTED)
-            if known and time.source in ("", FILE_TIME) and not known.is_same(time):
-                time = known
-            self._stamp(target, time)
-            self._note_time(student, time)
-            self.result.students.append(student.id)
-            return
-        self._duplicate(student, chosen.file.path)
-        self.result.again.append(student.id)
+    def _duplicate(self, student: Student, files: Mapping[str, Path]) -> None:
+        """Keep a notebook and what it reads in ``duplicates``."""
+        keep(files, self.submitted.parent / "duplicates" / student.id / self.assignment)
 
-    def _duplicate(self, student: Student, path: Path) -> None:
-        """Keep a notebook in ``duplicates``, once."""
-        beside = self.submitted.parent / "duplicates" / student.id / self.assignment
-        beside.mkdir(parents=True, exist_ok=True)
-        kept = list(beside.glob("*.ipynb"))
-        if all(known.read_bytes() != path.read_bytes() for known in kept):
-            shutil.copy(path, beside / f"{len(kept) + 1}-{self.notebook}")
-
-    def _copy(self, files: list[File], chosen: File, target: Path, handed_in: HandedIn) -> None:
-        """Copy the notebook and what it reads, such as saved predictions."""
-        part = target.with_name(target.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        shutil.copy(chosen.path, part / self.notebook)
-        for name, path in beside(files, chosen).items():
-            if CONFIGURATION.search(name):
-                self.leave(printable(name), "would configure Jupyter in the folder of the student")
-            elif path.stat().st_size <= MAX_FILE_BYTES and name not in (self.notebook, NOTED):
-                shutil.copy(path, part / name)
-        self._stamp(part, handed_in)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(part, target)
-
-    def _stamp(self, folder: Path, handed_in: HandedIn) -> None:
-        """Note the time as nbgrader reads it; nothing if it is not known."""
+    def _noted(self, handed_in: HandedIn) -> str:
+        """The time as nbgrader reads it; nothing if it is not known."""
         when = handed_in.when
         if handed_in.late and self.due and not (when and when > self.due):
             when = self.due + timedelta(seconds=1)
-        if when:
-            write_whole(folder / NOTED, f"{when:%Y-%m-%d %H:%M:%S} UTC")
+        return f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else ""

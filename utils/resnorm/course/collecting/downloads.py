@@ -52,7 +52,9 @@ def submissions(
     Raises:
         ValueError: Gradescope's description cannot be read.
     """
-    yield from _Download(is_known, worksheet or Worksheet()).read(folder)
+    download = _Download(is_known, worksheet or Worksheet())
+    yield from download.read(folder, DEPTH)
+    yield from download.found.values()
 
 
 def files_below(folder: Path) -> Iterator[File]:
@@ -78,15 +80,11 @@ class _Download:
     worksheet: Worksheet
     found: dict[tuple[str, str, str], Submission] = field(default_factory=dict)
 
-    def read(self, folder: Path, depth: int = DEPTH) -> Iterator[Submission]:
-        """The submissions in a folder, and in folders that only hold those of others."""
-        for entry in self._entries(folder, depth):
-            if isinstance(entry, Submission):
-                yield entry
-        yield from self.found.values()
-        self.found = {}
+    def read(self, folder: Path, depth: int) -> Iterator[Submission]:
+        """The submissions in a folder, and in folders that only hold those of others.
 
-    def _entries(self, folder: Path, depth: int) -> Iterator[Submission]:
+        What may be of several files, in downloads of Canvas and Moodle, is in ``found``.
+        """
         entries = _visible(folder)
         metadata = folder / METADATA
         described = read_metadata(metadata) if metadata in entries else {}
@@ -95,7 +93,7 @@ class _Download:
                 yield _not_taken(entry, "is a link")
             elif entry.is_dir():
                 if depth and self._holds_others(entry, len(entries) == 1):
-                    yield from self._entries(entry, depth - 1)
+                    yield from self.read(entry, depth - 1)
                 else:
                     yield from self._folder(entry, described)
             elif entry == metadata:
@@ -133,7 +131,7 @@ class _Download:
         elif GRADESCOPE.match(folder.name):
             yield _not_taken(folder, f"{METADATA} does not say whose it is: it must lie beside it")
         else:
-            yield Submission([Person(handle=folder.name)], files, _timestamp(folder))
+            yield Submission([Person(handle=folder.name)], files, HandedIn.read(folder / NOTED))
 
     def _file(self, path: Path) -> Iterator[Submission]:
         """The submission that a file of Canvas or Moodle belongs to, or that is in this file."""
@@ -181,8 +179,3 @@ def _visible(folder: Path) -> list[Path]:
 
 def _not_taken(path: Path, problem: str) -> Submission:
     return Submission([Person(handle=printable(path.name))], problem=problem)
-
-
-def _timestamp(folder: Path) -> HandedIn | None:
-    """When a submission was handed in, from the file in which nbgrader notes it."""
-    return HandedIn.read(folder / NOTED)

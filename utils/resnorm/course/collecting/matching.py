@@ -143,7 +143,7 @@ def _nobody(person: Person, students: list[Student]) -> str:
     like = f" (the most like it: {_show([names[close[0]]])})" if close else ""
     return (
         f"nobody in the class list has this name, number or address{like}: "
-        "add the row, or its lms_id, and collect again"
+        "add the row, or its lms_id, and give the command again"
     )
 
 

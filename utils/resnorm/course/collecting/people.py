@@ -47,11 +47,18 @@ class File:
         path: where it is.
         name: how the student named it.
         order: larger for one that was handed in later; 0 if the download does not say.
+        archive: the zip that a student packed it into; None if it was handed in as it is.
     """
 
     path: Path
     name: str
     order: int = 0
+    archive: Path | None = None
+
+    @property
+    def handed_in(self) -> Path:
+        """What was handed in: the file, or the zip in which a student chose names and times."""
+        return self.archive or self.path
 
     @property
     def first_name(self) -> str:
@@ -96,7 +103,7 @@ class Submission:
         """
         known = self.handed_in
         if not self.from_lms:
-            known = HandedIn.read(file.path.with_name(NOTED)) or known
+            known = HandedIn.read(file.handed_in.with_name(NOTED)) or known
         return (known.when.timestamp() if known and known.when else 0.0, file.order)
 
     def time_of(self, file: File) -> HandedIn:
@@ -107,6 +114,6 @@ class Submission:
         """
         if self.from_lms:  # where the times of files are those of the download
             return self.handed_in or HandedIn("")
-        when = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
-        noted = HandedIn.read(file.path.with_name(NOTED))
+        when = datetime.fromtimestamp(file.handed_in.stat().st_mtime, UTC)
+        noted = HandedIn.read(file.handed_in.with_name(NOTED))
         return noted or self.handed_in or HandedIn(FILE_TIME, when)

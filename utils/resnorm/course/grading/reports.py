@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,6 +52,14 @@ class Report:
         """Whether the points count: the submission ran, to its end or up to some cell."""
         return self.status in ("graded", "unfinished")
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the report itself, which tells whether the gradebook has entered this one.
+
+        The key does not: what is graded again by force has the same key, and may end differently.
+        """
+        return hashlib.sha256(self._text().encode()).hexdigest()[:16]
+
     def fail(self, incident: Incident) -> None:
         """Note that this machine could not grade the submission.
 
@@ -78,7 +87,10 @@ class Report:
         Args:
             path: file to write or replace.
         """
-        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_whole(path, self._text())
+
+    def _text(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Report:

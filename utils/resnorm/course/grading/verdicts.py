@@ -100,8 +100,8 @@ def by_accuracy(cell: NotebookNode, predictions: object, labels: np.ndarray) -> 
     reached = [points for minimum, points in levels(cell) if percent >= minimum]
     points = max(reached, default=0.0)
     message = ""
-    if points < possible:
-        following = min(minimum for minimum, more in levels(cell) if more > points)
+    following = min((minimum for minimum, more in levels(cell) if more > points), default=None)
+    if following is not None:
         message = f"{percent:.1f} % are correct; the next points are at {following:g} %"
     return Verdict(name, points, possible, correct, total, message, bonus)
 
