@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from resnorm.course import gradebook as gradebooks
-from resnorm.course.folder import Course, make
+from resnorm.course.folder import Course, CourseError, make
 from resnorm.course.gradebook import Gradebook
 from resnorm.course.grading import fingerprints
 from resnorm.course.grading.grader import _outputs
@@ -108,3 +108,30 @@ def test_extra_credit_that_a_person_has_changed_stays(course):
         opened.db.commit()
     Gradebook(course).enter("T1", [report])
     assert marks(course)["ann"] == 5.0
+
+
+def test_feedback_is_on_the_work_of_now_and_one_fault_costs_one_page(course, monkeypatch):
+    with pytest.raises(CourseError, match="not graded yet: run resnorm-course grade T1 first"):
+        Gradebook(course).feedback("T1")
+    reports = [graded(course, student, 4.0) for student in ("ann", "bo")]
+    Gradebook(course).enter("T1", reports)
+    page = "feedback/{}/T1/T1-double.html"
+    pages, without = Gradebook(course).feedback("T1")
+    assert pages == [course.root / page.format(student) for student in ("ann", "bo")]
+    assert without == {}
+    # handed in anew, and not graded yet
+    (course.root / "submitted" / "bo" / "T1" / NOTEBOOK).write_text("{}")
+    pages, without = Gradebook(course).feedback("T1")
+    assert pages == [course.root / page.format("ann")]
+    assert without == {"bo": "handed in anew: run grade again"}
+    assert not (course.root / page.format("bo")).exists()
+
+    def fails(task, result):
+        if "ann" in task:
+            raise CourseError(f"nbgrader could not {task}")
+
+    graded(course, "bo", 4.0)
+    monkeypatch.setattr(gradebooks, "_check", fails)
+    pages, without = Gradebook(course).feedback("T1")
+    assert pages == [course.root / page.format("bo")]
+    assert without == {"ann": "nbgrader could not write the feedback of ann"}

@@ -284,8 +284,10 @@ def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) 
 
     here = Course(course)
     with here.alone():
-        pages = Gradebook(here).feedback(assignment)
+        pages, without = Gradebook(here).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
+    for student, reason in without.items():
+        typer.echo(f"No page: {student}: {reason}", err=True)
 
 
 @app.command("export")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from .collecting.times import NOTED, HandedIn
 from .folder import Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
-from .marks import Mark, mark_of
+from .marks import MISSING, Mark, mark_of
 from .markup import safe_name
 
 
@@ -146,29 +147,40 @@ class Gradebook:
                 self._enter_one(api, name, report)
         self.assign_penalties(name)
 
-    def feedback(self, name: str) -> list[Path]:
-        """Write what students get back, one page per graded submission.
+    def feedback(self, name: str) -> tuple[list[Path], dict[str, str]]:
+        """Write what students get back, one page per submission that has a mark.
+
+        A page of an earlier submission is removed where the one of now has no mark.
 
         Args:
             name: of the assignment.
 
+        Returns:
+            The pages, and why there is none: id of the student who handed something in -> reason.
+
         Raises:
-            CourseError: nothing is graded yet, or nbgrader finds a fault.
+            CourseError: nothing is graded yet.
         """
-        folders = (self.course.root / "autograded").glob(f"*/{name}")
-        graded = sorted(folder.parent.name for folder in folders)
-        if not graded:
+        marks = [mark for mark in self.marks(name) if mark.state != MISSING]
+        if all(mark.points is None for mark in marks):
             raise CourseError(f"{name} is not graded yet: run resnorm-course grade {name} first")
         self.assign_penalties(name)
         api = self._api()
-        for student in graded:
-            result = api.generate_feedback(name, student, force=True)
-            _check(f"write the feedback of {student}", result)
-        return [
-            page
-            for student in graded
-            for page in sorted((self.course.root / "feedback" / student / name).glob("*.html"))
-        ]
+        pages: list[Path] = []
+        without: dict[str, str] = {}
+        for mark in marks:
+            student = mark.student.id
+            folder = self.course.root / "feedback" / student / name
+            try:
+                if mark.points is None:
+                    raise CourseError(mark.reason)
+                result = api.generate_feedback(name, student, force=True)
+                _check(f"write the feedback of {student}", result)
+                pages += sorted(folder.glob("*.html"))
+            except CourseError as problem:
+                shutil.rmtree(folder, ignore_errors=True)
+                without[student] = str(problem)
+        return pages, without
 
     def marks(self, name: str) -> list[Mark]:
         """List the marks of the whole class, in the order of the class list.
