@@ -5,6 +5,8 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
+import tempfile
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import test_collect
+from boxes import NOBODY, ordinary
 from test_collect import NOTEBOOK, packed
 
 from resnorm.course.collecting import archives, collector, storing
@@ -489,3 +492,34 @@ def test_what_a_student_packed_does_not_say_when_it_was_handed_in(tmp_path, coll
     (folder / "timestamp.txt").write_text("2026-12-01 08:00:00 UTC")
     _, result = collect(tmp_path / "all", replace=True)
     assert result.times["ann"].when == datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+
+READ = """
+import sys
+from pathlib import Path
+from resnorm.course.collecting import collector
+from resnorm.course.collecting.class_list import Student
+people = [Student(name) for name in ("ann", "bo", "cy")]
+folder = Path(sys.argv[1])
+result = collector.collect(folder / "all", "A1", "a.ipynb", people, folder / "submitted")
+print(result.taken, *result.left, sep="\\n")
+"""
+
+
+def test_what_an_account_may_not_read_costs_only_its_own_student():
+    """Of an ordinary user, as root may read everything."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        all_of_them = written(
+            Path(folder), {f"all/{who}/a.ipynb": "x" for who in ("ann", "bo", "cy")}
+        )
+        if os.geteuid() == 0:
+            for path in [all_of_them, *all_of_them.rglob("*")]:
+                os.chown(path, NOBODY, NOBODY)
+        (all_of_them / "all" / "ann").chmod(0)
+        (all_of_them / "all" / "bo" / "a.ipynb").chmod(0)
+        result = ordinary([sys.executable, "-P", "-c", READ, folder])
+        (all_of_them / "all" / "ann").chmod(0o700)
+    taken, *left = result.stdout.splitlines()
+    assert taken == "['cy']", result.stderr
+    assert left[0] == "('ann', 'cannot be read with the rights of your account')"
+    assert left[1].startswith("('bo', ") and "Permission denied" in left[1]

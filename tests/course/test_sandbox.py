@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -314,8 +315,15 @@ def test_without_bubblewrap_it_refuses_unless_it_is_asked_in_so_many_words(monke
     assert said(notebook).strip() == "42" and trace.incidents == []
 
 
-def test_the_folders_and_groups_of_a_run_are_gone_afterwards():
+def test_the_folders_and_groups_of_a_run_are_gone_afterwards(monkeypatch):
     """Of all runs of this process; other processes may run boxes at the same time."""
+
+    def full(**_):
+        raise OSError("the disk is full")
+
     go("print(1)")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(tempfile, "TemporaryDirectory", full)
+        run(nbformat.v4.new_notebook(), limits=LIMITS)
     assert list(Path("/tmp").glob(f"box-{os.getpid()}-*")) == []
     assert list(Path("/sys/fs/cgroup").glob(f"**/resnorm-*-{os.getpid()}-*")) == []

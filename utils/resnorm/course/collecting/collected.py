@@ -89,8 +89,8 @@ def time_remarks(result: Collected, due: datetime | None, worksheet: Worksheet |
     unknown = [student for student, time in result.times.items() if not time.source]
     if unknown:
         remarks.append(
-            f"Time of handing in not known: {', '.join(unknown)}. Moodle's download does not have "
-            "it: give the assignment's grading worksheet with --worksheet"
+            f"Time of handing in not known: {', '.join(unknown)}. The download does not have it. "
+            "For one of Moodle, give the assignment's grading worksheet with --worksheet"
         )
     canvas = [time for time in result.times.values() if time.source == "Canvas"]
     if due and canvas and not any(time.late for time in canvas):

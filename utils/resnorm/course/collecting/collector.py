@@ -127,7 +127,10 @@ class _Collector:
                     claims[found.student.id].append(_Claim(submission, person, found))
         for student in self.students:
             if mine := self._agreeing(student, claims.get(student.id, [])):
-                self.take(student, mine)
+                try:
+                    self.take(student, mine)
+                except PermissionError as problem:
+                    self.leave(student.id, f"{problem.filename}: {problem.strerror}")
 
     def leave(self, label: str, reason: str) -> None:
         """Note that something is not taken."""

@@ -91,6 +91,8 @@ class _Download:
         for entry in entries:
             if entry.is_symlink():
                 yield _not_taken(entry, "is a link")
+            elif not _is_readable(entry):
+                yield _not_taken(entry, "cannot be read with the rights of your account")
             elif entry.is_dir():
                 if depth and self._holds_others(entry, len(entries) == 1):
                     yield from self.read(entry, depth - 1)
@@ -107,7 +109,7 @@ class _Download:
         """Whether this is not the folder of one person, but holds those of several."""
         if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
             return False
-        if self.is_known(folder.name):
+        if self.is_known(folder.name) or not _is_readable(folder):
             return False
         inside = [path for path in _visible(folder) if not path.is_symlink()]
         # A download may have a folder around everything.
@@ -175,6 +177,10 @@ class _Download:
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not is_hidden(Path(path.name)))
+
+
+def _is_readable(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
 
 
 def _not_taken(path: Path, problem: str) -> Submission:

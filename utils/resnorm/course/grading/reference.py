@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -21,7 +21,7 @@ from .trusted import JudgeProcess, Reference
 def reference(
     source: NotebookNode,
     cache: Path,
-    files: Iterable[Path] = (),
+    files: Sequence[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     *,
     unsafe: bool = False,

@@ -111,14 +111,13 @@ async def execute(
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    groups = ControlGroups(limits)
-    # Not in $TMPDIR, whose name may be long: that of a socket has at most 107 bytes.
-    with (
-        tempfile.TemporaryDirectory(
-            prefix=f"box-{os.getpid()}-", dir="/tmp" if os.path.isdir("/tmp") else None
-        ) as folder,
-        contextlib.ExitStack() as stack,
-    ):
+    with contextlib.ExitStack() as stack:
+        # Not in $TMPDIR, whose name may be long: that of a socket has at most 107 bytes.
+        place = "/tmp" if os.path.isdir("/tmp") else None
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix=f"box-{os.getpid()}-", dir=place)
+        )
+        groups = ControlGroups(limits)
         stack.callback(groups.remove)
         shared, work = Path(folder, "run"), Path(folder, "work")
         for made in (shared, work):
