@@ -523,3 +523,48 @@ def test_what_an_account_may_not_read_costs_only_its_own_student():
     assert taken == "['cy']", result.stderr
     assert left[0] == "('ann', 'cannot be read with the rights of your account')"
     assert left[1].startswith("('bo', ") and "Permission denied" in left[1]
+
+
+# what a student puts into their own folder
+
+
+DESCRIPTION = """\
+submission_1:
+  :submitters:
+  - :name: Bo Li
+    :email: bo@school.example
+    :sid: "102"
+  :created_at: 2020-01-01 00:00:00 UTC
+"""
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [
+        {"submission_metadata.yml": DESCRIPTION, f"submission_1/{NOTEBOOK}": SECOND},
+        {f"libo_102_9001_{NOTEBOOK}": SECOND},
+        {f"Bo Li_12_assignsubmission_file_/{NOTEBOOK}": SECOND},
+        {"Bo Li.ipynb": SECOND},
+        {f"deeper/bo/{NOTEBOOK}": SECOND},
+    ],
+    ids=["Gradescope", "Canvas", "Moodle", "a name", "an id"],
+)
+@pytest.mark.parametrize("others", ["a1-cat", "cy"])
+def test_no_folder_of_a_student_speaks_for_somebody_else(tmp_path, collect, made_up, others):
+    files = {f"a1-mallory/{name}": content for name, content in made_up.items()}
+    source = written(tmp_path / "download", files | {f"{others}/{NOTEBOOK}": FIRST})
+    handed_in, result = collect(source)
+    assert "bo" not in handed_in and "a student" in reasons(result)["a1-mallory"]
+
+
+def test_folders_of_groups_beside_each_other_hold_those_of_students(tmp_path, collect):
+    files = {f"group 1/ann/{NOTEBOOK}": FIRST, f"group 2/bo/{NOTEBOOK}": SECOND, "notes/a.txt": ""}
+    handed_in, _ = collect(written(tmp_path / "download", files))
+    assert handed_in == {"ann": FIRST, "bo": SECOND}
+
+
+def test_a_file_named_like_a_folder_above_stays_in_its_folder(tmp_path, collect):
+    files = {f"libo_102_9002_{NOTEBOOK}": FIRST, "libo_102_9002_..": "above"}
+    collect(written(tmp_path / "download", files))
+    assert [path.name for path in (tmp_path / "submitted" / "bo").iterdir()] == ["A1"]
+    assert (tmp_path / "submitted" / "bo" / "A1" / "_").read_text() == "above"

@@ -110,6 +110,7 @@ def writable(name: str) -> str:
         name: of one file or folder, with any characters.
     """
     name = "".join(letter if letter.isprintable() else "_" for letter in name)
+    name = "_" if name in (".", "..") else name
     stem, dot, suffix = name.rpartition(".")
     if not dot or len(suffix) > 10:
         stem, dot, suffix = name, "", ""

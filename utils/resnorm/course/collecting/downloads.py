@@ -88,14 +88,24 @@ class _Download:
         entries = _visible(folder)
         metadata = folder / METADATA
         described = read_metadata(metadata) if metadata in entries else {}
+        folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+        around = [one for one in folders if depth and self._holds_others(one, len(entries) == 1)]
+        # A student chooses what lies in their folder, and must not choose whose it is.
+        are_all = not any(_holds_work(one) for one in folders if one not in around)
         for entry in entries:
             if entry.is_symlink():
                 yield _not_taken(entry, "is a link")
             elif not _is_readable(entry):
                 yield _not_taken(entry, "cannot be read with the rights of your account")
             elif entry.is_dir():
-                if depth and self._holds_others(entry, len(entries) == 1):
+                if entry in around and are_all:
                     yield from self.read(entry, depth - 1)
+                elif entry in around:
+                    yield _not_taken(
+                        entry,
+                        "is not named after anybody in the class list, and what lies in it is, but "
+                        "may be made up by a student: if it is not, collect this folder alone",
+                    )
                 else:
                     yield from self._folder(entry, described)
             elif entry == metadata:
@@ -181,6 +191,10 @@ def _visible(folder: Path) -> list[Path]:
 
 def _is_readable(path: Path) -> bool:
     return os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
+
+
+def _holds_work(folder: Path) -> bool:
+    return any(file.path.suffix.lower() in WORK for file in files_below(folder))
 
 
 def _not_taken(path: Path, problem: str) -> Submission:
