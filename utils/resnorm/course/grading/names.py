@@ -24,7 +24,8 @@ GRADIENTS = {
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 #: Lines such as ``%matplotlib inline``, ``!pip list`` and ``files = !ls``.
-LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:[\w, ]+=\s*)?[%!].*$", re.MULTILINE)
+#: Each character can be matched in one way only, so that a long line takes no quadratic time.
+LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:\w[\w, ]*=[ \t]*)?[%!].*$", re.MULTILINE)
 #: The longest name that is followed, in parts between dots.
 MAX_PARTS = 20
 #: The longest code that is read, in characters.
@@ -147,6 +148,7 @@ class Names:
         """
         nothing: frozenset[str] = frozenset()
         waiting, seen = [(node, nothing) for node in roots], set()
+        followed: set[str] = set()  # a name may be defined, and used, ten thousand times
         while waiting:
             node, variables = waiting.pop()
             if id(node) in seen:
@@ -154,9 +156,11 @@ class Names:
             seen.add(id(node))
             if isinstance(node, FUNCTIONS):
                 variables |= _variables(node)
-            if isinstance(node, ast.Name):
-                found = [] if node.id in variables else self.definitions.get(node.id, [])
-                waiting += [(definition, nothing) for definition in found]
+            if isinstance(node, ast.Name) and node.id not in variables and node.id not in followed:
+                followed.add(node.id)
+                waiting += [
+                    (definition, nothing) for definition in self.definitions.get(node.id, [])
+                ]
             yield node, variables
             waiting += [(child, variables) for child in ast.iter_child_nodes(node)]
 
