@@ -15,6 +15,7 @@ from odd_notebooks import (
     named,
     pasted,
     place_of,
+    released,
     source,
     text,
     windows,
@@ -171,3 +172,41 @@ def more_blanks(content):
 def test_layout_is_no_edit(change, tmp_path):
     _, messages = graded(change(handed_in()), tmp_path)
     assert messages == []
+
+
+def together(content, place, empty):
+    """All answers in one cell, and in their own cells what was handed out, or nothing."""
+    handed_out = released()
+    code_answers = {name: text for name, text in answers().items() if "def " in text}
+    for name in code_answers:
+        named(content, name)["source"] = "" if empty else named(handed_out, name)["source"]
+    content["cells"].insert(
+        len(content["cells"]) if place == "end" else 3, code("\n\n".join(code_answers.values()))
+    )
+    return content
+
+
+@pytest.mark.parametrize("place", ["begin", "end"])
+@pytest.mark.parametrize("empty", [False, True], ids=["as handed out", "empty"])
+def test_answers_in_one_cell_of_their_own_are_found(place, empty, tmp_path):
+    notebook, incidents = graded(together(handed_in(), place, empty), tmp_path)
+    assert failing(notebook) == []
+    (message,) = incidents
+    assert "another cell" in message and "forward, running" in message
+
+
+def test_an_answer_below_the_cell_for_it_is_nothing_to_look_at(tmp_path):
+    content = handed_in()
+    named(content, "forward")["source"] = named(released(), "forward")["source"]
+    content["cells"].insert(place_of(content, "forward") + 1, code(answers()["forward"]))
+    notebook, incidents = graded(content, tmp_path)
+    assert failing(notebook) == [] and incidents == []
+
+
+def test_an_answer_of_which_a_part_stands_elsewhere_is_something_to_look_at(tmp_path):
+    content = handed_in()
+    stub = named(released(), "fold")["source"]
+    named(content, "evaluation")["source"] += f"\n\n\n{stub}"
+    _, incidents = graded(content, tmp_path)
+    (message,) = incidents
+    assert message.startswith("fold of the cell evaluation stands there as it was handed out")

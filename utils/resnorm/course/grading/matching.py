@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
@@ -16,6 +17,9 @@ from .names import DEFINITIONS, parse
 
 #: Share of lines in common from which a cell counts as an edited test.
 SIMILAR = 0.6
+#: What is in place of a solution in the students' notebook, and what marks it in ours.
+STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError(\(\))?")
+SOLUTION = re.compile(r"### BEGIN SOLUTION.*?### END SOLUTION", re.DOTALL)
 #: No test is longer, in characters, so longer code is compared as text only.
 MAX_TEST = 20_000
 Cells = Sequence[NotebookNode]
@@ -48,6 +52,58 @@ def squeezed(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
+def is_unanswered(text: str, original: str) -> bool:
+    """Say whether nobody has written an answer into a cell.
+
+    Args:
+        text: of the submitted cell.
+        original: text of the instructor's cell, with the solution.
+    """
+    if not text.strip():
+        return True
+    as_released = STUB.sub("", text).split() == SOLUTION.sub("", original).split()
+    return as_released and bool(SOLUTION.search(original))
+
+
+def asked(original: str) -> set[str]:
+    """List the names that an answer is to define.
+
+    Args:
+        original: text of the instructor's cell, with the solution.
+    """
+    return set(defined(SOLUTION.sub("pass", original))) or set(defined(original))
+
+
+def defined(text: str) -> Iterator[str]:
+    """List the names that code binds when it runs.
+
+    Args:
+        text: of a cell.
+    """
+    tree = parse(text)
+    for node in tree.body if tree else []:
+        if isinstance(node, DEFINITIONS):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def left_open(text: str) -> set[str]:
+    """List the functions and classes of a cell in which nothing is written.
+
+    Args:
+        text: of the submitted cell.
+    """
+    tree = parse(text)
+    return {
+        node.name
+        for node in (tree.body if tree else [])
+        if isinstance(node, DEFINITIONS)
+        and STUB.search(ast.get_source_segment(text, node) or "")
+        and isinstance(node.body[-1], ast.Raise)
+    }
+
+
 def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
     """Find out for each cell of a submission which one of the assignment it is.
 
@@ -65,7 +121,8 @@ def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
     missing = {index for index in range(len(source)) if index not in found}
     _by_text(found, submitted, source)
     _by_similarity(found, submitted, source, missing.difference(found))
-    _by_definitions(found, submitted, source, missing.difference(found))
+    unanswered = _unanswered(found, submitted, source)
+    _by_definitions(found, submitted, source, missing.difference(found) | unanswered)
     _by_position(found, submitted, source, missing.difference(found))
     names = [
         meta(source[index]).get("grade_id", "") for index in sorted(missing.intersection(found))
@@ -107,15 +164,33 @@ def _by_similarity(found: Found, submitted: Cells, source: Cells, missing: set[i
             found[best] = index
 
 
+def _unanswered(found: Found, submitted: Cells, source: Cells) -> set[int]:
+    """Answers into which nothing was written, neither there nor in cells right below."""
+    written: dict[int, set[str]] = {}
+    answered, below = set(), -1
+    for index, cell in zip(found, submitted, strict=True):
+        below = below if index is None else index
+        if index is None:
+            written.setdefault(below, set()).update(defined(cell.source))
+        elif not is_unanswered(cell.source, source[index].source):
+            answered.add(index)
+    return {
+        index
+        for index in {index for index in found if index is not None} - answered
+        if meta(source[index]).get("solution")
+        and not asked(source[index].source) <= written.get(index, set())
+    }
+
+
 def _by_definitions(found: Found, submitted: Cells, source: Cells, missing: set[int]) -> None:
-    """Cells that define what an answer defines, which is nowhere else."""
+    """Cells that define what an answer defines, which is nowhere else, or is empty."""
     wanted: dict[str, int] = {}
     for index in sorted(missing, reverse=True):
         if source[index].cell_type == "code" and meta(source[index]).get("solution"):
-            wanted |= dict.fromkeys(_defined(source[index].source), index)
+            wanted |= dict.fromkeys(defined(source[index].source), index)
     for place, cell in enumerate(submitted):
         if found[place] is None and cell.cell_type == "code" and wanted:
-            answers = [wanted[name] for name in _defined(cell.source) if name in wanted]
+            answers = [wanted[name] for name in defined(cell.source) if name in wanted]
             found[place] = min(answers, default=None)
 
 
@@ -153,13 +228,3 @@ def _shape(text: str) -> str:
 
 def _code_shape(cell: NotebookNode, text: str) -> str:
     return _shape(text) if cell.cell_type == "code" else ""
-
-
-def _defined(text: str) -> Iterable[str]:
-    """The names that code binds when it runs."""
-    tree = parse(text)
-    for node in tree.body if tree else []:
-        if isinstance(node, DEFINITIONS):
-            yield node.name
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
