@@ -306,3 +306,20 @@ def test_names_with_a_comma_are_taken_apart_for_the_forms(course):
         found = {one.id: (one.first_name, one.last_name) for one in opened.students}
     assert found == {"ann": ("María", "García López"), "bo": ("Bo", "Li")}
     assert course.students()[0] == Student("ann", "García López, María")
+
+
+def test_a_gradebook_that_cannot_be_used_is_one_line(course, run):
+    (course.root / "gradebook.db").write_text("no gradebook\n" * 100)
+    (course.root / "submitted" / "ann" / "T1").mkdir(parents=True)
+    for command in (["status"], ["export", "T1", "canvas"]):
+        code, out = run(*command)
+        assert code == 2 and out.err.startswith("resnorm-course: gradebook.db cannot be used: file")
+        assert out.err.count("\n") == 1
+
+
+def test_no_submission_writes_a_line_of_its_own(run, monkeypatch):
+    forged = Incident(-1, "reach", "reading x\nbo: 4/4\nGraded 2 of 2; 0 need a look.")
+    reports = [Report("ann", "T1", "graded", incidents=[forged])]
+    monkeypatch.setattr(runs, "grade_class", lambda *arguments, **options: reports)
+    lines = run("grade", "T1")[1].out.splitlines()
+    assert [line[:5] for line in lines] == ["ann: ", "    r", "Grade"] and "; 1 need" in lines[-1]

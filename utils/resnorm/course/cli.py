@@ -239,7 +239,8 @@ def _show(report: Report) -> bool:
     status = "" if report.status == "graded" else f", {report.status}"
     typer.echo(f"{report.student}: {mark}{status}")
     for incident in report.incidents:
-        typer.echo(f"    {incident.kind}: {incident.message}")
+        # A line of its own could be taken for one of ours, such as that of somebody else's mark.
+        typer.echo(f"    {incident.kind}: {' | '.join(incident.message.splitlines())}")
     return report.status != "graded" or bool(report.incidents)
 
 
@@ -357,7 +358,15 @@ def main() -> None:
     except (CourseError, OSError) as problem:
         typer.echo(f"resnorm-course: {problem}", err=True)
         sys.exit(2)
-    except Exception:
+    except Exception as problem:
+        # To import the package of these errors takes a second, which help would wait for.
+        if type(problem).__module__.startswith("sqlalchemy."):
+            typer.echo(
+                f"resnorm-course: gradebook.db cannot be used: {getattr(problem, 'orig', problem)}."
+                " Close what else has it open, make room on the disk, or go back to a copy of it",
+                err=True,
+            )
+            sys.exit(2)
         traceback.print_exc()
         typer.echo(
             "resnorm-course: this is a fault of the command; please report it with the lines "
