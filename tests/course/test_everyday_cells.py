@@ -3,6 +3,7 @@
 import nbformat
 import pytest
 
+from resnorm.course.grading.execution import GRADED
 from resnorm.course.sandbox import bubblewrap
 from resnorm.course.sandbox.limits import Limits
 from resnorm.course.sandbox.runner import run
@@ -14,9 +15,9 @@ def a_box(missing):
         missing(reason)
 
 
-def go(*cells):
+def go(*cells, **options):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
-    trace = run(notebook, limits=Limits(cell_seconds=60, memory=3 * 2**30))
+    trace = run(notebook, limits=Limits(cell_seconds=300, memory=3 * 2**30), **options)
     return notebook.cells, trace.incidents
 
 
@@ -54,3 +55,26 @@ def test_the_start_of_a_library_is_no_attempt_to_reach_outside():
 def test_another_program_is_still_reported():
     _, incidents = go("import subprocess\nsubprocess.run(['/bin/ls', '/'])")
     assert [incident.message for incident in incidents] == ["starting /bin/ls"]
+
+
+def test_helpers_are_imported_from_files_beside_the_notebook(tmp_path):
+    """Written by a cell, or handed in; as in JupyterLab and Colab."""
+    (tmp_path / "layers.py").write_text("def triple(x):\n    return 3 * x")
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('not the library')")
+    cells, incidents = go(
+        "%%writefile helper.py\ndef double(x):\n    return 2 * x",
+        "from helper import double\nfrom layers import triple\nprint(double(triple(7)))",
+        "import numpy\nprint(numpy.ones(2).sum())",
+        files=sorted(tmp_path.iterdir()),
+    )
+    printed = [output.get("text", output) for cell in cells for output in cell.outputs]
+    assert printed[1:] == ["42\n", "2.0\n"] and incidents == []
+
+
+def test_what_is_compiled_needs_no_compiler_and_no_minutes():
+    cells, incidents = go(
+        "import torch\n@torch.compile\ndef double(x):\n    return 2 * x",
+        "print(double(torch.ones(2)).sum().item())",
+        environment=GRADED | {"CXX": "/nowhere"},
+    )
+    assert cells[1].outputs[0].get("text") == "4.0\n" and incidents == []

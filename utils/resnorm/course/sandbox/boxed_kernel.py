@@ -226,6 +226,9 @@ def main() -> None:
             # last, too: one named like a module of the kernel must not keep it from starting.
             for file in os.scandir(start.files) if start.files else ():
                 shutil.copyfile(file, file.name)
+            # Notebooks import helpers that they write or that lie beside them. IPython leaves the
+            # working folder out when Python starts with -P.
+            sys.path.append("")
             install(start.journal, (os.path.realpath(os.getcwd()), *PRIVATE))
             super().start()
 
