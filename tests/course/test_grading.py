@@ -52,6 +52,10 @@ def test_points_are_the_share_of_comparisons_that_agree():
     assert silent.points == 0 and "4 of 4 comparisons did not run" in silent.message
 
 
+#: Types of numbers; NumPy does not know some of them.
+ODD_TYPES = [torch.float32, torch.bfloat16, torch.float8_e4m3fn]
+
+
 def test_predictions_are_marked_by_levels():
     labels = np.array([0, 1, 2, 3, -1, -1])
     levels = [[50.0, 1.0], [75.0, 1.5], [100.0, 2.0]]
@@ -68,7 +72,8 @@ def test_predictions_are_marked_by_levels():
     assert by_accuracy(few, torch.tensor([0, 1, 2, 3, 0, 0]), labels).points == 1.5
     message = points(torch.tensor([0, 1, 2, 9, 0, 0])).message
     assert message == "75.0 % are correct; the next points are at 100 %"
-    for other in (torch.tensor([0, 1]), None, 3.0, torch.tensor([0.0, 1.0, 2.0, 3.0, 0.0, 0.0])):
+    others = [torch.tensor([0.0, 1.0, 2.0, 3.0, 0.0, 0.0]).to(kind) for kind in ODD_TYPES]
+    for other in (torch.tensor([0, 1]), None, 3.0, *others):
         assert points(other).points == 0
         assert "no predictions of 6 images" in points(other).message
 
