@@ -3,8 +3,10 @@
 import _thread
 import copy
 import importlib
+import io
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import harness
@@ -14,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from odd_notebooks import ASSIGNMENTS, source
 from torch import nn
+from tqdm import tqdm
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
@@ -337,3 +340,25 @@ def test_a_thread_from_before_is_noticed(kind):
     assert found == [UNSEEN]
     (incident,) = used({"test_forward": found}, notebook())
     assert "a thread of its own, or switches observation off" in incident.message
+
+
+def test_the_thread_of_a_progress_bar_is_not_noticed():
+    for _ in range(100):  # until the threads of other tests have ended
+        with observed(["batch_norm"]) as found:
+            F.relu(X)
+        if not found:
+            break
+        time.sleep(0.1)
+    with tqdm(total=1, file=io.StringIO()) as bar:
+        bar.update()
+    assert bar.monitor.is_alive()
+    with observed(["batch_norm"]) as found:
+        F.relu(X)
+    assert found == []
+
+
+def test_what_many_tests_notice_is_said_once():
+    found = {"test_forward": [UNSEEN], "test_fold": [UNSEEN, "batch_norm"]}
+    messages = [incident.message for incident in used(found, notebook())]
+    assert messages == [messages[0], f"{BATCH_NORM} (test_fold; {HINT})"]
+    assert "(test_forward, test_fold; " in messages[0]

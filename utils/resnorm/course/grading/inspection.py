@@ -127,11 +127,14 @@ def used(observed: Mapping[str, Iterable[str]], source: NotebookNode) -> list[In
             code, so anything but a name that the source lists is dropped.
         source: the instructor's notebook.
     """
+    tests: dict[str, list[str]] = {}
+    for test, names in forbidden_by_test(source).items():
+        for name in [*names, *[UNSEEN] * bool(names)]:
+            if name in observed.get(test, ()):
+                tests.setdefault(name, []).append(test)
     return [
-        Incident(-1, "forbidden", f"uses {_asked(name)} ({test}; {HINT})")
-        for test, names in forbidden_by_test(source).items()
-        for name in [*names, *[UNSEEN] * bool(names)]
-        if name in observed.get(test, ())
+        Incident(-1, "forbidden", f"uses {_asked(name)} ({', '.join(found)}; {HINT})")
+        for name, found in tests.items()
     ]
 
 

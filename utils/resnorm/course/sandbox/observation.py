@@ -33,6 +33,8 @@ ENGINE = {
 UNSEEN = "(unseen)"
 #: The threads from before the student's first cell, in which this module is imported.
 _THREADS = set(sys._current_frames())
+#: Modules of which each starts a thread that runs nothing but its own code: of progress bars.
+_MONITORS = {"tqdm._monitor"}
 _PREFIXES = ("native_", "cudnn_", "miopen_", "mkldnn_", "fused_")
 _SUFFIXES = ("_backward", "_legit", "_functional", "_no_training", "_impl_index", "_with_update")
 
@@ -109,7 +111,12 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
         for kind in type(module).__mro__:
             observer.code(kind.__name__, kind.__module__)
 
-    others = set(sys._current_frames()) - _THREADS - {threading.get_ident()}
+    known = _THREADS | {threading.get_ident()}
+    others = [
+        frame
+        for thread, frame in sys._current_frames().items()
+        if thread not in known and not _is_monitor(frame)
+    ]
     before = sys.getprofile(), threading.getprofile()
     hook = register_module_forward_pre_hook(before_forward)
     try:
@@ -124,6 +131,15 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
         sys.setprofile(before[0])
         threading.setprofile(before[1])
         hook.remove()
+
+
+def _is_monitor(frame: FrameType | None) -> bool:
+    """Whether a thread is in the code of a module of ``_MONITORS``, and in no other's."""
+    modules = set()
+    while frame is not None:
+        modules.add(str(frame.f_globals.get("__name__")))
+        frame = frame.f_back
+    return bool(modules & _MONITORS) and modules <= _MONITORS | {"threading"}
 
 
 class _Observer:
