@@ -200,3 +200,29 @@ def test_a_student_who_is_named_twice_is_graded_once(course, monkeypatch):  # no
     monkeypatch.setattr(runs, "reference", lambda *_, **__: {})
     grade_class(course, "T1", ["bo", "ann", "bo"])
     assert seen == ["bo", "ann"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="jobs are not kept apart here")
+def test_no_job_computes_on_the_processors_of_another_one(monkeypatch):
+    for ours, jobs, expected in (
+        ({0, 1, 2, 3}, 2, [{0, 1}, {2, 3}]),
+        ({2, 3, 5}, 2, [{2}, {3, 5}]),
+        ({0, 1}, 1, [{0, 1}]),
+        ({4, 6}, 3, [{4}, {4}, {6}]),
+    ):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, ours=ours: ours)
+        assert [runs._processors(place, jobs) for place in range(jobs)] == expected
+    monkeypatch.undo()
+    one = min(os.sched_getaffinity(0))
+    monkeypatch.setattr(runs, "_processors", lambda place, places: {one})
+    pool = runs._pool()
+    assert pool.submit(os.sched_getaffinity, 0).result() == {one}
+    pool.shutdown()
+
+
+def test_a_restored_notebook_that_is_lost_is_made_again(course):  # noqa: F811
+    grade_class(course, "T1", ["ann"])
+    restored = course.root / "restored" / "ann" / "T1" / NOTEBOOK
+    restored.unlink()
+    grade_class(course, "T1", ["ann"])
+    assert restored.is_file()

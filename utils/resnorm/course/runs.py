@@ -97,7 +97,9 @@ def grade_class(
             reports.append(_failed(student, name, problem))
             continue
         report = course.report(name, student)
-        if report and report.key == key and not force:
+        restored = course.root / "restored" / student / name / assignment.notebook.name
+        is_there = report and (restored.is_file() or not report.has_mark)
+        if report and is_there and report.key == key and not force:
             reports.append(report)
         else:
             task = _Task(course, assignment, student, key, folder, expected, labels, limits, unsafe)
@@ -227,38 +229,63 @@ def run_tasks(tasks: list[_Task], jobs: int) -> Iterator[Report]:
         Reports, as they come.
     """
     waiting = iter(tasks)
-    running: dict[Future[Report], tuple[_Task, ProcessPoolExecutor]] = {}
+    running: dict[Future[Report], tuple[_Task, ProcessPoolExecutor, int]] = {}
+    places = max(1, min(jobs, len(tasks)))
 
-    def start(pool: ProcessPoolExecutor) -> None:
+    def start(pool: ProcessPoolExecutor, place: int) -> None:
         """Give a pool its next submission, or close it when there are no more."""
         if task := next(waiting, None):
-            running[pool.submit(_run, task)] = task, pool
+            running[pool.submit(_run, task)] = task, pool, place
         else:
             pool.shutdown(wait=False)
 
     try:
-        for _ in range(min(jobs, len(tasks))):
-            start(_pool())
+        for place in range(min(jobs, len(tasks))):
+            start(_pool(place, places), place)
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task, pool = running.pop(future)
+                task, pool, place = running.pop(future)
                 try:
                     report = future.result()
                 except BrokenProcessPool:
                     pool.shutdown(wait=False)
-                    pool = _pool()
+                    pool = _pool(place, places)
                     report = _lost(task)
-                start(pool)
+                start(pool, place)
                 yield report
     finally:
-        for _, pool in running.values():
+        for _, pool, _ in running.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool() -> ProcessPoolExecutor:
+def _pool(place: int = 0, places: int = 1) -> ProcessPoolExecutor:
+    """A process that grades, the one with this number among several."""
     return ProcessPoolExecutor(
-        max_workers=1, mp_context=get_context("spawn"), initializer=_end_with_parent
+        max_workers=1,
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(_processors(place, places),),
     )
+
+
+def _processors(place: int, places: int) -> set[int]:
+    """The processors of one of several jobs; empty where there is no choice."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set()
+    ours = sorted(os.sched_getaffinity(0))
+    first, after = (number * len(ours) // places for number in (place, place + 1))
+    return set(ours[first:after]) or {ours[place % len(ours)]}
+
+
+def _begin(processors: set[int]) -> None:
+    """Keep this process, and the boxes that it makes, to some processors, and to its parent's life.
+
+    A submission with hundreds of busy processes would slow down what other jobs run, until that is
+    stopped because its time is up.
+    """
+    if processors:
+        os.sched_setaffinity(0, processors)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
