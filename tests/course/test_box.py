@@ -262,3 +262,9 @@ def test_a_machine_or_a_bubblewrap_that_is_not_known_is_named(monkeypatch):
     assert "not of riscv64" in bubblewrap.unavailable()
     monkeypatch.setattr(bubblewrap, "_has", lambda option: option != "--size")
     assert "too old" in bubblewrap.unavailable() and "--size" in bubblewrap.unavailable()
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_box_stays_on_the_processors_of_its_job(user):
+    notebook, _ = go(TRY, "attempt('move', lambda: os.sched_setaffinity(0, {0}))", user=user)
+    assert said(notebook).count("refused") == 1 and "WORKED" not in said(notebook)
