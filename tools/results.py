@@ -130,7 +130,8 @@ def page() -> str:
     if missing:
         lines += [
             "## Not recorded yet\n",
-            "These run with the same command, and wait for the machine that they need.\n",
+            "These run with the same command, and wait for the machine that they need. The times "
+            "on a GPU are estimates: none has been measured.\n",
             "| experiment | question | runs on |",
             "| --- | --- | --- |",
         ]
