@@ -65,12 +65,9 @@ def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
 @pytest.mark.parametrize("assignment, task, edit", cases("WRONG"))
 def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    found = harness.verdicts(source(assignment), expected(assignment), {task: answer})
-    lost = [
-        found[name]
-        for name in harness.tests_of(source(assignment))[task]
-        if found[name].points < found[name].possible
-    ]
+    tests = harness.tests_of(source(assignment))[task]
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer}, tests)
+    lost = [verdict for verdict in found.values() if verdict.points < verdict.possible]
     assert lost
     assert all(verdict.message for verdict in lost)  # and says why
 
