@@ -54,3 +54,12 @@ def test_the_start_of_a_library_is_no_attempt_to_reach_outside():
 def test_another_program_is_still_reported():
     _, incidents = go("import subprocess\nsubprocess.run(['/bin/ls', '/'])")
     assert [incident.message for incident in incidents] == ["starting /bin/ls"]
+
+
+def test_a_long_message_starts_no_thread_that_counts_as_the_students_own():
+    cells, _ = go(
+        "from resnorm.course.sandbox.observation import observed",
+        "print('x' * 200_000)",
+        "with observed(['batch_norm']) as found:\n    pass\nprint('seen:', found)",
+    )
+    assert cells[2].outputs[0].text == "seen: []\n"
