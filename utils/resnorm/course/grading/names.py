@@ -59,6 +59,7 @@ class Names:
 
     def __init__(self, trees: Iterable[ast.Module]):
         self.origins: dict[str, str] = {}
+        self.stars: set[str] = set()
         self.own: set[str] = set()
         self.own_attributes: set[str] = set()
         self.definitions: dict[str, list[ast.AST]] = defaultdict(list)
@@ -82,6 +83,7 @@ class Names:
         elif isinstance(node, ast.ImportFrom):
             for each in node.names:
                 self.origins[each.asname or each.name] = f"{node.module or ''}.{each.name}"
+                self.stars |= {node.module or ""} if each.name == "*" else set()
         elif isinstance(node, DEFINITIONS):
             self.own.add(node.name)
             self.own_attributes.add(node.name)
@@ -184,8 +186,10 @@ class Names:
             return (found | ({AUTOGRAD} & names if gradient else set())) - {""}
         if isinstance(node, ast.Name):
             unknown = node.id not in self.own and isinstance(node.ctx, ast.Load)
-            # It is from "from ... import *".
-            return {name for name in names if name.split(".")[-1] == node.id and unknown}
+            found = {node.id} & names if unknown else set()  # after "from ... import *"
+            if node.id not in variables and node.id not in self.definitions:
+                found |= {n for s in self.stars for n in modules_around(f"{s}.{node.id}", names)}
+            return found
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             if node.attr == "backward" and "backward" not in self.own_attributes:
                 return {AUTOGRAD} & names
