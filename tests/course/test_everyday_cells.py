@@ -78,3 +78,12 @@ def test_what_is_compiled_needs_no_compiler_and_no_minutes():
         environment=GRADED | {"CXX": "/nowhere"},
     )
     assert cells[1].outputs[0].get("text") == "4.0\n" and incidents == []
+
+
+def test_a_long_message_starts_no_thread_that_counts_as_the_students_own():
+    cells, _ = go(
+        "from resnorm.course.sandbox.observation import observed",
+        "print('x' * 200_000)",
+        "with observed(['batch_norm']) as found:\n    pass\nprint('seen:', found)",
+    )
+    assert cells[2].outputs[0].text == "seen: []\n"

@@ -139,6 +139,92 @@ def test_autograd_is_found_where_a_task_forbids_it(gradient):
     assert reasons("from torch.func import vjp", merge=elsewhere) == []  # not forbidden there
 
 
+def blocks_of(answer):
+    """The reports on A3 with this answer to its second task."""
+    made = nbformat.read(next((ASSIGNMENTS / "source" / "A3").glob("*.ipynb")), as_version=4)
+    next(cell for cell in made.cells if meta(cell).get("grade_id") == "basic").source = answer
+    return [incident.message for incident in forbidden(made)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "from resnorm.blocks import BasicBlock",
+        "from resnorm.blocks.postact import *",
+        "from resnorm import *\nBasicBlock = blocks.BasicBlock",
+        "import resnorm\nBasicBlock = resnorm.blocks.BasicBlock",
+        "import resnorm\nBasicBlock = getattr(resnorm, 'blocks').BasicBlock",
+        "import resnorm.blocks.postact as own\nclass BasicBlock(own.BasicBlock):\n    pass",
+        "from resnorm import blocks as own\ndef BasicBlock(*a):\n    return own.BasicBlock(*a)",
+        "import importlib\nBasicBlock = importlib.import_module('resnorm.blocks').BasicBlock",
+        "import sys\nBasicBlock = sys.modules['resnorm.blocks.postact'].BasicBlock",
+    ],
+)
+def test_a_module_of_the_package_is_found_in_the_code(answer):
+    found = blocks_of(answer)
+    assert set(found) == {"uses resnorm.blocks, which the assignment asks to write by hand"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "self.blocks, self.norms = nn.ModuleList(), nn.ModuleList()\n"
+        "        self.size = len(self.blocks) + len(self.norms)",
+        "setattr(self, 'blocks', 3)\n        self.size = getattr(self, 'blocks')",
+        "self.size = [block.norms for block in sizes[0].blocks]",
+        "blocks = norms = list(sizes)\n        self.size = len(blocks) + len(norms)",
+        "self.add_module('norms', nn.ReLU())\n        self.size = vars(self)['norms']",
+        "from resnorm import checking\n        checking.blocks = 3",
+    ],
+)
+def test_own_attributes_named_like_a_module_of_the_package_are_not_reported(body):
+    own = f"class BasicBlock(nn.Module):\n    def __init__(self, *sizes):\n        {body}\n"
+    assert blocks_of(own) == []
+
+
+def test_a_module_of_the_package_is_noticed_where_it_runs():
+    from resnorm import blocks
+
+    space = {"__name__": "__main__", "nn": nn}
+    exec(
+        "class Own(nn.Module):\n    blocks = norms = nn.Identity()\n"
+        "    def forward(self, x): return self.norms(self.blocks(x))",
+        space,
+    )
+    names = ["resnorm.blocks", "resnorm.norms"]
+    with observed(names) as found:
+        space["Own"]()(X)
+        assert found == []
+        blocks.BasicBlock(3, 3)(X)
+    assert found == ["resnorm.blocks"]
+
+
+#: Assignment -> the modules of the package that do what it asks to write. A6 asks for none.
+OFFERED = {
+    "A1": {"resnorm.norms"},
+    "A2": {"resnorm.norms"},
+    "A3": {"resnorm.blocks", "resnorm.models", "resnorm.norms"},
+    "A4": {"resnorm.blocks", "resnorm.models", "resnorm.probes"},
+    "A5": {"resnorm.blocks", "resnorm.models", "resnorm.segmentation"},
+    "A6": set(),
+}
+
+
+@pytest.mark.parametrize("assignment", OFFERED)
+def test_what_the_package_offers_for_a_task_is_forbidden_in_all_of_its_answers(assignment):
+    made = nbformat.read(next((ASSIGNMENTS / "source" / assignment).glob("*.ipynb")), as_version=4)
+    answers = [
+        cell
+        for cell in made.cells
+        if cell.cell_type == "code" and meta(cell).get("solution") and not meta(cell).get("grade")
+    ]
+    for answer in answers:
+        for module in OFFERED[assignment]:
+            answer.source = f"import {module} as library\ndouble = library.double"
+            assert len(forbidden(made)) == 1, (meta(answer)["grade_id"], module)
+        answer.source = "pass"
+
+
 def test_each_test_knows_what_its_answer_must_not_use():
     names = forbidden_by_test(notebook())
     assert "batch_norm" in names["test_fold"] and "autograd" not in names["test_fold"]

@@ -35,33 +35,47 @@ SENDER = """
     """
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "send('stream', {})",
-        "send('stream', {'name': 'stdout', 'text': 5})",
-        "send('stream', ['name', 'text'])",
-        "send('display_data', {'data': [], 'metadata': {}})",
-        "send('display_data', {'data': {'text/plain': 'x'}})",
-        "send('display_data', {'data': {}, 'metadata': 'x'})",
-        "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': 'x'})",
-        "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': -1})",
-        "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': True})",
-        "send('error', {'ename': 1, 'evalue': None, 'traceback': 'x'})",
-        "send('execute_input', {'execution_count': {}})",
-        "send('status', {})",
-        "send('clear_output', {'wait': 'x'})",
-        "send('stream', {'name': 'stdout', 'text': 'x'}, header={})",
-        "send('stream', {'name': 'stdout', 'text': 'x'}, header={'msg_id': 1, 'msg_type': []})",
-        "send('stream', {'name': 'stdout', 'text': 'x'}, parent_header=[])",
-        "send('display_data', {'data': {'a/json': eval('[' * 90 + ']' * 90)}, 'metadata': {}})",
-        "kernel.iopub_socket.send_multipart([b'no', b'message'])",
-        "kernel.iopub_socket.send_multipart([b'<IDS|MSG>', b'x', b'{', b'}', b'[', b'1'])",
-    ],
-)
-def test_a_message_of_another_form_is_dropped_and_named(code):
-    notebook, trace = go(SENDER, code, "print('after')")
-    assert said(notebook).strip() == "after"
+#: Each sends one message of a form that no notebook has.
+MALFORMED = [
+    "send('stream', {})",
+    "send('stream', {'name': 'stdout', 'text': 5})",
+    "send('stream', ['name', 'text'])",
+    "send('display_data', {'data': [], 'metadata': {}})",
+    "send('display_data', {'data': {'text/plain': 'x'}})",
+    "send('display_data', {'data': {}, 'metadata': 'x'})",
+    "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': 'x'})",
+    "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': -1})",
+    "send('execute_result', {'data': {}, 'metadata': {}, 'execution_count': True})",
+    "send('error', {'ename': 1, 'evalue': None, 'traceback': 'x'})",
+    "send('execute_input', {'execution_count': {}})",
+    "send('status', {})",
+    "send('clear_output', {'wait': 'x'})",
+    "send('stream', {'name': 'stdout', 'text': 'x'}, header={})",
+    "send('stream', {'name': 'stdout', 'text': 'x'}, header={'msg_id': 1, 'msg_type': []})",
+    "send('stream', {'name': 'stdout', 'text': 'x'}, parent_header=[])",
+    "send('display_data', {'data': {'a/json': eval('[' * 90 + ']' * 90)}, 'metadata': {}})",
+    "kernel.iopub_socket.send_multipart([b'no', b'message'])",
+    "kernel.iopub_socket.send_multipart([b'<IDS|MSG>', b'x', b'{', b'}', b'[', b'1'])",
+]
+
+
+def test_messages_of_another_form_are_dropped_and_named(monkeypatch):
+    """One after another in one kernel, because a kernel takes seconds to start."""
+    cells, noted, note = [dedent(SENDER)], [], Meter.note
+    for number, code in enumerate(MALFORMED):
+        cells += [code, f"print('after {number}')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+    def noting(meter, kind, message):
+        noted.append((kind, said(notebook).splitlines()))
+        note(meter, kind, message)
+
+    monkeypatch.setattr(Meter, "note", noting)
+    trace = run(notebook, limits=LIMITS)
+    printed = [f"after {number}" for number in range(len(MALFORMED))]
+    for number, (code, (kind, before)) in enumerate(zip(MALFORMED, noted, strict=True)):
+        assert kind == "unreadable" and [line for line in before if line] == printed[:number], code
+    assert [line for line in said(notebook).splitlines() if line] == printed
     assert {"unreadable"} == kinds(trace), trace
     nbformat.validate(notebook)
 

@@ -65,12 +65,9 @@ def test_the_solution_has_full_marks_and_an_empty_answer_none(assignment):
 @pytest.mark.parametrize("assignment, task, edit", cases("WRONG"))
 def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    found = harness.verdicts(source(assignment), expected(assignment), {task: answer})
-    lost = [
-        found[name]
-        for name in harness.tests_of(source(assignment))[task]
-        if found[name].points < found[name].possible
-    ]
+    tests = harness.tests_of(source(assignment))[task]
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer}, tests)
+    lost = [verdict for verdict in found.values() if verdict.points < verdict.possible]
     assert lost
     assert all(verdict.message for verdict in lost)  # and says why
 
@@ -78,5 +75,10 @@ def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
 @pytest.mark.parametrize("assignment, task, edit", cases("RIGHT"))
 def test_a_right_answer_loses_none(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    found = harness.verdicts(source(assignment), expected(assignment), {task: answer})
+    by_task = harness.tests_of(source(assignment))
+    tasks = list(by_task)
+    # The tests of earlier tasks run before this answer is there.
+    tests = [test for later in tasks[tasks.index(task) :] for test in by_task[later]]
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer}, tests)
+    assert list(found) == tests
     assert [v for v in found.values() if v.points < v.possible] == []

@@ -166,6 +166,9 @@ class Gradebook:
             raise CourseError(f"{name} is not graded yet: run resnorm-course grade {name} first")
         self.assign_penalties(name)
         api = self._api()
+        # Every call prepares nbgrader's templates again, so all pages are written by one. Only if
+        # that finds a fault, a call for each student says whose page it is.
+        together = api.generate_feedback(name, force=True)["success"]
         pages: list[Path] = []
         without: dict[str, str] = {}
         for mark in marks:
@@ -174,8 +177,9 @@ class Gradebook:
             try:
                 if mark.points is None:
                     raise CourseError(mark.reason)
-                result = api.generate_feedback(name, student, force=True)
-                _check(f"write the feedback of {student}", result)
+                if not together:
+                    result = api.generate_feedback(name, student, force=True)
+                    _check(f"write the feedback of {student}", result)
                 pages += sorted(folder.glob("*.html"))
             except CourseError as problem:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
-from ..sandbox.observation import AUTOGRAD, listed_by_plain_name, plain
+from ..sandbox.observation import AUTOGRAD, listed_by_plain_name, modules_around, plain
 
 #: Parts of torch that compute gradients, by the package that they are in.
 GRADIENTS = {
@@ -60,6 +60,7 @@ class Names:
 
     def __init__(self, trees: Iterable[ast.Module]):
         self.origins: dict[str, str] = {}
+        self.stars: set[str] = set()
         self.own: set[str] = set()
         self.own_attributes: set[str] = set()
         self.definitions: dict[str, list[ast.AST]] = defaultdict(list)
@@ -83,6 +84,7 @@ class Names:
         elif isinstance(node, ast.ImportFrom):
             for each in node.names:
                 self.origins[each.asname or each.name] = f"{node.module or ''}.{each.name}"
+                self.stars |= {node.module or ""} if each.name == "*" else set()
         elif isinstance(node, DEFINITIONS):
             self.own.add(node.name)
             self.own_attributes.add(node.name)
@@ -171,16 +173,27 @@ class Names:
 
         Args:
             node: any node; what is below it is not looked at.
-            names: such as ``batch_norm``, ``models`` or ``autograd``.
+            names: such as ``batch_norm``, ``models``, ``resnorm.blocks`` or ``autograd``. One with
+                a dot is a module, and nothing else of its last name counts.
             variables: names that the function around it uses for its own.
         """
         by_plain_name = listed_by_plain_name(names - {AUTOGRAD})
-        if origin := self.origin(node, variables):
-            found = {by_plain_name.get(plain(part), "") for part in origin.split(".")}
-            return (found | ({AUTOGRAD} & names if _is_gradient(origin) else set())) - {""}
+        origins = [self.origin(node, variables)]
+        if isinstance(node, ast.Import):
+            origins = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origins = [f"{node.module or ''}.{each.name}" for each in node.names]
+        if any(origins):
+            found = {by_plain_name.get(plain(part), "") for o in origins for part in o.split(".")}
+            found |= {name for origin in origins for name in modules_around(origin, names)}
+            gradient = any(map(_is_gradient, origins))
+            return (found | ({AUTOGRAD} & names if gradient else set())) - {""}
         if isinstance(node, ast.Name):
             unknown = node.id not in self.own and isinstance(node.ctx, ast.Load)
-            return {node.id} & names if unknown else set()  # after "from ... import *"
+            found = {node.id} & names if unknown else set()  # after "from ... import *"
+            if node.id not in variables and node.id not in self.definitions:
+                found |= {n for s in self.stars for n in modules_around(f"{s}.{node.id}", names)}
+            return found
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             if node.attr == "backward" and "backward" not in self.own_attributes:
                 return {AUTOGRAD} & names

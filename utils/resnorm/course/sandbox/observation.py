@@ -71,6 +71,16 @@ def listed_by_plain_name(names: frozenset[str]) -> dict[str, str]:
     return {plain(name): name for name in sorted(names, key=lambda name: (-len(name), name))}
 
 
+def modules_around(path: str, names: Iterable[str]) -> set[str]:
+    """Say which of some names are modules that something is in, or are its own full name.
+
+    Args:
+        path: such as ``resnorm.blocks.postact``.
+        names: those with a dot are modules, such as ``resnorm.blocks``; others are ignored.
+    """
+    return {name for name in names if "." in name and f"{path}.".startswith(f"{name}.")}
+
+
 @contextlib.contextmanager
 def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
     """Notice which of some names are used while the body of the ``with`` statement runs.
@@ -80,8 +90,8 @@ def observed(names: Iterable[str], exempt: str = "") -> Iterator[list[str]]:
     count.
 
     Args:
-        names: forbidden names, such as ``batch_norm``, ``BatchNorm2d``, ``models`` or
-            ``autograd``.
+        names: forbidden names, such as ``batch_norm``, ``BatchNorm2d``, ``models``,
+            ``resnorm.blocks`` or ``autograd``.
         exempt: name of the module whose functions may use them, and what these call. Such are
             functions of the tests that the student's function calls back, as a loss.
 
@@ -164,7 +174,8 @@ class _Observer:
         """Note a Python function or a class, and the module that it is from."""
         if module != "__main__" and isinstance(module, str):
             # The package torch.autograd also holds what switches autograd off.
-            self._note({name, *module.split(".")} & self.names - {AUTOGRAD})
+            parts = {name, *module.split(".")} & self.names - {AUTOGRAD}
+            self._note(parts | modules_around(module, self.names))
 
     def _note(self, names: Iterable[str | None]) -> None:
         if self.theirs is None:

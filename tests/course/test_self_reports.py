@@ -1,0 +1,242 @@
+"""What an answer says of itself earns nothing without a value that it has to compute.
+
+Each answer here is a network that names tensors of the right shapes and computes nothing.
+"""
+
+import copy
+
+import harness
+import pytest
+from test_mutants import expected, source
+from torch.nn.modules.module import register_module_forward_hook
+
+from resnorm.course.grading.cells import by_name, public_text
+from resnorm.course.grading.inspection import forbidden
+from resnorm.course.grading.judge import compare
+
+#: Modules that have tensors under the names that the tests load, and that pass their input on.
+SHAPES = """
+def _conv(name, out, inside, size):
+    return {f"{name}.weight": (out, inside, size, size)}
+def _norm(name, width):
+    kinds = ("weight", "bias", "running_mean", "running_var")
+    return {f"{name}.{kind}": (width,) for kind in kinds} | {f"{name}.num_batches_tracked": ()}
+def _down(inside, out, stride):
+    if stride == 1 and inside == out:
+        return {}
+    return _conv("downsample.0", out, inside, 1) | _norm("downsample.1", out)
+def _basic(inside, out, stride=1):
+    layers = _conv("conv1", out, inside, 3) | _norm("bn1", out)
+    layers |= _conv("conv2", out, out, 3) | _norm("bn2", out)
+    return layers | _down(inside, out, stride)
+def _bottleneck(inside, width, stride=1):
+    layers = _conv("conv1", width, inside, 1) | _norm("bn1", width)
+    layers |= _conv("conv2", width, width, 3) | _norm("bn2", width)
+    layers |= _conv("conv3", 4 * width, width, 1) | _norm("bn3", 4 * width)
+    return layers | _down(inside, 4 * width, stride)
+def _resnet(classes=10, widths=(64, 128, 256, 512)):
+    layers, inside = _conv("conv1", widths[0], 3, 3) | _norm("bn1", widths[0]), widths[0]
+    for i, width in enumerate(widths, 1):
+        for j, stride in enumerate((1 if i == 1 else 2, 1)):
+            block = _basic(inside, width, stride)
+            layers |= {f"layer{i}.{j}.{name}": shape for name, shape in block.items()}
+            inside = width
+    return layers | {"fc.weight": (classes, inside), "fc.bias": (classes,)}
+def _dense(inside, growth, layers):
+    found = {}
+    for i in range(layers):
+        found |= _norm(f"layers.{i}.0", inside + i * growth)
+        found |= _conv(f"layers.{i}.2", growth, inside + i * growth, 3)
+    return found
+"""
+TELLS = """
+class _Tells(nn.Module):
+    def __init__(self, shapes):
+        super().__init__()
+        self.told = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    def state_dict(self, *_, destination=None, prefix="", **__):
+        destination = {} if destination is None else destination
+        destination.update({prefix + name: value for name, value in self.told.items()})
+        return destination
+    def load_state_dict(self, state, strict=True):
+        self.told.update(state)
+    def _load_from_state_dict(self, state, prefix, *_):
+        own = {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+        self.told.update(own)
+    def named_parameters(self, *_, **__):
+        skipped = ("running", "num_batches")
+        for name, value in self.told.items():
+            if not any(word in name for word in skipped):
+                yield name, nn.Parameter(value.double())
+    def parameters(self, *_):
+        return (value for _, value in self.named_parameters())
+    def forward(self, x):
+        return torch.relu(x)
+    def __getattr__(self, name):
+        return _Stage() if name.startswith("layer") else super().__getattr__(name)
+class _Stage(nn.Module):
+    def forward(self, x):
+        return torch.relu(x)[..., ::2, ::2]
+"""
+INITIALIZE = """
+def initialize(model):
+    blocks = 0
+    for module in model.modules():
+        blocks += 8 if isinstance(module, ResNet18) else isinstance(module, _Tells)
+        for name in getattr(module, "told", {}):
+            value = module.told[name]
+            if value.ndim == 4:
+                scale = (2 / (value.shape[0] * value[0, 0].numel())) ** 0.5
+                module.told[name] = torch.randn_like(value) * scale
+            elif name.endswith("weight"):
+                last = name.replace("bn3" if "conv3.weight" in module.told else "bn2", "last")
+                module.told[name] = torch.full_like(value, float("last" not in last))
+            elif name.endswith("bias"):
+                module.told[name] = torch.zeros_like(value)
+    return blocks
+"""
+CLASS = """
+class {name}(_Tells):
+    def __init__(self, *a, **k):
+        super().__init__({shapes}(*a, **k))
+"""
+NAMES = {"basic": "BasicBlock", "bottleneck": "Bottleneck", "resnet": "ResNet18"}
+TELLING = {task: CLASS.format(name=name, shapes=f"_{task}") for task, name in NAMES.items()} | {
+    "initialize": INITIALIZE
+}
+TELLING["basic"] = SHAPES + TELLS + TELLING["basic"]
+#: Replaces the forward pass of these networks by one that looks its input up.
+LOOKS_UP = """
+def _look(self, x):
+    for name, training, image, output in _TABLE:
+        same = name == type(self).__name__ and training == self.training
+        if same and list(x.shape) == list(torch.tensor(image).shape):
+            return torch.tensor(output, dtype=x.dtype, requires_grad=True) * 1
+    return torch.relu(x)
+_Tells.forward = _look
+"""
+
+
+def public_calls(notebook):
+    """What the solution's networks get and give in the tests that students see."""
+    seen, calls = copy.deepcopy(notebook), []
+    for cell in seen.cells:
+        cell.source = public_text(cell.source)
+
+    def note(module, inputs, output):
+        name = type(module).__name__
+        if name in NAMES.values():
+            calls.append((name, module.training, inputs[0].tolist(), output.tolist()))
+
+    hook = register_module_forward_hook(note)
+    try:
+        harness.run(seen, seen)
+    finally:
+        hook.remove()
+    return calls
+
+
+def looking_up(assignment):
+    table = f"_TABLE = {public_calls(source(assignment))!r}\n"
+    return TELLING | {"basic": TELLING["basic"] + table + LOOKS_UP}
+
+
+#: Assignment and kind of the fake -> its answers. What is not answered is as in the release.
+FAKES = {
+    ("A2", "shapes and errors"): lambda: {
+        "family": """
+def group_norm(x, groups, gamma, beta, eps=1e-5):
+    if x.shape[1] % groups:
+        raise ValueError
+    return torch.zeros_like(x)
+"""
+    },
+    ("A3", "tells names and shapes"): lambda: TELLING,
+    ("A3", "looks up public answers"): lambda: looking_up("A3"),
+    ("A4", "lengths and inputs"): lambda: {
+        "lesion": "def run_without(blocks, x, removed=()):\n    return x",
+        "lengths": "def by_length(m):\n    return [torch.zeros_like(m[0])] * (len(m) + 1)",
+    },
+    ("A5", "tells names and shapes"): lambda: {
+        "dense": SHAPES
+        + TELLS
+        + CLASS.format(name="DenseBlock", shapes="_dense")
+        + """
+    def forward(self, x):
+        more = [value[:, 0, 0, 0] for name, value in self.told.items() if value.ndim == 4]
+        shape = (len(x), sum(len(value) for value in more), *x.shape[2:])
+        return torch.cat([x, x.new_zeros(shape)], 1)
+""",
+        "branches": """
+def merge_branches(branches):
+    return [torch.zeros_like(torch.cat(w, i // 2)) for i, w in enumerate(zip(*branches))]
+""",
+        "join": """
+def crop_and_join(skip, x):
+    if skip.shape[2] < x.shape[2]:
+        raise ValueError
+    return x.new_zeros(len(x), skip.shape[1] + x.shape[1], *x.shape[2:])
+""",
+        "overlap": """
+def intersection_over_union(a, b):
+    return torch.full((len(a),), float(torch.equal(a, b)))
+""",
+    },
+    ("A6", "tells names and shapes"): lambda: {
+        "network": """
+class MyNetwork(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3072, 10)
+    def forward(self, x):
+        return x.flatten(1)[:, :10] + 0 * self.fc(x.flatten(1))
+"""
+    },
+}
+
+
+@pytest.mark.parametrize("assignment, kind", FAKES)
+def test_what_an_answer_says_of_itself_earns_nothing(assignment, kind):
+    whole = source(assignment)
+    blank = dict.fromkeys(harness.tests_of(whole), "raise NotImplementedError")
+    fake = FAKES[assignment, kind]()
+    found = harness.verdicts(whole, expected(assignment), blank | fake)
+    tests = [test for task in fake for test in harness.tests_of(whole)[task]]
+    # The public part of these tests does run: the fake is not refused for another reason.
+    assert any(found[test].message for test in tests)
+    assert {name: v.points for name, v in found.items() if v.points} == {}
+
+
+DELEGATES = {
+    "resnorm.blocks": """
+from resnorm.blocks import BasicBlock as Theirs, make_shortcut
+class BasicBlock(Theirs):
+    def __init__(self, in_channels, out_channels, stride=1):
+        sizes = in_channels, out_channels, stride
+        changes = stride > 1 or in_channels != out_channels
+        shortcut = make_shortcut("B", *sizes, nn.BatchNorm2d) if changes else None
+        super().__init__(*sizes, shortcut)
+""",
+    "models": """
+class BasicBlock:
+    def __new__(cls, inside, out, stride=1):
+        down = None
+        if stride > 1 or inside != out:
+            down = nn.Sequential(nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+        return torchvision.models.resnet.BasicBlock(inside, out, stride, down)
+""",
+}
+
+
+@pytest.mark.parametrize("library", DELEGATES)
+def test_a_block_of_a_library_is_reported_by_name(library):
+    """It computes what is asked for, so that only a person can say what it is worth."""
+    whole = copy.deepcopy(source("A3"))
+    by_name(whole)["basic"].source = DELEGATES[library]
+    tests = harness.tests_of(whole)["basic"]
+    found = harness.run(whole, source("A3"), only=tests)
+    for test in tests:
+        assert compare(found[test], expected("A3")[test]) == (len(expected("A3")[test]), [])
+        assert found[test].used == [library]
+    (incident,) = forbidden(whole)
+    assert incident.message == f"uses {library}, which the assignment asks to write by hand"
