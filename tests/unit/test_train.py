@@ -122,6 +122,26 @@ def test_a_failed_write_leaves_the_previous_checkpoint_as_it_was(
     assert small(path, epochs=epochs)[1] == small(None, epochs=epochs)[1]  # it is a good one
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    synced, replaced, sync, replace = [], [], os.fsync, os.replace
+
+    def watch_sync(descriptor):
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size))
+        sync(descriptor)
+
+    def watch_replace(part, path):
+        status = os.stat(part)
+        replaced.append((status.st_ino, status.st_size))
+        assert replaced == synced  # The whole file was synced, and before it is renamed.
+        replace(part, path)
+
+    monkeypatch.setattr(os, "fsync", watch_sync)
+    monkeypatch.setattr(os, "replace", watch_replace)
+    small(tmp_path / "c.pt", epochs=2)
+    assert len(replaced) == 2 and replaced[0][1] > 0
+
+
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     path = tmp_path / "c.pt"
 

@@ -5,10 +5,10 @@ The package behind the course of the same name. Imports flow one way::
     norms -> blocks -> models -> train -> experiments
 
 ``data`` and ``augment`` feed ``train``. ``probes`` measure any module and know nothing of training;
-``restoring`` helps both to leave a module as it was. ``figures`` draw what they are given,
-``ledger`` reads and writes recorded runs, ``checking`` compares tensors, and ``course`` releases
-and grades assignments. Importing the package prints, plots, seeds and downloads nothing, and each
-submodule loads when it is first used.
+``restoring`` helps both to leave a module as it was, and ``renaming`` replaces a file whole.
+``figures`` draw what they are given, ``ledger`` reads and writes recorded runs, ``checking``
+compares tensors, and ``course`` releases and grades assignments. Importing the package prints,
+plots, seeds and downloads nothing, and each submodule loads when it is first used.
 """
 
 from importlib import import_module
@@ -31,6 +31,7 @@ _SUBMODULES = (
     "models",
     "norms",
     "probes",
+    "renaming",
     "restoring",
     "segmentation",
     "train",

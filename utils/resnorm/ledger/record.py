@@ -8,7 +8,6 @@ each, to be merged later.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 import uuid
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..renaming import replace_whole
 from .lock import locked
 from .stamp import commit, hardware, versions
 
@@ -195,9 +195,7 @@ def write(record: Record, path: str | Path) -> None:
     with temporary_beside(Path(path)) as temporary:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # A file that is renamed first may be empty after a power cut.
-        os.replace(temporary, Path(path).resolve())
+        replace_whole(temporary, Path(path).resolve())
 
 
 @contextmanager

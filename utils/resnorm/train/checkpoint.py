@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.tensor_cache import load_checked
+from ..renaming import replace_whole
 from .description import architecture, describe
 from .history import History
 
@@ -56,7 +56,7 @@ class Checkpoint:
         part = path.with_name(path.name + ".part")
         try:
             torch.save(self._state(epoch), part)
-            os.replace(part, path)
+            replace_whole(part, path)
         finally:
             with contextlib.suppress(OSError):  # such as that of a read-only folder, once more
                 part.unlink(missing_ok=True)

@@ -21,7 +21,8 @@ def one_cycle(warm_up: float = 0.2, final: float = 0.0) -> Schedule:
     Raises:
         ValueError: ``warm_up`` lies outside (0, 1).
 
-    Source: Smith & Topin (2019), without the change of momentum.
+    Source: Smith & Topin (2019), without the steps at a much lower rate after the cycle, and
+    without the change of momentum.
     """
     if not 0 < warm_up < 1:
         raise ValueError(f"warm_up is {warm_up}; it must lie between 0 and 1")
