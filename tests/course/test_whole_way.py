@@ -311,7 +311,7 @@ def test_the_report_names_what_was_tried(course, graded):
 def test_an_ordinary_user_gives_the_same_marks(course, people, graded):
     """Of root's course, nobody grades a copy; an ordinary user has graded it above."""
     if os.geteuid() != 0:
-        return
+        pytest.skip("this user is an ordinary one, and has graded the whole class above")
     tried = ["s01", "s08", "s14", "s20", "s31", "s45"]
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # which nobody can enter
         copied = Path(folder, "course")
