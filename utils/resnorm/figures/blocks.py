@@ -282,7 +282,7 @@ def _patches(kind: str, x: float, y: float, width: float, height: float) -> list
     color, shape = LOOKS[kind]
     line = PALETTE[color]
     style: dict[str, Any] = {
-        "facecolor": mpl.colors.to_hex([1 - TINT * (1 - c) for c in mpl.colors.to_rgb(line)]),
+        "facecolor": _tint(line),
         "edgecolor": line,
         "linewidth": 1.3,
         "zorder": 2,
@@ -311,6 +311,12 @@ def _patches(kind: str, x: float, y: float, width: float, height: float) -> list
         style["facecolor"] = "white"
         return [Rectangle((left, low), width, height, **style), inner]
     return [Rectangle((left, low), width, height, **style)]
+
+
+def _tint(color: str) -> str:
+    """A light form of a color, on white, without transparency."""
+    red, green, blue = (1 - TINT * (1 - part) for part in mpl.colors.to_rgb(color))
+    return mpl.colors.to_hex((red, green, blue))
 
 
 def _shape(shape: Sequence[int]) -> str:

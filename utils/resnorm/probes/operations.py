@@ -27,12 +27,8 @@ KINDS = (
     "scaling",
     "block",
 )
-_CLASSES: dict[str, tuple[type[nn.Module], ...]] = {
-    "convolution": (nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    "fully connected": (nn.Linear,),
-    "activation": (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU),
-    "pooling": (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
-}
+#: Classes of activations, and what a diagram writes.
+ACTIVATIONS = {"ReLU": "ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid", "GELU": "GELU", "SiLU": "SiLU"}
 _FUNCTIONS: dict[Callable, tuple[str, str]] = {
     F.relu: ("activation", "ReLU"),
     torch.relu: ("activation", "ReLU"),
@@ -156,31 +152,22 @@ def _describe(
 
 def _describe_module(module: nn.Module) -> tuple[str, str]:
     """Kind and label of a module; empty for what a diagram leaves out."""
-    kind = next((k for k, classes in _CLASSES.items() if isinstance(module, classes)), "")
-    if kind == "convolution":
-        size, stride = module.kernel_size, module.stride[0]
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        size, stride = "×".join(map(str, module.kernel_size)), module.stride[0]
         groups = f", {module.groups} groups" if module.groups > 1 else ""
-        return kind, f"{_times(size)} conv{f', /{stride}' if stride > 1 else ''}{groups}"
-    if kind == "pooling":
-        if isinstance(module, nn.AdaptiveAvgPool2d):
-            everywhere = module.output_size in (1, (1, 1))
-            # With a larger output it is the identity for images of the usual size.
-            return (kind, "global average pool") if everywhere else ("", "")
+        return "convolution", f"{size} conv{f', /{stride}' if stride > 1 else ''}{groups}"
+    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         word = "max" if isinstance(module, nn.MaxPool2d) else "average"
-        size, stride = module.kernel_size, module.stride
-        step = f", /{stride}" if stride != 1 else ""
-        return kind, f"{size}×{size} {word} pool{step}"
-    if kind == "activation":
-        return kind, {"Tanh": "tanh"}.get(type(module).__name__, type(module).__name__)
-    if kind:
-        return kind, kind
+        step = f", /{module.stride}" if module.stride != 1 else ""
+        return "pooling", f"{module.kernel_size}×{module.kernel_size} {word} pool{step}"
+    if isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1)):
+        return "pooling", "global average pool"  # a larger output leaves usual images as they are
+    if isinstance(module, nn.Linear):
+        return "fully connected", "fully connected"
     name = type(module).__name__
+    if name in ACTIVATIONS:
+        return "activation", ACTIVATIONS[name]
     if "norm" in name.lower():
         known = {"BatchNorm": "batch norm", "GroupNorm": "group norm", "LocalResponse": "LRN"}
         return "norm", next((word for key, word in known.items() if key in name), "norm")
     return "", ""
-
-
-def _times(size: tuple[int, ...]) -> str:
-    """Write the sides of a kernel: ``3×3``."""
-    return "×".join(map(str, size))
