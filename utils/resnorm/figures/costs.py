@@ -8,8 +8,11 @@ from typing import Protocol
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from .blocks import TEXT, WIDTH
+from .blocks import TEXT
 from .style import PALETTE
+
+#: Width in inches of a figure that a phone shows at its full size inside of a frame with controls.
+WIDTH = 3.05
 
 
 class CostedPart(Protocol):
@@ -41,6 +44,8 @@ def draw_costs(
 ) -> Figure:
     """Draw each part's share of the parameters and of the multiply-adds, with the numbers.
 
+    The longest bar of each column fills it.
+
     Args:
         parts: what :func:`resnorm.probes.outline` returns, or anything like it.
         labels: from a part's name to what is written in its place; None writes the names.
@@ -60,10 +65,10 @@ def draw_costs(
             f"the {len(parts)} parts have {totals[0]} parameters and {totals[1]} multiply-adds; "
             "give parts that have both"
         )
-    height = 0.19 * len(parts) + 0.95
+    height = 0.19 * len(parts) + 0.85
     fig = plt.figure(figsize=(width, height), layout="none")
     bottom, tall = 0.12 / height, (0.19 * len(parts)) / height
-    left, wide = 1.3 / width, (width - 1.36) / 2 / width
+    left, wide = 1.22 / width, (width - 1.24) / 2 / width
     for side, (word, color) in enumerate((("parameters", "blue"), ("multiply-adds", "orange"))):
         ax = fig.add_axes((left + side * wide, bottom, wide - 0.03, tall))
         values = [p.multiply_adds if side else p.parameters for p in parts]
@@ -71,17 +76,32 @@ def draw_costs(
         rows = range(len(parts))
         ax.barh(rows, shares, height=0.72, color=PALETTE[color], alpha=0.35)
         for row, value in zip(rows, values, strict=True):
-            ax.text(0.02, row, short_count(value), size=TEXT, va="center", color=PALETTE["ink"])
-        ax.set(xlim=(0, 1), ylim=(len(parts) - 0.5, -0.5), xticks=[], yticks=[])
+            ax.annotate(
+                short_count(value),
+                (0, row),
+                (3, 0),
+                textcoords="offset points",
+                size=TEXT,
+                va="center",
+            )
+        ax.set(xlim=(0, max(shares)), ylim=(len(parts) - 0.5, -0.5), xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         ax.axvline(0, color=PALETTE["gray"], lw=0.8)
         ax.grid(False)
         heading = f"{word}\n{short_count(totals[side])}"
-        ax.set_title(heading, size=TEXT, loc="left", color=PALETTE[color], pad=4)
+        ax.set_title(heading, size=TEXT, loc="left", color=PALETTE[color], pad=4, weight="normal")
         if side == 0:
             for row, part in zip(rows, parts, strict=True):
                 text = labels.get(part.name, part.name)
-                ax.text(-0.04, row, text, size=TEXT, va="center", ha="right")
+                ax.annotate(
+                    text,
+                    (0, row),
+                    (-4, 0),
+                    textcoords="offset points",
+                    size=TEXT,
+                    va="center",
+                    ha="right",
+                )
     fig.text(0.02, 1 - 0.16 / height, title, size=10, weight="bold", va="center")
     return fig
 
