@@ -107,8 +107,8 @@ class AlexNet(nn.Module):
             have two groups (one per GPU), and responses are normalized locally. False makes the
             later form that torchvision has.
         num_classes: Number of classes.
-        dropout: Probability with which a unit before the first two fully connected layers is
-            dropped.
+        dropout: Probability with which an input of the first two fully connected layers is
+            dropped, as in torchvision; the paper drops their outputs (section 4.2).
 
     Raises:
         ValueError: The probability lies outside [0, 1).
