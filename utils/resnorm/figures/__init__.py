@@ -5,6 +5,8 @@ functions here draw what they are given and compute nothing.
 """
 
 from . import explore, frames
+from .blocks import draw_blocks, draw_legend
+from .costs import draw_costs, short_count
 from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
 from .display import (
     MODES,
@@ -23,12 +25,16 @@ __all__ = [
     "annotated_heatmap",
     "display_caption",
     "display_mode",
+    "draw_blocks",
+    "draw_costs",
     "draw_graph",
+    "draw_legend",
     "draw_model",
     "draw_norm_cube",
     "explore",
     "frames",
     "image_tag",
+    "short_count",
     "show",
     "show_table",
     "to_bytes",

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from .costs import short_count
 from .style import PALETTE
 
 
@@ -231,7 +232,7 @@ def draw_model(
         lines = [
             labels.get(part.name, part.name),
             _shape(part.output_shape),
-            _count(part.parameters),
+            short_count(part.parameters),
         ]
         for row, line in enumerate(lines):
             ax.annotate(
@@ -282,12 +283,3 @@ def _shape(shape: Sequence[int]) -> str:
     if len(set(space)) == 1 and len(space) in (2, 3):
         return f"{channels} × {space[0]}{'²' if len(space) == 2 else '³'}"
     return f"{channels} × {'×'.join(map(str, space))}"
-
-
-def _count(parameters: int) -> str:
-    """Write a number of parameters in three digits: ``0``, ``864``, ``9.4 k``, ``1.2 M``."""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if parameters >= size:
-            value = parameters / size
-            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
-    return str(parameters)

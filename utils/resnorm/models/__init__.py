@@ -1,8 +1,25 @@
 """Architectures: one file per family, with one class and its named constructors."""
 
+from .classic import (
+    VGG,
+    AlexNet,
+    LeNet5,
+    alexnet,
+    lenet5,
+    vgg,
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
+)
 from .convnet import ConvNet
 from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
 from .hourglass import StackedHourglass, stacked_hourglass
+from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlenet
 from .mlp import MLP
 from .preact import PreActResNet, cifar_preact_resnet, cifar_wide_resnet, preact_resnet200
 from .residual import ResidualMLP, SmallResNet
@@ -24,8 +41,13 @@ from .speed import SpeedNet
 from .u_net import UNet, unet
 
 __all__ = [
+    "AlexNet",
     "ConvNet",
     "DenseNet",
+    "GoogLeNet",
+    "InceptionModule",
+    "InceptionResNetBlock",
+    "LeNet5",
     "MLP",
     "PreActResNet",
     "ResNet",
@@ -34,6 +56,8 @@ __all__ = [
     "SpeedNet",
     "StackedHourglass",
     "UNet",
+    "VGG",
+    "alexnet",
     "cifar_densenet",
     "cifar_plain",
     "cifar_preact_resnet",
@@ -44,6 +68,8 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "googlenet",
+    "lenet5",
     "preact_resnet200",
     "resnet18",
     "resnet34",
@@ -54,5 +80,14 @@ __all__ = [
     "resnext101_32x8d",
     "stacked_hourglass",
     "unet",
+    "vgg",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
     "wide_resnet50_2",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 #: ``"imagenet"``: a 7x7 convolution of stride 2 and a max pooling; ``"cifar"``: a 3x3 convolution.
 STEMS = ("imagenet", "cifar")
@@ -84,3 +84,37 @@ def check_choice(what: str, given: str, allowed: Iterable[str]) -> None:
     """
     if given not in allowed:
         raise ValueError(f"{what} is {given!r}; it must be one of {', '.join(map(repr, allowed))}")
+
+
+def check_probability(what: str, given: float) -> None:
+    """Check that an argument is the probability of dropping something.
+
+    Args:
+        what: Name of the argument, for the message.
+        given: Its value.
+
+    Raises:
+        ValueError: It lies outside [0, 1).
+    """
+    if not 0 <= given < 1:
+        raise ValueError(f"{what} is {given}; it is the probability of dropping a unit, in [0, 1)")
+
+
+def check_image_size(x: Tensor, network: str, smallest: int, exactly: bool = False) -> None:
+    """Check that images are large enough for all poolings and strides of a network.
+
+    Args:
+        x: A batch of images, (N, C, H, W).
+        network: Name of the network, for the message.
+        smallest: The smallest height and width, in pixels.
+        exactly: Whether no other size fits, because fully connected layers read every position.
+
+    Raises:
+        ValueError: The images are too small, or have another size than the only one that fits.
+    """
+    height, width = x.shape[-2:]
+    if min(height, width) < smallest or (exactly and max(height, width) > smallest):
+        raise ValueError(
+            f"the images are {height} x {width}; {network} needs {smallest} x {smallest}"
+            f"{'' if exactly else ' or more'}. Resize them, for example by F.interpolate."
+        )
