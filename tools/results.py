@@ -50,6 +50,8 @@ CHAPTERS = {
     "time-to-94": ("4.5", "ch-speed"),
     "noisy-batch-norm": ("2.4", "ch-why-bn"),
     "noise-tuned": ("2.4", "ch-why-bn"),
+    "epoch-wise": ("2.5", "ch-toolbox"),
+    "scaling": ("2.5", "ch-toolbox"),
 }
 #: Shown in a column of its own, or not at all.
 APART = ("training seconds", "parameters", "steps")

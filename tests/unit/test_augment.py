@@ -113,3 +113,38 @@ def test_the_recipe_of_he_et_al_keeps_labels():
     labels = torch.arange(64)
     images, kept = augment.crop_and_flip(2)(ramp(), labels, generator())
     assert images.shape == (64, 3, 8, 8) and kept is labels
+
+
+def test_cutout_of_no_size_is_refused():
+    with pytest.raises(ValueError, match="size is 0; it must be 1 or more"):
+        augment.cutout(ramp(), 0, generator())
+
+
+def test_rand_augment_is_seeded_and_keeps_the_scale_of_the_images():
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+    pixels = torch.randint(0, 256, (12, 3, 16, 16), generator=generator()) / 255
+    m, s = (torch.tensor(v).view(3, 1, 1) for v in (mean, std))
+    images, labels = (pixels - m) / s, torch.arange(12)
+    changing, torch_state = augment.rand_augment(2, 9, mean, std), torch.get_rng_state()
+    out, kept = changing(images, labels, generator(3))
+    assert kept is labels and out.shape == images.shape and out.dtype == images.dtype
+    assert torch.equal(out, changing(images, labels, generator(3))[0])
+    assert not torch.equal(out, changing(images, labels, generator(4))[0])
+    assert torch.equal(torch.get_rng_state(), torch_state)  # nobody else's draws change
+    back = out * s + m
+    assert back.min() > -1e-5 and back.max() < 1 + 1e-5
+    assert (out - images).flatten(1).abs().amax(1).gt(0.1).sum() > 6
+
+
+@pytest.mark.parametrize("arguments", [(0, 9), (2, -1), (2, 31)])
+def test_rand_augment_refuses_what_is_out_of_range(arguments):
+    with pytest.raises(ValueError, match="num_ops must be 1 or more, magnitude from 0 to 30"):
+        augment.rand_augment(*arguments)
+
+
+def test_compose_applies_one_after_the_other_with_one_generator():
+    labels = torch.arange(64)
+    both = augment.compose(augment.crop_and_flip(2), lambda x, y, g: (x + 1, y + 1))
+    images, changed = both(ramp(), labels, generator())
+    expected, _ = augment.crop_and_flip(2)(ramp(), labels, generator())
+    assert torch.equal(images, expected + 1) and torch.equal(changed, labels + 1)

@@ -36,7 +36,7 @@ def test_every_arm_is_built_from_its_seed_and_trains_in_its_way(name):
         for model in (first, again, other)
     ]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert arm.training.schedule in ("steps", "one cycle")
+    assert arm.training.schedule in ("steps", "one cycle", "constant")
     assert first(torch.zeros(2, 3, arm.training.side, arm.training.side)).shape == (2, 10)
     norm = arm.options.get("norm", "batch")
     kinds = {type(module).__name__ for module in first.modules()}
@@ -540,3 +540,56 @@ def test_memory_that_does_not_suffice_ends_with_a_sentence(folder, tmp_path, mon
         "a training step with batch_size=16 does not fit into memory; batch_size=4 does"
         in capsys.readouterr().err
     )
+
+
+# --- fewer images, wrong labels -------------------------------------------------------------------
+
+
+def test_a_smaller_training_set_is_part_of_a_larger_one_and_keeps_its_wrong_labels():
+    whole = data.synthetic(train=600, test=20, size=8)
+    images = whole.train_images.flatten(1)
+    parts = {n: cifar.runner.fewer_and_mislabeled(whole, n, 0.2) for n in (100, 300, 0)}
+    for n, part in parts.items():
+        assert len(part.train_labels) == (n or 600)
+        assert torch.equal(part.test_labels, whole.test_labels)
+        where = (part.train_images.flatten(1)[:, None] == images[None]).all(2).int().argmax(1)
+        wrong = part.train_labels != whole.train_labels[where]
+        assert 0.08 < wrong.float().mean() < 0.32  # 0.2, by chance more or less
+    counts = torch.bincount(whole.train_labels[:600], minlength=10)
+    clean = cifar.runner.fewer_and_mislabeled(whole, 100, 0)
+    kept = torch.bincount(clean.train_labels, minlength=10)
+    assert counts.min() < 10 or kept.eq(10).all()
+    assert torch.equal(parts[300].train_images[:100], parts[100].train_images)
+    assert torch.equal(parts[300].train_labels[:100], parts[100].train_labels)
+    assert parts[100].source.endswith("100 training images, 20% wrong labels")
+    assert cifar.runner.fewer_and_mislabeled(whole, 0, 0.0) is whole
+
+
+@pytest.mark.parametrize("images, wrong", [(-1, 0.0), (601, 0.0), (0, 1.0), (0, -0.1)])
+def test_more_images_than_there_are_and_impossible_fractions_are_refused(images, wrong):
+    whole = data.synthetic(train=600, test=20, size=8)
+    with pytest.raises(ValueError, match="there are 600 training images, and a fraction lies"):
+        cifar.runner.fewer_and_mislabeled(whole, images, wrong)
+
+
+def test_the_experiments_on_generalization_do_the_steps_that_they_say():
+    for arm in cifar.EXPERIMENTS["scaling-short"].arms.values():
+        how = arm.training
+        assert how.epochs * (how.images // how.batch_size) == 1920
+        assert not how.curve
+    experiment = tiny("scaling-short", "width 8, 1,280 images", images=32)
+    record = record_of(None, experiment)
+    cifar.run(record, experiment, SMALL, [0])
+    results = record.runs[0]["results"]
+    assert results["steps"] == 4 and results["test errors"] == [] and results["test error"] > 0
+    experiment = tiny("epoch-wise-short", "width 4, 20 % wrong labels", images=32)
+    record = record_of(None, experiment)
+    cifar.run(record, experiment, SMALL, [0])
+    assert len(record.runs[0]["results"]["test errors"]) == 2
+
+
+def test_what_was_added_later_is_not_in_the_configurations_of_before():
+    before = cifar.EXPERIMENTS["degradation-short"].configuration()["arms"]["plain-20"]
+    assert not {"images", "wrong_labels", "curve"} & set(before["training"])
+    arms = cifar.EXPERIMENTS["scaling-short"].configuration()["arms"]
+    assert arms["width 8, 1,280 images"]["training"]["images"] == 1280

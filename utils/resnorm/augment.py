@@ -1,11 +1,12 @@
 """Augmentation of whole batches, seeded, on the device where the images are.
 
-For single images and for everything that is not here, see torchvision's transforms v2.
+For single images and for everything that is not here, see torchvision's transforms v2, which
+:func:`rand_augment` takes its operations from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -73,8 +74,13 @@ def cutout(images: Tensor, size: int, generator: Generator) -> Tensor:
     Returns:
         New images of the same shape.
 
+    Raises:
+        ValueError: the size is below 1.
+
     Source: DeVries & Taylor (2017).
     """
+    if size < 1:
+        raise ValueError(f"size is {size}; it must be 1 or more: the side of the square in pixels")
     n, _, h, w = images.shape
     sides = torch.full((n,), float(size))
     return images.masked_fill(_random_squares(sides, h, w, generator, images.device), 0)
@@ -154,6 +160,73 @@ def crop_and_flip(padding: int = 4, mode: str = "constant") -> Augment:
 
     def augment(images: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         return random_flip(random_crop(images, padding, generator, mode), generator), labels
+
+    return augment
+
+
+def rand_augment(
+    num_ops: int = 2,
+    magnitude: int = 9,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+    std: Sequence[float] = (1.0, 1.0, 1.0),
+) -> Augment:
+    """Return RandAugment: operations such as rotation or contrast, drawn for each image.
+
+    torchvision does the work, image by image, which is far slower than the other functions here.
+    It is loaded at the first call of what this returns.
+
+    Args:
+        num_ops: operations per image, one after the other; 1 or more.
+        magnitude: of every operation, from 0 to 30.
+        mean: of each channel, as it was subtracted from pixels in [0, 1]; torchvision needs the
+            pixels. :data:`resnorm.data.cifar.MEAN` for CIFAR-10.
+        std: of each channel, by which the pixels were divided.
+
+    Returns:
+        A function for ``fit(augment=...)``, which leaves the labels as they are. Its images are
+        rounded to the 256 levels of a pixel.
+
+    Raises:
+        ValueError: ``num_ops`` or ``magnitude`` is out of range.
+
+    Source: Cubuk et al. (2020), section 3.
+    """
+    if num_ops < 1 or not 0 <= magnitude <= 30:
+        raise ValueError(
+            f"num_ops is {num_ops} and magnitude is {magnitude}; num_ops must be 1 or more, "
+            "magnitude from 0 to 30"
+        )
+
+    def augment(images: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        from torchvision.transforms import v2
+
+        operation = v2.RandAugment(num_ops, magnitude)
+        m = torch.tensor(mean, device=images.device).view(-1, 1, 1)
+        s = torch.tensor(std, device=images.device).view(-1, 1, 1)
+        pixels = ((images * s + m).clamp(0, 1) * 255).round().to(torch.uint8)
+        seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
+        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+            torch.manual_seed(seed)
+            changed = torch.stack([operation(image) for image in pixels])
+        return (changed.to(images.dtype) / 255 - m) / s, labels
+
+    return augment
+
+
+def compose(*augments: Augment) -> Augment:
+    """Return the augmentation that applies several, one after the other.
+
+    Args:
+        *augments: functions of images, labels and a generator.
+
+    Returns:
+        A function for ``fit(augment=...)``.
+    """
+
+    def augment(images: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        for each in augments:
+            images, labels = each(images, labels, generator)
+        return images, labels
 
     return augment
 

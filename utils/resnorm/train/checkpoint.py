@@ -11,9 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ..data.tensor_cache import load_checked
+from ..regularization import Patience
 from ..renaming import replace_whole
 from .description import architecture, describe
 from .history import History
+
+#: Settings that runs without them leave out.
+_OPTIONAL: dict[str, Any] = {"patience": None, "validation": None}
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Checkpoint:
         scaler: of the loss, for float16.
         generator: of the order of the examples and the augmentation.
         history: what happened so far.
+        patience: of early stopping, with the best weights so far; None if there is none.
     """
 
     path: str | Path | None
@@ -38,6 +43,7 @@ class Checkpoint:
     scaler: torch.amp.GradScaler
     generator: torch.Generator
     history: History
+    patience: Patience | None = None
 
     def __post_init__(self) -> None:
         if self.path is not None:  # it reads the whole data
@@ -104,6 +110,8 @@ class Checkpoint:
             torch.cuda.set_rng_state(state["generator of the GPU"])
         for field, value in state["history"].items():
             setattr(self.history, field, value)
+        if self.patience is not None:
+            self.patience.load_state_dict(state["patience"])
         return state["epoch"]
 
     def _try_to_write(self) -> None:
@@ -134,25 +142,30 @@ class Checkpoint:
                 torch.cuda.get_rng_state() if torch.cuda.is_available() else None
             ),
             "history": asdict(self.history),
+            # Files of runs without early stopping stay as they were before there was any.
+            **({} if self.patience is None else {"patience": self.patience.state_dict()}),
         }
 
     def _check(self, state: Any) -> None:
         """Refuse a state that cannot be restored, before any of it is."""
         own = self._state(0)
-        if not isinstance(state, dict) or set(state) != set(own):
+        if not isinstance(state, dict) or set(state) | {"patience"} != set(own) | {"patience"}:
             raise self._refusal("is no checkpoint of fit")
-        saved = state["run"]
-        if not isinstance(saved, dict) or set(saved) != set(self.settings):
+        saved, wanted = state["run"], _OPTIONAL | self.settings
+        if not isinstance(saved, dict) or set(_OPTIONAL | saved) != set(wanted):
             names = ", ".join(sorted(set(saved) ^ set(self.settings)))
             raise self._refusal(f"is of another version, which kept other settings ({names})")
-        if different := [name for name in self.settings if saved[name] != self.settings[name]]:
+        saved = _OPTIONAL | saved
+        if different := [name for name in wanted if saved[name] != wanted[name]]:
             kind = "model" if "model" in different else "run"
-            each = (_difference(name, saved[name], self.settings[name]) for name in different)
+            each = (_difference(name, saved[name], wanted[name]) for name in different)
             raise self._refusal(f"is of another {kind}: {'; '.join(each)}")
 
         if state["generator of the GPU"] is None or own["generator of the GPU"] is None:
             state = state | {"generator of the GPU": own["generator of the GPU"]}
         there, here = _layout(state), _layout(own)
+        if self.patience is not None:  # there are no best weights at the start
+            here["patience"]["best weights"] = here["model"]
         if there != here:
             different = [name for name in here if there[name] != here[name]]
             each = (_difference(name, there[name], here[name]) for name in different)

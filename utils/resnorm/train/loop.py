@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..augment import Augment
 from ..data import ImageDataset
+from ..regularization import Patience
 from .checkpoint import Checkpoint
 from .compilation import compile_model, first_moments
 from .evaluation import error
@@ -47,6 +48,8 @@ def fit(
     compile: bool = False,
     after_step: Callable[[int, nn.Module], None] | None = None,
     evaluate: bool = True,
+    patience: Patience | None = None,
+    validation: tuple[Tensor, Tensor] | None = None,
     progress: bool = False,
     checkpoint: str | Path | None = None,
     allow_divergence: bool = False,
@@ -81,6 +84,10 @@ def fit(
             the images; the test error is measured without it.
         after_step: called after each step with the number of steps so far and the model.
         evaluate: measure the test error after each epoch; for classifiers only.
+        patience: stops early, see :class:`resnorm.regularization.Patience`: the best weights are
+            restored at the end, whether the run stopped early or not. It is reset at the start.
+        validation: images and labels, on the device of the data, whose error in percent
+            ``patience`` watches; they must be neither the test nor the training images.
         progress: show a progress bar with loss and error (tqdm; without it, a warning).
         checkpoint: a file that is written after each epoch; if it exists, the run is resumed from
             it. On a CPU a resumed run equals an uninterrupted one to the last bit, if all that
@@ -99,7 +106,9 @@ def fit(
     Raises:
         ValueError: the batch is larger than the training set; the precision is unknown; label
             smoothing is given together with another loss; the labels are no class numbers, but
-            ``evaluate`` is True; the checkpoint is damaged, or of another run or model.
+            ``evaluate`` is True; ``patience`` or ``validation`` is given without the other, or
+            ``validation`` is the test or the training set; the checkpoint is damaged, or of another
+            run or model.
         OSError: the checkpoint cannot be written, which is tried before the training.
         DivergedError: the loss or a weight is infinite or NaN; the checkpoint of the epoch before
             is kept.
@@ -107,6 +116,7 @@ def fit(
     """
     n, device = len(data.train_labels), data.train_images.device
     _check_arguments(n, batch_size, loss, label_smoothing)
+    _check_validation(data, patience, validation)
     loss = loss or partial(F.cross_entropy, label_smoothing=label_smoothing)
     precision = best_precision(device) if precision == "auto" else precision
     autocast = autocast_for(device, precision)
@@ -127,7 +137,11 @@ def fit(
     settings |= {"precision": precision, "channels_last": channels_last, "compile": compile}
     settings |= {"schedule": schedule, "augment": augment, "image_size": image_size}
     settings |= {"seed": seed, "evaluate": evaluate, "device": device.type, **vars(data)}
-    saved = Checkpoint(checkpoint, settings, model, optimizer, scaler, generator, history)
+    if patience is not None:  # runs without it stay as they were
+        patience.reset()
+        rule = {"epochs": patience.epochs, "min_delta": patience.min_delta}
+        settings |= {"patience": rule, "validation": validation}
+    saved = Checkpoint(checkpoint, settings, model, optimizer, scaler, generator, history, patience)
     first_epoch = saved.load()
     monitor = LossMonitor(history, epochs, steps, device, checkpoint)
     prepare = partial(_prepare, data, augment, image_size, channels_last)
@@ -139,6 +153,8 @@ def fit(
         forward = compile_model(model, example, moments, autocast, loss)
 
     for epoch in progress_bar(range(first_epoch, epochs), history, visible=progress):
+        if patience is not None and patience.exhausted:
+            break
         model.train()
         order = torch.randperm(n, generator=generator, device=device)  # a new one each epoch
         start = time.perf_counter()
@@ -179,7 +195,12 @@ def fit(
         if evaluate:
             with autocast:
                 history.test_errors.append(error(model, data.test_images, data.test_labels))
+        if patience is not None and validation is not None:
+            with autocast:
+                patience.update(error(model, *validation), model)
         saved.save(epoch + 1)
+    if patience is not None:
+        patience.restore(model)
     return history
 
 
@@ -193,6 +214,26 @@ def _check_arguments(
             f"label_smoothing is {label_smoothing}, but that is a property of the cross-entropy, "
             "and another loss is given"
         )
+
+
+def _check_validation(
+    data: ImageDataset, patience: Patience | None, validation: tuple[Tensor, Tensor] | None
+) -> None:
+    if (patience is None) != (validation is None):
+        names = ("patience", "validation")
+        lacking, given = names if patience is None else reversed(names)
+        raise ValueError(
+            f"{given} is given without {lacking}; early stopping needs a rule and the images and "
+            "labels whose error it watches"
+        )
+    if validation is None:
+        return
+    for name, images in (("test", data.test_images), ("training", data.train_images)):
+        if validation[0].data_ptr() == images.data_ptr():
+            raise ValueError(
+                f"validation is the {name} set; hold some training images out for it, so that "
+                "the choice of the epoch uses no image that measures the result"
+            )
 
 
 def _prepare(

@@ -5,8 +5,8 @@ everything that decided its numbers. ``python -m resnorm.experiments NAME --data
 experiment's ``-short`` twin asks the same question within the hours of a laptop.
 
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
-experiments, ``runner`` trains, measures and records, and ``tuning`` chooses learning rates from a
-record of the validation split.
+experiments (``generalization`` makes the arms of two of them), ``runner`` trains, measures and
+records, and ``tuning`` chooses learning rates from a record of the validation split.
 """
 
 from .arms import Arm, Experiment, Training

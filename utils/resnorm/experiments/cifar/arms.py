@@ -21,7 +21,7 @@ class Training:
         decay_all: whether norms and biases decay, too.
         label_smoothing: the label smoothing of the cross-entropy, in [0, 1).
         schedule: ``"steps"`` divides the learning rate by 10 after 1/2 and 3/4 of the training;
-            ``"one cycle"`` lets it rise, then fall to 0.
+            ``"one cycle"`` lets it rise, then fall to 0; ``"constant"`` keeps it.
         warm_up: the fraction of the training in which one cycle rises.
         padding: the padding of the random crop, in pixels of a 32 x 32 image; 0 means neither crop
             nor flip.
@@ -29,6 +29,9 @@ class Training:
         side: the side to which all images are reduced beforehand, in pixels.
         sides: the side of the training images in each epoch; empty means ``side`` throughout.
         compile: whether the network is compiled by ``torch.compile``.
+        images: number of training images, always the same ones, as many of each class; 0 means all.
+        wrong_labels: the fraction of training labels that are replaced by another class, in [0, 1).
+        curve: whether the test error is measured after each epoch, and not only at the end.
     """
 
     epochs: int
@@ -46,6 +49,9 @@ class Training:
     side: int = 32
     sides: tuple[int, ...] = ()
     compile: bool = False
+    images: int = 0
+    wrong_labels: float = 0.0
+    curve: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,4 +89,16 @@ class Experiment:
 
     def configuration(self) -> dict[str, Any]:
         """Describe everything that decides the numbers, except for the seeds."""
-        return {"arms": {name: asdict(arm) for name, arm in self.arms.items()}}
+        return {"arms": {name: _described(arm) for name, arm in self.arms.items()}}
+
+
+def _described(arm: Arm) -> dict[str, Any]:
+    """Describe an arm; what was added later is left out where it is at its default.
+
+    So the records of before are still those of the experiments of their names.
+    """
+    described = asdict(arm)
+    for name in ("images", "wrong_labels", "curve"):
+        if getattr(arm.training, name) == getattr(Training, name):
+            del described["training"][name]
+    return described

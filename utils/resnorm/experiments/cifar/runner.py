@@ -127,9 +127,9 @@ def train_arm(
         ValueError: if the arm names an unknown model, norm or schedule.
     """
     how = arm.training
-    data = reduced(data, how.side)
+    data = reduced(fewer_and_mislabeled(data, how.images, how.wrong_labels), how.side)
     model = build(arm, data, seed)
-    schedules = {"steps": step_decay(), "one cycle": one_cycle(how.warm_up)}
+    schedules = {"steps": step_decay(), "one cycle": one_cycle(how.warm_up), "constant": None}
     schedule = choose("schedule", how.schedule, schedules)
     padding = round(how.padding * how.side / 32)
 
@@ -155,6 +155,7 @@ def train_arm(
             precision="auto",
             channels_last=True,
             compile=how.compile,
+            evaluate=how.curve,
             seed=seed,
             checkpoint=checkpoint,
             after_step=after_step,
@@ -183,7 +184,7 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
     precision = best_precision(device)
     # The errors that are compared are measured in one precision, that of `fit`.
     with autocast_for(device, precision):
-        if history.diverged:  # amid an epoch
+        if history.diverged or not history.test_errors:  # amid an epoch, or measured only here
             test_error = error(model, data.test_images, data.test_labels)
         else:
             test_error = history.test_errors[-1]
@@ -225,6 +226,55 @@ def errors_without_blocks(model: nn.Module, images: Tensor, labels: Tensor) -> d
         with lesion(model, [name]):
             errors[name] = round(error(model, images, labels), 2)
     return errors
+
+
+def fewer_and_mislabeled(data: ImageDataset, images: int, wrong_labels: float) -> ImageDataset:
+    """Keep some of the training images, and give some of these a wrong label.
+
+    The choice is the same for every seed and every network, and a smaller set is part of a larger
+    one. The wrong labels are spread evenly over the other classes; the test set stays as it is.
+
+    Args:
+        data: images and labels.
+        images: number of training images to keep, as many of each class as far as possible; 0
+            keeps all.
+        wrong_labels: the fraction of the labels that are replaced, in [0, 1).
+
+    Returns:
+        The new data, or the same data if nothing is asked for.
+
+    Raises:
+        ValueError: there are not so many images, or the fraction lies outside [0, 1).
+    """
+    n = len(data.train_labels)
+    if not 0 <= images <= n or not 0 <= wrong_labels < 1:
+        raise ValueError(
+            f"images is {images} and wrong_labels is {wrong_labels}; there are {n} training "
+            "images, and a fraction lies in [0, 1)"
+        )
+    if not images and not wrong_labels:
+        return data
+    generator = torch.Generator().manual_seed(0)  # on the CPU, for the same choice everywhere
+    labels = data.train_labels.cpu()
+    classes = int(labels.max()) + 1
+    order = torch.randperm(n, generator=generator)
+    # The first of each class, then the second of each, and so on.
+    rank = torch.empty(n, dtype=torch.long)
+    for label in range(classes):
+        members = order[labels[order] == label]
+        rank[members] = torch.arange(len(members)) * classes + label
+    careless = torch.rand(n, generator=generator) < wrong_labels
+    other = torch.randint(1, classes, (n,), generator=generator)
+    given = torch.where(careless, (labels + other) % classes, labels)
+    kept = rank.argsort()[: images or n].to(data.train_images.device)
+    what = f", {len(kept):,} training images" if images else ""
+    what += f", {wrong_labels:.0%} wrong labels" if wrong_labels else ""
+    return replace(
+        data,
+        train_images=data.train_images[kept],
+        train_labels=given.to(data.train_labels.device)[kept],
+        source=data.source + what,
+    )
 
 
 def reduced(data: ImageDataset, side: int) -> ImageDataset:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .arms import Arm, Experiment, Training
+from .generalization import epoch_wise, scaling
 from .tuning import at_rates
 
 #: He et al. (2016a), section 4.2: 64,000 steps of 128 images.
@@ -104,6 +105,8 @@ STATISTICS = "What do the statistics of small batches cost, at the same number o
 GROUPS = "How does the error depend on the number of groups?"
 SAME_BUDGET = "Which architecture makes the most of the same budget?"
 NOISE = "What does the noise cost, with batch norm and without, each at its best learning rate?"
+LONGER = "Does the test error descend a second time when the training goes on?"
+SCALING = "With which power of the number of images and of the width does the error fall?"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -276,5 +279,26 @@ EXPERIMENTS: dict[str, Experiment] = {
         "16 x 16.",
         _noise(replace(SHORT, epochs=6), widths=(8, 16, 32), depth=2),
         "a CPU core, half a minute per run; the search has 16 runs or more",
+    ),
+    "epoch-wise-short": Experiment(
+        f"{LONGER} Here for networks of seven layers and 5,000 images reduced to 16 x 16.",
+        epoch_wise(
+            replace(
+                SHORT,
+                epochs=200,
+                lr=0.02,
+                weight_decay=0.0,
+                schedule="constant",
+                padding=0,
+                images=5000,
+            )
+        ),
+        "a CPU core, 2 to 16 minutes per run",
+    ),
+    "scaling-short": Experiment(
+        f"{SCALING} Here for networks of seven layers, in 1,920 steps of images reduced to "
+        "16 x 16.",
+        scaling(SHORT, steps=1920, sizes=(1280, 2560, 5120, 10_240, 20_480, 40_960)),
+        "a CPU core, half a minute to 2 minutes per run",
     ),
 }
