@@ -9,7 +9,7 @@ from .gradients import autocorrelation, input_gradients, mean_pairwise_cosine
 from .landscape import filter_normalized_direction, loss_surface
 from .lesions import lesion, permuted, removable, subsets
 from .memory import peak_bytes, saved_bytes
-from .operations import Operation, operations
+from .operation_list import Operation, operations
 from .paths import PathLengthProfile, gradient_by_path_length, path_jacobians
 from .selection import select_layers
 from .step_profile import StepProfile, gradient_step_profile
