@@ -58,6 +58,9 @@ def graded(course, monkeypatch):  # noqa: F811
     def run_tasks(tasks, jobs):
         for task in tasks:
             ran.append(task.student)
+            restored = course.root / "restored" / task.student / "T1" / "T1-double.ipynb"
+            restored.parent.mkdir(parents=True, exist_ok=True)
+            restored.touch()  # without it, a submission is graded again
             report = Report(task.student, "T1", "graded", key=task.key)
             report.write(course.report_path("T1", task.student))
             yield report
