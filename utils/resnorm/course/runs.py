@@ -269,7 +269,7 @@ def _pool(place: int = 0, places: int = 1) -> ProcessPoolExecutor:
 
 
 def _processors(place: int, places: int) -> set[int]:
-    """The processors of one of several jobs; empty where there is no choice."""
+    """The processors that one job keeps to; empty where there is no choice."""
     if not hasattr(os, "sched_getaffinity"):
         return set()
     ours = sorted(os.sched_getaffinity(0))

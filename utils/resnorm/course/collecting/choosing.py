@@ -1,4 +1,4 @@
-"""Which of several notebooks is the work of an assignment."""
+"""Choose, among several notebooks, the one that answers an assignment."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ class _Collector:
             self.result.late.append(student.id)
 
     def _note_others(self, student: Student, chosen: Candidate, others: list[Candidate]) -> None:
-        """Say which of several notebooks was taken, and keep the others of the assignment."""
+        """Say which notebook was taken when there were several, and keep the others."""
         content = chosen.file.path.read_bytes()
         others = [one for one in others if one.file.path.read_bytes() != content]
         for one in others:

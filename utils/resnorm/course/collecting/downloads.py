@@ -83,7 +83,7 @@ class _Download:
     def read(self, folder: Path, depth: int) -> Iterator[Submission]:
         """The submissions in a folder, and in folders that only hold those of others.
 
-        What may be of several files, in downloads of Canvas and Moodle, is in ``found``.
+        Canvas and Moodle may give a student several files; those are gathered in ``found``.
         """
         entries = _visible(folder)
         metadata = folder / METADATA
@@ -116,7 +116,7 @@ class _Download:
                 yield _not_taken(entry, "is not a regular file")
 
     def _holds_others(self, folder: Path, is_alone: bool, depth: int = DEPTH) -> bool:
-        """Whether this is not the folder of one person, but holds those of several."""
+        """Whether this folder holds the folders of several people, and is not one person's."""
         if MOODLE.match(folder.name) or GRADESCOPE.match(folder.name):
             return False
         if self.is_known(folder.name) or not _is_readable(folder):

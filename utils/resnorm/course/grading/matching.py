@@ -28,7 +28,7 @@ Found = list[int | None]
 
 
 def same(one: str, other: str) -> bool:
-    """Say whether two texts differ in nothing but what editors change by themselves.
+    """Say whether two texts are equal, except for what editors change by themselves.
 
     Such are ends of lines, tabs, trailing blanks and, where both are code, its layout.
 
