@@ -9,15 +9,26 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from .blocks import TEXT
-from .diagrams import DrawnPart
 from .style import PALETTE
 
 #: Width in inches of a figure that a phone shows at its full size inside of a frame with controls.
 WIDTH = 3.05
 
 
-class CostedPart(DrawnPart, Protocol):
+class CostedPart(Protocol):
     """What the figure needs to know about a part of a model."""
+
+    @property
+    def name(self) -> str:
+        """By which labels refer to the part."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Channels and sides, or the number of features alone."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
 
     @property
     def multiply_adds(self) -> int:
