@@ -124,6 +124,29 @@ def test_all_errors_of_a_run_are_measured_in_one_precision(precision, monkeypatc
     assert seen == {getattr(torch, precision)}
 
 
+@pytest.mark.parametrize("arm", ["plain-20", "residual-56, stochastic depth"])
+def test_lesions_of_sets_and_of_the_order(arm):
+    arm = tiny("lesion-short", arm, epochs=1).arms[arm]
+    model, history, data = cifar.train_arm(replace(arm, lesion_sets=2), SMALL, 0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    results = cifar.measure(replace(arm, lesion_sets=2), model, history, data)
+    removable = len(results["without block"]) - 1
+    assert removable == 3 * arm.options["blocks"] - 2  # two blocks change the shape
+    sets = results["without blocks"]
+    assert max(map(int, sets)) == round(0.7 * removable)
+    assert all(len(errors) == 2 for errors in sets.values())
+    if removable == 7:  # so the smallest sets are of one block
+        assert set(sets["1"]) <= set(results["without block"].values())
+    assert [row[0] for row in results["permuted"]] == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+    assert all(-1 <= tau <= 1 for _, tau, _ in results["permuted"])
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
+
+
+def test_records_from_before_lesions_of_sets_keep_their_configuration():
+    arms = cifar.EXPERIMENTS["degradation-short"].configuration()["arms"]
+    assert all("lesion_sets" not in arm for arm in arms.values())
+
+
 def test_small_images_first_and_reduced_images():
     seen = []
     experiment = tiny("time-to-94", "SpeedNet", side=32, sides=(16, 24), batch_size=24)

@@ -12,14 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...augment import crop_and_flip
-from ...blocks import BasicBlock
 from ...data import ImageDataset
 from ...ledger import Record
-from ...probes import lesion, removable
 from ...train import History, best_precision, error, fit, one_cycle, step_decay
 from ...train.precision import autocast_for
 from ..choice import choose
 from .arms import Arm, Experiment
+from .lesions import errors_of_sets, errors_without_blocks
 from .networks import build
 
 
@@ -177,7 +176,7 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
     Returns:
         Errors in percent, the mean loss of each complete epoch, the seconds of training, the number
         of steps, of which there are fewer if the loss diverged, the number of parameters, the
-        number format, and, if the arm asks for it, the error without each block.
+        number format, and, if the arm asks for it, the errors without blocks.
     """
     steps = len(data.train_labels) // arm.training.batch_size  # per epoch
     device = data.train_images.device
@@ -203,29 +202,14 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         "precision": precision,
     }
     if arm.lesions:
+        some = replace(data, test_images=data.test_images[::5], test_labels=data.test_labels[::5])
         with autocast_for(device, precision):
             results["without block"] = errors_without_blocks(
-                model, data.test_images[::5], data.test_labels[::5]
+                model, some.test_images, some.test_labels
             )
+            if arm.lesion_sets:
+                results |= errors_of_sets(model, some, arm.lesion_sets)
     return results
-
-
-def errors_without_blocks(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Measure the error without each removable basic block in turn.
-
-    Args:
-        model: the trained network; afterwards it is as it was.
-        images: (N, C, H, W).
-        labels: (N,).
-
-    Returns:
-        Block -> error in percent; the entry ``"none"`` is the error of the whole network.
-    """
-    errors = {"none": round(error(model, images, labels), 2)}
-    for name in removable(model, images[:2], BasicBlock):
-        with lesion(model, [name]):
-            errors[name] = round(error(model, images, labels), 2)
-    return errors
 
 
 def fewer_and_mislabeled(data: ImageDataset, images: int, wrong_labels: float) -> ImageDataset:
