@@ -1,5 +1,6 @@
 """The named experiments: every arm is what its name says, runs, is recorded and resumed."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -349,6 +350,32 @@ def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, c
     assert "records of 'degradation-short', not of 'face-off'" in capsys.readouterr().err
 
 
+def test_the_weights_of_a_run_are_kept_with_their_checksum(tmp_path):
+    experiment = tiny("degradation-short", "plain-20", epochs=1)
+    record = record_of(tmp_path / "r.json", experiment)
+    cifar.run(record, experiment, SMALL, [0], weights=tmp_path)
+    path = cifar.weights.weights_file(tmp_path, record.name, "plain-20", 0)
+    (run,) = ledger.read(tmp_path / "r.json").runs
+    assert run["results"]["weights"] == {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert path.stat().st_size < 2.3 * 269_722  # two bytes per parameter, and the names
+    model, *_ = cifar.train_arm(experiment.arms["plain-20"], SMALL, 0)
+    loaded = cifar.build(experiment.arms["plain-20"], SMALL, 1)
+    loaded.load_state_dict(torch.load(path, weights_only=True))
+    for name, tensor in model.state_dict().items():
+        kept = loaded.state_dict()[name]
+        assert kept.dtype == tensor.dtype
+        # Half precision rounds to 11 bits, and below 2^-14 to multiples of 2^-24.
+        torch.testing.assert_close(kept, tensor, rtol=2**-11, atol=2**-25)
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(model.weight, 70_000)
+    with pytest.raises(ValueError, match="weight is not finite in half precision.*is 70000"):
+        cifar.weights.save_weights(model, tmp_path / "w.pt")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "more, message",
     [
@@ -383,7 +410,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
 READ = {
     "degradation-short": {
         *("data", "download", "seeds", "arms", "validation", "tuned", "device"),
-        *("checkpoints", "out", "runs"),
+        *("checkpoints", "weights", "out", "runs"),
     },
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},

@@ -152,6 +152,8 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     arms = options.arms
     if options.tuned is not None:
         arms = cifar.best_rates(experiment, ledger.read(options.tuned))
+    if options.weights is not None:  # That it can be made is tried before the training.
+        options.weights.mkdir(parents=True, exist_ok=True)
     cifar.run(
         record,
         experiment,
@@ -159,6 +161,7 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
         options.seeds or SEEDS,
         arms=arms,
         checkpoints=states,
+        weights=options.weights,
         progress=sys.stderr.isatty(),
         allow_divergence=options.validation,
     )

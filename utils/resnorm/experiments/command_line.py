@@ -92,6 +92,12 @@ def make_parser() -> argparse.ArgumentParser:
         ),
     )
     parser.add_argument(
+        "--weights",
+        type=a_path,
+        metavar="DIR",
+        help="CIFAR-10: keep the weights of each trained network here, in half precision",
+    )
+    parser.add_argument(
         "--out",
         type=a_path,
         metavar="FILE",
@@ -189,7 +195,7 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     elif options.name == "segmentation":
         read |= {"arms", "out"}
     else:
-        read |= {"arms", "out", "download", "validation", "tuned", "checkpoints"}
+        read |= {"arms", "out", "download", "validation", "tuned", "checkpoints", "weights"}
     given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
     if unused := given - read:
         flags, allowed = (

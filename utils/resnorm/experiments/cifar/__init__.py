@@ -6,8 +6,8 @@ experiment's ``-short`` twin asks the same question within the hours of a laptop
 
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
 experiments (``generalization`` makes the arms of two of them), ``runner`` trains, measures and
-records, ``lesions`` removes blocks of what was trained, and ``tuning`` chooses learning rates from
-a record of the validation split.
+records, ``lesions`` removes blocks of what was trained, ``weights`` keeps it, and ``tuning``
+chooses learning rates from a record of the validation split.
 """
 
 from .arms import Arm, Experiment, Training

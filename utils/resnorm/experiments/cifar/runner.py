@@ -20,6 +20,7 @@ from ..choice import choose
 from .arms import Arm, Experiment
 from .lesions import errors_of_sets, errors_without_blocks
 from .networks import build
+from .weights import save_weights, weights_file
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
     *,
     arms: Iterable[str] | None = None,
     checkpoints: str | Path | None = None,
+    weights: str | Path | None = None,
     after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
     allow_divergence: bool = False,
@@ -44,6 +46,8 @@ def run(
         arms: the names of the arms to run; None means all.
         checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
             from there. None keeps no states.
+        weights: a folder for the weights of each trained network, whose checksum is recorded; None
+            keeps no weights.
         after_step: called after each step of each run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar for each run.
         allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
@@ -78,6 +82,9 @@ def run(
                     allow_divergence=allow_divergence,
                 )
                 results |= measure(arm, *trained)
+                if weights is not None:
+                    kept = weights_file(weights, record.name, name, seed)
+                    results["weights"] = {"sha256": save_weights(trained[0], kept)}
             if file is not None:
                 file.unlink(missing_ok=True)  # The run is in the record now.
 
