@@ -335,7 +335,7 @@ def test_modules_and_classes_of_libraries_are_noticed_and_those_of_the_notebook_
 def test_what_the_tests_hand_in_is_not_observed():
     space = {"__name__": "__boxed__", "F": F}
     exec("def loss(x):\n    return F.batch_norm(x, None, None, training=True).sum()", space)
-    with observed(["batch_norm", "rms_norm"], exempt="__boxed__") as found:
+    with observed(["batch_norm", "rms_norm"], exempt=space) as found:
         space["loss"](X)
         with pytest.raises(TypeError):
             space["loss"]()
@@ -425,7 +425,7 @@ def test_a_thread_from_before_is_noticed(kind):
         end.set()
     assert found == [UNSEEN]
     (incident,) = used({"test_forward": found}, notebook())
-    assert "a thread of its own, or switches observation off" in incident.message
+    assert "a thread or a process of its own, or switches observation off" in incident.message
 
 
 def test_the_thread_of_a_progress_bar_is_not_noticed():

@@ -140,8 +140,11 @@ async def execute(
                 said = met.message if met else f"{problem} {kernel.channels.errors()}".strip()
                 raise KernelNotStartedError(f"the kernel did not start: {said}") from None
             watchdog.deadline = start + limits.notebook_seconds + GRACE_SECONDS
-            cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups, meter)
-            await cells.run(trace.incidents, start + limits.notebook_seconds, before)
+            journal = kernel.channels.journal
+            cells = CellRunner(
+                notebook, kernel.manager, client, limits, watchdog, groups, meter, journal
+            )
+            await cells.run(trace, start + limits.notebook_seconds, before)
             trace.incidents += filter(None, [watchdog.last_look()])
         except OutsideError as problem:
             raise problem.__cause__ or problem from None
@@ -152,7 +155,7 @@ async def execute(
             await kernel.manager.shutdown_kernel(now=True)
             await kernel.manager.cleanup_resources()
         trace.incidents += meter.incidents.values()
-        trace.incidents += _reached(kernel.channels.journal())
+        trace.incidents += kernel.channels.journal.reached()
     trace.seconds = time.monotonic() - start
     return trace
 
@@ -228,7 +231,7 @@ class _Kernel:
         """Start the kernel in these control groups. Return the number of its process."""
         counted = self.boxed and bubblewrap.counts_processes()
         start = boxed_kernel.Start(
-            journal=self.channels.journal_file,
+            journal=self.channels.journal.theirs,
             sockets=self.channels.numbers,
             files=bubblewrap.HANDED_IN if self.boxed else "",
             processes=self.limits.processes if counted else 0,
@@ -262,15 +265,3 @@ class _Kernel:
         assert isinstance(self.manager.provisioner, LocalProvisioner)
         assert self.manager.provisioner.process is not None
         return self.manager.provisioner.process.pid
-
-
-def _reached(journal: bytes, max_incidents: int = 20) -> list[Incident]:
-    """Read the journal: each attempt to reach outside the box, once."""
-    seen: dict[str, Incident] = {}
-    for line in journal.splitlines():  # a submission can write into it, too
-        try:
-            message = str(json.loads(line)["message"])[:200]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-        seen.setdefault(message, Incident(-1, "reach", message))
-    return list(seen.values())[:max_incidents]
