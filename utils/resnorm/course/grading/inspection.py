@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from ..sandbox.observation import AUTOGRAD, BEGUN, UNSEEN
+from ..sandbox.journal import BEGUN, UNSEEN
+from ..sandbox.observation import AUTOGRAD
 from .cells import is_test, meta, ours
 from .names import DEFINITIONS, Names, parse
 

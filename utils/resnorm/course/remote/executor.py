@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..sandbox.observation import LOADED, observed
+from ..sandbox.journal import LOADED
+from ..sandbox.observation import observed
 from ..sandbox.operators import watch
 from . import FIELD, MIME
 from .codec import Codec, CodecError, contents, read, written

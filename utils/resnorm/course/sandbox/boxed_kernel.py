@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from .observation import BEGUN, LOADED, UNSEEN, USED
+from .journal import BEGUN, LOADED, UNSEEN, USED
 
 #: Audit events of Python, and how the journal words them.
 EVENTS = {
@@ -115,6 +115,7 @@ def install(journal: int, private: tuple[str, ...], system: tuple[str, ...] = SY
         system: folders that may be read but not changed, also where they lie in a private one.
     """
     report, note_use = _reporter(journal), _noter(journal)
+    relevant = {"open", LOADED, BEGUN, USED, *EVENTS, *WRITING, *HIDING, *SEARCHING}
 
     def outside(path: object) -> bool:
         if not isinstance(path, (str, bytes, os.PathLike)):
@@ -123,6 +124,9 @@ def install(journal: int, private: tuple[str, ...], system: tuple[str, ...] = SY
         return _within(real, system) or not _within(real, private)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        # Most events are nobody's concern. One of these is raised below.
+        if event not in relevant:
+            return
         # A journal must not change what the code does, so no error leaves it.
         with contextlib.suppress(Exception):
             note_use(event, arguments, sys._getframe(1))

@@ -12,8 +12,12 @@ import select
 import threading
 
 from .incidents import Incident
-from .observation import UNSEEN
 
+#: What stands beside the names of what was used if a part of the use could not be seen.
+UNSEEN = "(unseen)"
+#: Audit events: that ``observation`` is there, with what the hook keeps and the code of
+#: ``observed``; that an observation begins; and what is used, with its name.
+LOADED, BEGUN, USED = "resnorm.loaded", "resnorm.observed", "resnorm.used"
 #: Bytes after which nothing more is read from a journal.
 MAX_BYTES = 32 * 2**20
 #: Number of different entries of a kind that are kept, and the length of a line.

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from .journal import BEGUN, UNSEEN, USED
+
 #: The name that forbids gradients by autograd, where a task asks to derive them by hand.
 AUTOGRAD = "autograd"
 #: Functions in C++ through which the ways to a gradient go: the backward pass, forward mode, and
@@ -32,17 +34,12 @@ ENGINE = {
     "_grad_increment_nesting",
     "_jvp_increment_nesting",
 }
-#: What is yielded besides names if a part of the use could not be seen.
-UNSEEN = "(unseen)"
-#: Audit events: that this module is there, with what the hook keeps and the code of ``observed``;
-#: that an observation begins; and what is used, with its name.
-LOADED, BEGUN, USED = "resnorm.loaded", "resnorm.observed", "resnorm.used"
-#: C functions that switch parts of the observation off, or pass by what is watched.
+#: Functions that switch parts of the observation off, or pass by what is watched.
 SWITCHES = {
     "setprofile",
     "_disable_profiler_legacy",
     "_enable_record_function",
-    "redispatch_boxed",
+    "redispatch",
 }
 #: How torch's profiler names a step of the backward pass.
 _ENGINE_STEP = "autograd::engine::evaluate_function"
@@ -320,13 +317,16 @@ class _Observer:
             seen: CodeType | str = name
             self.operator(name)
         elif event == "call":
-            seen = frame.f_code
+            seen, module = frame.f_code, frame.f_globals.get("__name__", "")
             if seen in self.harmless:
                 return
             if self.exempt is not None and frame.f_globals is self.exempt and self.theirs is None:
                 self.record.look()
                 self.theirs = frame
-            self.code(frame.f_code.co_name, frame.f_globals.get("__name__", ""))
+            if module == "torch._ops" and seen.co_name in SWITCHES:
+                self.note({UNSEEN} if OWN.isdisjoint(_callers(frame)) else ())
+                return
+            self.code(seen.co_name, module)
         else:
             if event == "return" and frame is self.theirs:
                 self.record.look()

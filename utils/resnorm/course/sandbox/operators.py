@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .observation import OWN, USED, plain
+from .journal import USED
+from .observation import OWN, plain
 
 #: Functions whose operators are watched, by their plain names.
 WATCHED = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
