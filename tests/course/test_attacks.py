@@ -103,6 +103,42 @@ def test_a_trick_in_the_box_earns_nothing(expected, trick):
     assert report.status in ("graded", "unfinished") and len(report.verdicts) == len(expected)
 
 
+#: Answers whose work is done by forbidden functions, with names put together from parts.
+SCRIPTED = """
+_code = torch.jit.CompilationUnit(f'''
+def forward(x, gamma, beta, eps: float):
+    return torch.{"batch" + "_norm"}(x, gamma, beta, None, None, True, 0.1, eps, False)
+
+def backward(x, gamma, beta, dy, eps: float):
+    x, gamma = x.detach().requires_grad_(True), gamma.detach().requires_grad_(True)
+    beta = beta.detach().requires_grad_(True)
+    y = forward(x, gamma, beta, eps)
+    seeds = torch.jit.annotate(List[Optional[Tensor]], [dy])
+    found = torch.{"auto" + "grad"}.grad([y], [x, gamma, beta], seeds)
+    return found[0], found[1], found[2]
+''')
+def batch_norm_forward(x, gamma, beta, eps=1e-5):
+    return _code.forward(x, gamma, beta, eps), (x, gamma, beta, eps)
+"""
+BACKWARD = """
+def batch_norm_backward(dy, cache):
+    x, gamma, beta, eps = cache
+    return _code.backward(x, gamma, beta, dy, eps)
+"""
+
+
+def test_what_torchscript_does_is_reported_by_name(expected):
+    submitted = copy.deepcopy(notebook("release"))
+    for cell in submitted.cells:
+        name = meta(cell).get("grade_id")
+        cell.source = {"forward": SCRIPTED, "backward": BACKWARD}.get(name, cell.source)
+    _, report = grade(submitted, notebook("source"), expected, limits=LIMITS)
+    assert report.points > 0  # which a person takes away
+    reported = [incident.message for incident in report.incidents]
+    for task, what in [("test_forward", "batch_norm, which"), ("test_backward", "autograd, where")]:
+        assert any(f"uses {what}" in text and task in text for text in reported), reported
+
+
 def test_no_hidden_test_is_in_the_box(expected):
     """Nor is an expected value: what runs there gets arguments and nothing else."""
     search = """
