@@ -12,10 +12,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import nbformat
+import psutil
 import pytest
 from boxes import LIMITS, USERS, go, kinds, said
 
-from resnorm.course.sandbox import boxed_kernel, bubblewrap
+from resnorm.course.sandbox import boxed_kernel, bubblewrap, runner
 from resnorm.course.sandbox.limits import GiB
 from resnorm.course.sandbox.runner import run
 
@@ -313,6 +314,25 @@ def test_without_bubblewrap_it_refuses_unless_it_is_asked_in_so_many_words(monke
         run(notebook)
     trace = run(notebook, unsafe=True, limits=LIMITS)
     assert said(notebook).strip() == "42" and trace.incidents == []
+
+
+class NoThread:
+    """A watchdog for which the machine has no thread left."""
+
+    def __init__(self, *_, **__):
+        raise RuntimeError("can't start new thread")
+
+
+def test_no_kernel_stays_alive_that_cannot_be_watched(monkeypatch):
+    monkeypatch.setattr(runner, "Watchdog", NoThread)
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(runner.KernelNotStartedError, match="cannot be watched: can't start new"):
+        go("print(1)")
+    left = {*psutil.Process().children(recursive=True)} - before
+    _, alive = psutil.wait_procs(left, timeout=10)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_the_folders_and_groups_of_a_run_are_gone_afterwards(monkeypatch):

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+import psutil
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -127,8 +128,11 @@ async def execute(
         kernel = stack.enter_context(_Kernel(shared, work, limits, dict(environment or {}), boxed))
         pid = await kernel.start(groups)
         latest = time.monotonic() + START_SECONDS + GRACE_SECONDS
-        watchdog = Watchdog(pid, limits, trace, deadline=latest)
-        watchdog.start()
+        try:
+            watchdog = Watchdog(pid, limits, trace, deadline=latest)
+            watchdog.start()
+        except (psutil.Error, RuntimeError) as problem:  # it has ended, or there is no thread left
+            raise KernelNotStartedError(f"the kernel cannot be watched: {problem}") from None
         client = kernel.manager.client(context=kernel.context)
         client.session.meter = meter = Meter(limits, watchdog.stop)
         client.start_channels()
@@ -224,6 +228,12 @@ class _Kernel:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Whatever came between, such as a watchdog that could not be made, no kernel outlives this.
+        provisioner = self.manager.provisioner
+        process = provisioner.process if isinstance(provisioner, LocalProvisioner) else None
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
         self.channels.close()
         self.context.destroy(linger=0)
 
