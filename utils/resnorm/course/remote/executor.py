@@ -265,6 +265,7 @@ def serve() -> None:
     from IPython import get_ipython
 
     shell = get_ipython()
+    assert _executor is not None
     text = shell.kernel.get_parent("shell")["content"][FIELD]
     shell.display_pub.publish({MIME: _executor.answer(text)})
 

@@ -228,14 +228,14 @@ class _Record:
         if not self.runs:
             return
         try:
-            from torch._C import _profiler as settings
+            import torch._C._profiler
             from torch.autograd import _enable_profiler_legacy
 
+            settings: Any = torch._C._profiler
+            nothing_else = [False] * 5  # no shapes, memory, stacks, operations and modules
             _enable_profiler_legacy(
                 settings.ProfilerConfig(
-                    settings.ProfilerState.CPU,
-                    *[False] * 5,  # no shapes, memory, stacks, operations and modules
-                    settings._ExperimentalConfig(),
+                    settings.ProfilerState.CPU, *nothing_else, settings._ExperimentalConfig()
                 )
             )
         except (ImportError, AttributeError, TypeError):

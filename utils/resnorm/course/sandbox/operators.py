@@ -32,7 +32,7 @@ def watch(namespace: dict[str, Any]) -> object:
     """
     import torch
 
-    library = torch._C._dispatch_library("IMPL", "aten", "")
+    library: Any = torch._C._dispatch_library("IMPL", "aten", "")
     for name in torch._C._dispatch_get_all_op_names():
         base, _, overload = name.removeprefix("aten::").partition(".")
         if not name.startswith("aten::") or plain(base) not in WATCHED:
