@@ -302,6 +302,25 @@ def test_the_journal_does_not_depend_on_where_the_package_lies(tmp_path):
     ]
 
 
+def test_a_notebook_that_searches_its_process_is_reported_and_a_library_is_not(tmp_path):
+    code = """
+        import ctypes, gc, os, sys, types
+        from resnorm.course.sandbox import boxed_kernel
+        boxed_kernel.install(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), ("/",), ())
+        library = types.ModuleType("library")
+        exec("import gc; gc.get_objects()", vars(library))
+        if sys.argv[2] == "own":
+            gc.get_objects()
+            ctypes.pythonapi.Py_GetVersion
+    """
+    for own in ("own", "library"):
+        command = [sys.executable, "-c", dedent(code), str(tmp_path / own), own]
+        subprocess.run(command, check=True)
+    found = (tmp_path / "own").read_text()
+    assert "by gc.get_objects" in found and "by ctypes" in found
+    assert "by gc.get_objects" not in (tmp_path / "library").read_text()
+
+
 def test_the_kernel_in_the_box_reads_the_package_from_where_it_lies():
     assert Path(boxed_kernel.PACKAGES) == bubblewrap.PACKAGE.parent
     assert str(bubblewrap.PACKAGE.parent) in boxed_kernel.SYSTEM
