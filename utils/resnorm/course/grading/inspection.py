@@ -95,6 +95,13 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
             if isinstance(own, DEFINITIONS)
             for node in names.definitions.get(own.name, [])
         ]
+        # Answers may stand in cells of the student's own.
+        roots += [
+            node
+            for index in cells
+            for name in ours(notebook.cells[index]).get("asked", [])
+            for node in names.definitions.get(name, [])
+        ]
         for node, variables in names.reached([*roots, *replacing]) if wanted else ():
             place = cell_of[id(node)]
             if not meta(notebook.cells[place]) or meta(notebook.cells[place]).get("solution"):
