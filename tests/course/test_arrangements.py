@@ -1,16 +1,19 @@
 """Right answers have full marks in whichever cells they stand, and wrong ones gain nothing."""
 
+import copy
 import functools
 import sys
+import textwrap
 from dataclasses import replace
 
 import arrangements
 import harness
 import pytest
 from arrangements import A1, A3, JUST, REPORTED, handed_out, source
-from odd_notebooks import read
+from odd_notebooks import code, named, read
+from test_mutants import MUTANTS
 
-from resnorm.course.grading.cells import graded_cells, meta
+from resnorm.course.grading.cells import graded_cells, meta, ours
 from resnorm.course.grading.judge import compare
 from resnorm.course.grading.submission import restore
 from resnorm.course.grading.verdicts import verdict
@@ -90,3 +93,27 @@ def test_wrong_answers_gain_nothing_from_where_they_stand(kit, name, marked):
     verdicts, messages = marked(wrong, JUST[name], set(tests))
     assert {*lost(verdicts)} == {*tests}
     assert bool(messages) or name in arrangements.ORDINARY
+
+
+def test_a_method_may_be_put_into_its_class_further_down(marked):
+    def arrange(content, kit):
+        arrangements.in_their_cells(content, kit)
+        cell = named(content, "basic")
+        start, _, method = cell["source"].partition("    def forward")
+        cell["source"] = f"{start}    def forward(self, x):\n        raise NotImplementedError()"
+        method = textwrap.dedent(f"    def forward{method}")
+        content["cells"].append(code(f"{method}\n\n\nBasicBlock.forward = forward"))
+
+    verdicts, messages = marked(A3, arrange)
+    assert lost(verdicts) == {}
+    assert any("ran further down" in message for message in messages)
+
+
+@pytest.mark.parametrize("assignment", MUTANTS)
+def test_every_test_finds_the_same_at_the_end(assignment):
+    """So it does not matter to a right answer whether its test runs there."""
+    moved = copy.deepcopy(source(assignment))
+    for cell in graded_cells(moved):
+        cell.metadata["resnorm"] = {**ours(cell), "runs_at": len(moved.cells)}
+    found = harness.run(moved, source(assignment), strict=True)
+    assert {name: harness.expected(each) for name, each in found.items()} == expected(assignment)

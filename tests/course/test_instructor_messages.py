@@ -9,6 +9,8 @@ import zipfile
 
 import nbformat
 import pytest
+import small_course
+from small_course import NOTEBOOK
 
 from resnorm.course import cli, folder, runs
 from resnorm.course.collecting.class_list import Student
@@ -18,7 +20,6 @@ from resnorm.course.grading import fingerprints
 from resnorm.course.grading.reports import Report
 from resnorm.course.sandbox.incidents import Incident
 
-NOTEBOOK = "T1-double.ipynb"
 PEOPLE = ["ann", "bo", "cy", "di", "ed", "fi"]
 
 
@@ -32,13 +33,8 @@ def notebook(*cells):
 
 @pytest.fixture
 def course(tmp_path):
-    source = tmp_path / "sources" / "T1"
-    source.mkdir(parents=True)
-    nbformat.write(notebook(), source / NOTEBOOK)
-    make(tmp_path / "course", source.parent)
     rows = [f"{name},{name.title()} Doe,{name}@x.example" for name in PEOPLE]
-    (tmp_path / "course" / "students.csv").write_text("\n".join(["id,name,email", *rows]))
-    return Course(tmp_path / "course")
+    return small_course.made(tmp_path, notebook(), ["id,name,email", *rows])
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 import copy
 import json
-import textwrap
 
-import arrangements
 import nbformat
 import pytest
-from arrangements import below_imports
 from odd_notebooks import (
     WRITTEN,
     answers,
@@ -19,7 +16,6 @@ from odd_notebooks import (
     named,
     pasted,
     place_of,
-    read,
     released,
     source,
     text,
@@ -29,7 +25,6 @@ from odd_notebooks import (
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.definitions import ANYTHING, definitions
 from resnorm.course.grading.inspection import forbidden
-from resnorm.course.grading.submission import restore
 
 
 def split_in_two_functions(content):
@@ -234,23 +229,6 @@ def test_a_part_of_an_answer_may_stand_in_another_cell(tmp_path):
     assert failing(notebook) == []
     (message,) = incidents
     assert "another cell" in message and message.endswith(": fold")
-
-
-def test_a_method_may_be_put_into_its_class_further_down(tmp_path):
-    released = arrangements.handed_out("A3")
-    arrangements.fill_in(released, arrangements.A3)
-    below_imports(released, arrangements.A3.own)
-    answer = named(released, "basic")["source"]
-    start = answer.index("    def forward")
-    named(released, "basic")["source"] = (
-        answer[:start] + "    def forward(self, x):\n        raise NotImplementedError()"
-    )
-    method = textwrap.dedent(answer[start:])
-    released["cells"].append(code(f"{method}\n\n\nBasicBlock.forward = forward"))
-    notebook, incidents = restore(read(released, tmp_path), arrangements.source("A3"))
-    assert [incident.kind for incident in incidents] == ["matched"] * len(incidents)
-    assert "ran further down" in "".join(incident.message for incident in incidents)
-    assert failing(notebook) == []
 
 
 def test_what_an_answer_in_a_cell_of_its_own_uses_is_reported(tmp_path):

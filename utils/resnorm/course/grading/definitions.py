@@ -57,8 +57,7 @@ class Definition:
     @property
     def lines(self) -> range:
         """The numbers of the lines on which the statement stands, from 0."""
-        decorators = getattr(self.node, "decorator_list", [])
-        first = min([self.node.lineno, *(each.lineno for each in decorators)])
+        first = _first_line(self.node)
         return range(first - 1, self.node.end_lineno or first)
 
 
@@ -127,6 +126,11 @@ def without(source: str, lines: set[int]) -> str:
     return "\n".join(kept).strip("\n")
 
 
+def _first_line(node: ast.stmt) -> int:
+    """The number of the line on which a statement, or its first decorator, begins."""
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+
+
 def _is_empty(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a function consists of ``pass``, a docstring, ``return None`` and the like."""
     return all(map(_says_nothing, function.body))
@@ -157,10 +161,10 @@ def _is_stub(node: ast.stmt) -> bool:
 
 
 def _says_nothing(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Expr):
-        call = node.value  # super().__init__() is a part of what is handed out
-        starts = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
-        return isinstance(call, ast.Constant) or starts and call.func.attr == "__init__"
+    if isinstance(node, ast.Expr):  # super().__init__() is a part of what is handed out
+        called = node.value.func if isinstance(node.value, ast.Call) else node.value
+        is_start = isinstance(called, ast.Attribute) and called.attr == "__init__"
+        return isinstance(node.value, ast.Constant) or is_start
     if isinstance(node, ast.Return):
         return node.value is None or _is_nothing(node.value)
     return isinstance(node, ast.Pass) or _is_stub(node)
@@ -224,7 +228,7 @@ def _at_once(node: ast.stmt) -> frozenset[str]:
 def _looked_up(source: str, tree: ast.Module) -> list[set[str]]:
     """For each statement, the names of the notebook that functions in it look up."""
     found: list[set[str]] = [set() for _ in tree.body]
-    starts = [min(part.lineno for part in _heads(node)) for node in tree.body]
+    starts = [_first_line(node) for node in tree.body]
     for text in (source, LINES_OF_IPYTHON.sub(r"\1pass", source)):
         try:
             children = symtable.symtable(text, "<cell>", "exec").get_children()
@@ -236,10 +240,6 @@ def _looked_up(source: str, tree: ast.Module) -> list[set[str]]:
                 found[place] |= _globals(child)
         break
     return found
-
-
-def _heads(node: ast.stmt) -> list[ast.AST]:
-    return [node, *getattr(node, "decorator_list", [])]
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:

@@ -205,7 +205,8 @@ def _ambiguous(code: _Code, tests: Iterable[_Test], asked: Set[str]) -> Iterable
     Tries that stand together above a test are what everybody writes: the last one counts, as
     whoever runs the notebook sees.
     """
-    section, told = _sections(code.cells), set()
+    section = _sections(code.cells)
+    told: set[str] = set()
     for test in tests:
         for name in sorted(test.needed.keys() - told):
             place, counts = test.needed[name][0]
