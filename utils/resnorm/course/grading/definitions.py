@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
 import symtable
@@ -49,10 +50,7 @@ class Definition:
     @property
     def shape(self) -> str:
         """The syntax of the statement, without its layout."""
-        try:
-            return ast.dump(self.node)
-        except (RecursionError, MemoryError):
-            return ""
+        return _shape(self.node)
 
     @property
     def lines(self) -> range:
@@ -124,6 +122,14 @@ def without(source: str, lines: set[int]) -> str:
     """
     kept = (line for number, line in enumerate(source.split("\n")) if number not in lines)
     return "\n".join(kept).strip("\n")
+
+
+@functools.lru_cache(maxsize=1000)
+def _shape(node: ast.stmt) -> str:
+    try:
+        return ast.dump(node)
+    except (RecursionError, MemoryError):
+        return ""
 
 
 def _first_line(node: ast.stmt) -> int:

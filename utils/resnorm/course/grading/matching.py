@@ -20,7 +20,6 @@ from .names import parse
 #: Share of lines in common from which a cell counts as an edited test.
 SIMILAR = 0.6
 #: What is in place of a solution in the students' notebook, and what marks it in ours.
-STUB_TEXT = "# YOUR CODE HERE\n    raise NotImplementedError()"
 STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError(\(\))?")
 SOLUTION = re.compile(r"### BEGIN SOLUTION.*?### END SOLUTION", re.DOTALL)
 #: No test is longer, in characters, so longer code is compared as text only.
@@ -117,11 +116,11 @@ def match(submitted: Cells, source: Cells) -> tuple[Found, list[str], set[int]]:
 
 
 def _by_text(found: Found, submitted: Cells, source: Cells) -> None:
-    """Cells that say what students see in a cell of ours, which may be an answer left open."""
+    """Cells that say what students see in a cell of ours."""
     texts: dict[tuple[str, str], int] = {}
     for index, cell in reversed(list(enumerate(source))):
-        if not meta(cell).get("solution") or SOLUTION.search(cell.source):
-            shown = SOLUTION.sub(STUB_TEXT, public_text(cell.source))
+        if not meta(cell).get("solution"):
+            shown = public_text(cell.source)
             for key in filter(None, (squeezed(shown), _code_shape(cell, shown))):
                 texts[cell.cell_type, key] = index
     for place, cell in enumerate(submitted):

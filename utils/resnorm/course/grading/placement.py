@@ -8,6 +8,7 @@ test runs further down instead.
 
 from __future__ import annotations
 
+import ast
 import builtins
 from collections.abc import Iterable, Mapping, Sequence, Set
 
@@ -111,13 +112,14 @@ class _Code:
     def needed(self, names: Iterable[str], at: int) -> dict[str, list[tuple[int, Definition]]]:
         """What some names stand for before a cell, and all names that these look up."""
         needed: dict[str, list[tuple[int, Definition]]] = {}
-        waiting = list(names)
+        waiting, seen = list(names), set()  # one statement may define thirty thousand names
         while waiting:
             name = waiting.pop()
             if name not in needed and (name in self.found or name in self.asked):
                 needed[name] = self.counting(name, at)
                 for _, each in needed[name]:
-                    waiting += each.uses
+                    waiting += () if each.node in seen else each.uses
+                    seen.add(each.node)
         return {name: found for name, found in needed.items() if found}
 
     def take_out_stubs(self) -> None:
@@ -234,10 +236,13 @@ def _ambiguous(code: _Code, tests: Iterable[_Test], asked: Set[str]) -> Iterable
 def _out_of_order(code: _Code, tests: Iterable[_Test]) -> Iterable[str]:
     """Say which cells cannot have run in the order in which they stand."""
     told: set[tuple[str, str]] = set()
+    seen: set[ast.stmt] = set()
     for test in tests:
         for name, found in sorted(test.needed.items()):
             for place, each in found:
-                for used in sorted(each.at_once - {name} - set(dir(builtins))):
+                names = frozenset() if each.node in seen else each.at_once
+                seen.add(each.node)
+                for used in sorted(names - {name} - set(dir(builtins))):
                     places = [p for p, _ in code.found.get(used, [])]
                     late = places and min(places) > place and (name, used) not in told
                     if late and any(code.is_students(p) for p in places):
