@@ -8,9 +8,12 @@ from torch import Generator, Tensor
 from .dataset import ImageDataset
 from .drawing import distance_to_segment, pixel_grid
 
+Point = tuple[float, float]
+Stroke = list[Point]
+
 #: The ways to write each digit. A way is a list of strokes, a stroke the points that the pen
 #: passes: across and down in a unit square. At a point that stands twice, the pen turns a corner.
-_WAYS = {
+_WAYS: dict[int, list[list[Stroke]]] = {
     0: [[[(0.5, 0), (0.1, 0.25), (0.1, 0.75), (0.5, 1), (0.9, 0.75), (0.9, 0.25), (0.5, 0)]]],
     1: [[[(0.5, 0), (0.5, 1)]], [[(0.25, 0.25), (0.55, 0), (0.55, 0), (0.55, 1)]]],
     2: [[[(0.1, 0.25), (0.5, 0), (0.88, 0.28), (0.5, 0.65), (0.1, 1), (0.1, 1), (0.9, 1)]]],
@@ -93,7 +96,7 @@ def digits(
     )
 
 
-def _write(strokes: list, n: int, size: int, g: Generator) -> Tensor:
+def _write(strokes: list[Stroke], n: int, size: int, g: Generator) -> Tensor:
     """Draw n versions of one way to write a digit: (n, size, size), in [0, 1]."""
 
     def normal(*shape: int) -> Tensor:
