@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from ..norms import ScaledWeightStandardizedConv2d, variance_gain
+from ..norms import ScaledWeightStandardizedConv2d
 
-#: Factor for ReLU, the square root of 2 / (1 - 1 / pi).
-RELU_GAIN = variance_gain(torch.relu)
+#: Factor for ReLU, which :func:`resnorm.norms.variance_gain` computes for any activation.
+RELU_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
 
 
 def scaled_conv(
