@@ -21,6 +21,7 @@ from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densen
 from .hourglass import StackedHourglass, stacked_hourglass
 from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlenet
 from .mlp import MLP
+from .norm_free import NFResNet, cifar_nf_resnet
 from .preact import PreActResNet, cifar_preact_resnet, cifar_wide_resnet, preact_resnet200
 from .residual import ResidualMLP, SmallResNet
 from .resnet import (
@@ -38,6 +39,7 @@ from .resnet import (
     wide_resnet50_2,
 )
 from .speed import SpeedNet
+from .transformer import Transformer, encoder_layer
 from .u_net import UNet, unet
 
 __all__ = [
@@ -49,16 +51,19 @@ __all__ = [
     "InceptionResNetBlock",
     "LeNet5",
     "MLP",
+    "NFResNet",
     "PreActResNet",
     "ResNet",
     "ResidualMLP",
     "SmallResNet",
     "SpeedNet",
     "StackedHourglass",
+    "Transformer",
     "UNet",
     "VGG",
     "alexnet",
     "cifar_densenet",
+    "cifar_nf_resnet",
     "cifar_plain",
     "cifar_preact_resnet",
     "cifar_resnet",
@@ -68,6 +73,7 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "encoder_layer",
     "googlenet",
     "lenet5",
     "preact_resnet200",
