@@ -414,6 +414,7 @@ READ = {
     },
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
+    "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
 WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}
@@ -427,12 +428,14 @@ OPTIONS = sorted(
 def test_every_option_is_read_or_refused(job, option, tmp_path, monkeypatch, capsys):
     """A new option must be entered above, so that no job ignores it."""
     seen = []
-    for does in ("merge", "run_segmentation", "run_cifar"):
+    for does in ("merge", "run_segmentation", "run_generated", "run_cifar"):
         monkeypatch.setattr(
             command_module, does, lambda options, out: seen.append(options) or ledger_of_nothing()
         )
     monkeypatch.setattr(command_module, "run_record", lambda options, _: seen.append(options) or 0)
-    words = {"--merge": ["segmentation", "--merge", "a.json"]}.get(job, [job, "--data", "DIR"])
+    words = [job, "--data", "DIR"] if "data" in READ[job] else [job]
+    if job == "--merge":
+        words = ["segmentation", "--merge", "a.json"]
     if option not in ("merge", "data"):  # which are in ``words``
         words += [f"--{option}", *WORDS.get(option, ["word"])]
     elif f"--{option}" not in words:
