@@ -42,6 +42,7 @@ CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
     "degradation-generated": ("1.2", "ch-degradation"),
     "degradation": ("4.2", "ch-plain-residual"),
+    "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
