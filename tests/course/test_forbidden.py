@@ -467,6 +467,51 @@ def test_switching_the_observation_off_is_noticed(how):
     assert found == [UNSEEN]
 
 
+def profiled(function):
+    """Compute under a profile of the student's own."""
+    with torch.profiler.profile(record_shapes=True) as found:
+        y = function(X)
+    return y, {event.key for event in found.key_averages()}
+
+
+def profiled_as_before():
+    from torch.autograd.profiler_legacy import profile
+
+    with profile() as found:
+        F.relu(X)
+    return found.key_averages()
+
+
+def test_an_answer_may_profile_itself_and_is_reported():
+    with observed(["batch_norm", "autograd"]) as found:
+        y, names = profiled(F.relu)
+        again, _ = profiled(F.relu)
+        for _ in range(3000):  # of which a record would have been looked at
+            F.relu(X)
+    assert torch.equal(y, F.relu(X)) and torch.equal(again, y) and "aten::relu" in names
+    assert found == [UNSEEN]
+    with observed(["batch_norm"]) as found:
+        assert profiled_as_before()
+    assert found == [UNSEEN]
+    with observed(["batch_norm", "autograd"]) as found:
+        profiled(lambda x: COMPOSED(x, None, None, training=True))
+    assert set(found) == {UNSEEN, "batch_norm"}
+    with observed(["batch_norm"]) as found:
+        F.relu(X)
+    assert found == []
+
+
+def test_a_profile_that_an_earlier_cell_has_begun_costs_the_answer_nothing():
+    with torch.profiler.profile() as profile:
+        with observed(["batch_norm"]) as found:
+            y = F.relu(X)
+    assert torch.equal(y, F.relu(X)) and found == [UNSEEN]
+    assert "aten::relu" in {event.key for event in profile.key_averages()}
+    with observed(["batch_norm"]) as found:
+        list(map(torch.batch_norm, *([value] for value in POSITIONAL)))
+    assert found == ["batch_norm"]
+
+
 @pytest.mark.parametrize("kind", ["a thread", "a pool", "a thread without a name"])
 def test_a_thread_from_before_is_noticed(kind):
     begun, end = threading.Event(), threading.Event()

@@ -172,8 +172,8 @@ def _asked(name: str) -> str:
     """A forbidden name, and why it is forbidden."""
     if name == UNSEEN:
         return (
-            "a thread or a process of its own, or switches observation off: what it uses is not "
-            "seen"
+            "a thread or a process of its own, or switches observation off, as torch's profiler "
+            "does: what it uses is not seen"
         )
     if name == AUTOGRAD:
         return "autograd, where the task asks to derive the gradient by hand"
