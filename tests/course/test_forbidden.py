@@ -502,9 +502,8 @@ def test_an_answer_may_profile_itself_and_is_reported():
 
 
 def test_a_profile_that_an_earlier_cell_has_begun_costs_the_answer_nothing():
-    with torch.profiler.profile() as profile:
-        with observed(["batch_norm"]) as found:
-            y = F.relu(X)
+    with torch.profiler.profile() as profile, observed(["batch_norm"]) as found:
+        y = F.relu(X)
     assert torch.equal(y, F.relu(X)) and found == [UNSEEN]
     assert "aten::relu" in {event.key for event in profile.key_averages()}
     with observed(["batch_norm"]) as found:

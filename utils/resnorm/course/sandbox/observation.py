@@ -41,8 +41,8 @@ SWITCHES = {
     "_enable_record_function",
     "redispatch",
 }
-#: Functions that begin a profile of the student's own, as ``torch.profiler`` calls them. Torch keeps
-#: one profile per thread and refuses a second one.
+#: Functions that begin a profile of the student's own, as ``torch.profiler`` calls them. Torch
+#: keeps one profile per thread and refuses a second one.
 PROFILERS = {"_prepare_profiler", "_enable_profiler", "_enable_profiler_legacy"}
 #: How torch's profiler names a step of the backward pass.
 _ENGINE_STEP = "autograd::engine::evaluate_function"
