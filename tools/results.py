@@ -52,6 +52,7 @@ CHAPTERS = {
     "noise-tuned": ("2.4", "ch-why-bn"),
     "epoch-wise": ("2.5", "ch-toolbox"),
     "scaling": ("2.5", "ch-toolbox"),
+    "space": ("3.7", "ch-what-came-after"),
 }
 #: Shown in a column of its own, or not at all.
 APART = ("training seconds", "parameters", "steps")

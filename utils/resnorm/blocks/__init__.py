@@ -7,6 +7,7 @@ module                  blocks
 ``postact``             :class:`BasicBlock` and :class:`Bottleneck` of ResNet
 ``preact``              :class:`PreActBasicBlock` and :class:`PreActBottleneck`
 ``dense``               :class:`DenseBlock` of DenseNet and its :class:`DenseLayer`
+``squeeze_excitation``  :class:`SqueezeExcitation`, a gate for each channel
 ``repetition``          :class:`Repetition`, for a pass that is run again in the backward pass
 ``shortcuts``           what takes the input across where a block changes the shape
 ``layers``              the convolutions and the type of a norm that blocks share
@@ -20,6 +21,7 @@ from .postact import BasicBlock, Bottleneck
 from .preact import PreActBasicBlock, PreActBottleneck
 from .repetition import Repetition
 from .shortcuts import SubsampleAndPad, make_shortcut
+from .squeeze_excitation import SqueezeExcitation
 
 __all__ = [
     "BasicBlock",
@@ -32,6 +34,7 @@ __all__ = [
     "PreActBottleneck",
     "Repetition",
     "ResidualBlock",
+    "SqueezeExcitation",
     "SubsampleAndPad",
     "check_norm",
     "conv1x1",

@@ -37,6 +37,7 @@ from .resnet import (
     resnext101_32x8d,
     wide_resnet50_2,
 )
+from .search_space import SpaceNet
 from .speed import SpeedNet
 from .u_net import UNet, unet
 
@@ -53,6 +54,7 @@ __all__ = [
     "ResNet",
     "ResidualMLP",
     "SmallResNet",
+    "SpaceNet",
     "SpeedNet",
     "StackedHourglass",
     "UNet",
