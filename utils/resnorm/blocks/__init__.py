@@ -4,7 +4,7 @@
 module                  blocks
 ======================  ===========================================================
 ``fully_connected``     :class:`ResidualBlock`, in the orders that chapter 3.1 compares
-``postact``             :class:`BasicBlock` and :class:`Bottleneck` of ResNet
+``postact``             :class:`BasicBlock`, :class:`Bottleneck` and :class:`SEBottleneck`
 ``preact``              :class:`PreActBasicBlock` and :class:`PreActBottleneck`
 ``dense``               :class:`DenseBlock` of DenseNet and its :class:`DenseLayer`
 ``squeeze_excitation``  :class:`SqueezeExcitation`, a gate for each channel
@@ -17,7 +17,7 @@ module                  blocks
 from .dense import DenseBlock, DenseLayer
 from .fully_connected import ORDERS, ResidualBlock
 from .layers import Norm, check_norm, conv1x1, conv3x3
-from .postact import BasicBlock, Bottleneck
+from .postact import BasicBlock, Bottleneck, SEBottleneck
 from .preact import PreActBasicBlock, PreActBottleneck
 from .repetition import Repetition
 from .shortcuts import SubsampleAndPad, make_shortcut
@@ -34,6 +34,7 @@ __all__ = [
     "PreActBottleneck",
     "Repetition",
     "ResidualBlock",
+    "SEBottleneck",
     "SqueezeExcitation",
     "SubsampleAndPad",
     "check_norm",
