@@ -14,6 +14,7 @@ import harness
 import nbformat
 
 from resnorm.course.grading.cells import meta
+from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.reading import read_submission
 from resnorm.course.grading.submission import restore
 
@@ -88,9 +89,11 @@ def sources(notebook):
 
 
 def failing(notebook):
-    """Names of the cells that raise an error when all run in order."""
+    """Names of the cells that raise an error when all run in order, each test where it counts."""
     space, failed = {"__name__": "__main__"}, []
-    for cell in notebook.cells:
+    inside, places = inside_the_box(notebook)
+    for place in (place for cell, place in zip(inside.cells, places, strict=True) if runs(cell)):
+        cell = notebook.cells[place]
         if cell.cell_type == "code":
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
@@ -98,6 +101,11 @@ def failing(notebook):
             except Exception as problem:
                 failed.append((meta(cell).get("grade_id"), type(problem).__name__))
     return failed
+
+
+def runs(cell):
+    """Whether a cell that runs is more than the visible part of a test that runs further down."""
+    return "runs_at" not in cell.metadata.get("resnorm", {})
 
 
 def each(content, change, kind=None):

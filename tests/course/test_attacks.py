@@ -4,11 +4,13 @@ import copy
 import functools
 from pathlib import Path
 
+import harness
 import nbformat
 import pytest
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.grader import grade
+from resnorm.course.grading.inspection import forbidden, used
 from resnorm.course.grading.reference import reference
 from resnorm.course.sandbox.limits import Limits
 
@@ -101,6 +103,46 @@ def test_a_trick_in_the_box_earns_nothing(expected, trick):
     report, _ = graded(expected, TRICKS[trick])
     assert (report.points, report.bonus) == (0, 0)
     assert report.status in ("graded", "unfinished") and len(report.verdicts) == len(expected)
+
+
+#: Answers whose work is done by forbidden functions, with names put together from parts.
+SCRIPTED = """
+_code = torch.jit.CompilationUnit(f'''
+def forward(x, gamma, beta, eps: float):
+    return torch.{"batch" + "_norm"}(x, gamma, beta, None, None, True, 0.1, eps, False)
+
+def slopes(x, gamma, beta, dy, eps: float):
+    x, gamma = x.detach().requires_grad_(True), gamma.detach().requires_grad_(True)
+    beta = beta.detach().requires_grad_(True)
+    y = forward(x, gamma, beta, eps)
+    seeds = torch.jit.annotate(List[Optional[Tensor]], [dy])
+    found = torch.{"auto" + "grad"}.grad([y], [x, gamma, beta], seeds)
+    return found[0], found[1], found[2]
+''')
+def batch_norm_forward(x, gamma, beta, eps=1e-5):
+    return _code.forward(x, gamma, beta, eps), (x, gamma, beta, eps)
+"""
+BACKWARD = """
+def batch_norm_backward(dy, cache):
+    x, gamma, beta, eps = cache
+    with torch.enable_grad():
+        return _code.slopes(x, gamma, beta, dy, eps)
+"""
+
+
+def test_what_torchscript_does_is_reported_by_name():
+    """A person takes its points away. Nothing of it can be read in the code."""
+    submitted = copy.deepcopy(notebook("release"))
+    for cell in submitted.cells:
+        name = meta(cell).get("grade_id")
+        cell.source = {"forward": SCRIPTED, "backward": BACKWARD}.get(name, cell.source)
+    assert forbidden(submitted) == []
+    tests = ["test_forward", "test_backward_input"]
+    found = harness.run(submitted, notebook("source"), only=tests)
+    assert not any(outcome.failures for outcome in found.values())
+    reports = [i.message for i in used({n: o.used for n, o in found.items()}, notebook("source"))]
+    assert [text for text in reports if "uses batch_norm, which" in text and "test_forward" in text]
+    assert [text for text in reports if "uses autograd, where" in text and tests[1] in text]
 
 
 def test_no_hidden_test_is_in_the_box(expected):

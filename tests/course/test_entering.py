@@ -2,16 +2,16 @@
 
 import nbformat
 import pytest
+import small_course
+from small_course import NOTEBOOK
 
 from resnorm.course import gradebook as gradebooks
-from resnorm.course.folder import Course, CourseError, make
+from resnorm.course.folder import CourseError
 from resnorm.course.gradebook import Gradebook
 from resnorm.course.grading import fingerprints
 from resnorm.course.grading.grader import _outputs
 from resnorm.course.grading.reports import Report
 from resnorm.course.grading.verdicts import Verdict
-
-NOTEBOOK = "T1-double.ipynb"
 
 
 def notebook(verdicts=()):
@@ -31,12 +31,7 @@ def notebook(verdicts=()):
 
 @pytest.fixture
 def course(tmp_path):
-    source = tmp_path / "sources" / "T1"
-    source.mkdir(parents=True)
-    nbformat.write(notebook(), source / NOTEBOOK)
-    make(tmp_path / "course", source.parent)
-    course = Course(tmp_path / "course")
-    (course.root / "students.csv").write_text("id,name\nann,Ann Doe\nbo,Bo Li\n")
+    course = small_course.made(tmp_path, notebook(), ["id,name", "ann,Ann Doe", "bo,Bo Li"])
     Gradebook(course).release("T1")
     return course
 

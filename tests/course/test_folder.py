@@ -3,19 +3,19 @@
 What cannot be graded is named, the rest is graded, and nothing is lost.
 """
 
-import csv
 import shutil
 
 import nbformat
 import pytest
+import small_course
+from small_course import NOTEBOOK
 
 from resnorm.course import runs
-from resnorm.course.folder import Course, CourseError, make
+from resnorm.course.folder import Course, CourseError
 from resnorm.course.gradebook import Gradebook
 from resnorm.course.runs import grade_class
 from resnorm.course.sandbox import bubblewrap
 
-NOTEBOOK = "T1-double.ipynb"
 ANSWERS = {
     "ann": "def double(x):\n    return 2 * x",
     "bo": "def double(x):\n    return x + x",
@@ -51,15 +51,8 @@ def assignment(answer=SOLUTION, test=TEST):
 def course(tmp_path, missing):
     if reason := bubblewrap.unavailable():
         missing(reason)
-    source = tmp_path / "sources" / "T1"
-    source.mkdir(parents=True)
-    nbformat.write(assignment(), source / NOTEBOOK)
-    folder = tmp_path / "course"
-    make(folder, source.parent)
-    with (folder / "students.csv").open("w", newline="") as file:
-        rows = [[student, student, "", ""] for student in ANSWERS]
-        csv.writer(file).writerows([["id", "name", "email", "lms_id"], *rows])
-    course = Course(folder)
+    rows = [f"{student},{student},," for student in ANSWERS]
+    course = small_course.made(tmp_path, assignment(), ["id,name,email,lms_id", *rows])
     for student, answer in ANSWERS.items():
         hand_in(course, student, assignment(answer))
     Gradebook(course).release("T1")

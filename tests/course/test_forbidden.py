@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
-from resnorm.course.sandbox.observation import UNSEEN, observed
+from resnorm.course.sandbox.journal import UNSEEN
+from resnorm.course.sandbox.observation import observed
 
 ARGUMENTS = "x, None, None, gamma, beta, True, 0.1, eps"
 BODY = f"def batch_norm_forward(x, gamma, beta, eps=1e-5):\n    return {{}}({ARGUMENTS}), ()"
@@ -273,12 +274,61 @@ def test_a_forbidden_function_is_noticed_where_it_runs(call):
     assert found == ["batch_norm"]
 
 
+#: Functions in TorchScript, which a profile function and a mode of Python do not see.
+SCRIPT = torch.jit.CompilationUnit(
+    """
+def norm(x):
+    return torch.{}(x, None, None, None, None, True, 0.1, 1e-5, False)
+
+def gradient(x):
+    x = x.detach().requires_grad_(True)
+    y = x * x
+    seeds = torch.jit.annotate(List[Optional[Tensor]], [y.detach()])
+    return torch.autograd.grad([y], [x], seeds)[0]
+
+def root_mean_square(x):
+    return torch.{}(x, [4])
+""".format("batch" + "_norm", "rms" + "_norm")
+)
+
+
+def quietly(call):
+    """Do something where torch's functions are not handed to modes."""
+
+    def run():
+        with torch._C.DisableTorchFunction():
+            return list(map(call, [X]))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "call, names",
+    [
+        (lambda: SCRIPT.norm(X), ["batch_norm"]),
+        (lambda: SCRIPT.root_mean_square(X), ["rms_norm"]),
+        (lambda: SCRIPT.gradient(X), ["autograd"]),
+        (quietly(lambda x: COMPOSED(x, None, None, training=True)), ["batch_norm"]),
+        (lambda: [SCRIPT.norm(X)] + [F.relu(X) for _ in range(3000)], ["batch_norm"]),
+    ],
+)
+def test_torchscript_and_hidden_calls_are_noticed_where_they_run(call, names):
+    with observed(["batch_norm", "rms_norm", "autograd"]) as found:
+        call()
+    assert found == names
+
+
 def leaf():
     return X.clone().requires_grad_()
 
 
 def square(x):
     return x.square().sum()
+
+
+#: Autograd's own engine, and what it takes: not again, no graph, nobody's gradients, accumulate.
+ENGINE = torch.autograd.Variable._execution_engine
+FLAGS = [False], [False], [()], [True], [True]
 
 
 def forward_mode():
@@ -292,6 +342,7 @@ def forward_mode():
         lambda: torch.autograd.grad(square(x := leaf()), x),
         lambda: square(leaf()).backward(),
         lambda: list(map(torch.Tensor.backward, [square(leaf())])),
+        lambda: list(map(ENGINE.run_backward, [(square(leaf()),)], [(ONE.sum(),)], *FLAGS)),
         lambda: torch.autograd.functional.vjp(square, X),
         lambda: torch.func.grad(square)(X),
         lambda: torch.func.jvp(square, (X,), (X,)),
@@ -335,7 +386,7 @@ def test_modules_and_classes_of_libraries_are_noticed_and_those_of_the_notebook_
 def test_what_the_tests_hand_in_is_not_observed():
     space = {"__name__": "__boxed__", "F": F}
     exec("def loss(x):\n    return F.batch_norm(x, None, None, training=True).sum()", space)
-    with observed(["batch_norm", "rms_norm"], exempt="__boxed__") as found:
+    with observed(["batch_norm", "rms_norm"], exempt=space) as found:
         space["loss"](X)
         with pytest.raises(TypeError):
             space["loss"]()
@@ -390,7 +441,19 @@ def test_what_is_compiled_computes_the_same_when_it_is_observed(backend, functio
     assert torch.equal(first, function(x)) and torch.equal(compiled(x), function(x))
 
 
+def nested():
+    with observed(["none"]):
+        pass
+
+
 SWITCHED_OFF = {
+    "the record": torch.autograd._disable_profiler_legacy,
+    "the record for a while": lambda: torch.autograd._enable_record_function(True),
+    "for a while": lambda: sys.setprofile(sys.getprofile()),
+    "another observation": nested,
+    "the operators passed by": lambda: torch.ops.aten.relu.default.redispatch(
+        torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), X
+    ),
     "profile": lambda: sys.setprofile(None),
     "profile replaced": lambda: sys.setprofile(lambda *_: None),
     "profile of others": lambda: sys.setprofile(print) or sys.setprofile(None),
@@ -425,7 +488,7 @@ def test_a_thread_from_before_is_noticed(kind):
         end.set()
     assert found == [UNSEEN]
     (incident,) = used({"test_forward": found}, notebook())
-    assert "a thread of its own, or switches observation off" in incident.message
+    assert "a thread or a process of its own, or switches observation off" in incident.message
 
 
 def test_the_thread_of_a_progress_bar_is_not_noticed():

@@ -1,14 +1,18 @@
 """What an instructor reads on the screen: reasons, exit codes, and nothing of the libraries."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 
 import nbformat
 import pytest
+import small_course
+from small_course import NOTEBOOK
 
-from resnorm.course import cli, runs
+from resnorm.course import cli, folder, runs
 from resnorm.course.collecting.class_list import Student
 from resnorm.course.folder import Course, make
 from resnorm.course.gradebook import Gradebook
@@ -16,7 +20,6 @@ from resnorm.course.grading import fingerprints
 from resnorm.course.grading.reports import Report
 from resnorm.course.sandbox.incidents import Incident
 
-NOTEBOOK = "T1-double.ipynb"
 PEOPLE = ["ann", "bo", "cy", "di", "ed", "fi"]
 
 
@@ -30,13 +33,8 @@ def notebook(*cells):
 
 @pytest.fixture
 def course(tmp_path):
-    source = tmp_path / "sources" / "T1"
-    source.mkdir(parents=True)
-    nbformat.write(notebook(), source / NOTEBOOK)
-    make(tmp_path / "course", source.parent)
     rows = [f"{name},{name.title()} Doe,{name}@x.example" for name in PEOPLE]
-    (tmp_path / "course" / "students.csv").write_text("\n".join(["id,name,email", *rows]))
-    return Course(tmp_path / "course")
+    return small_course.made(tmp_path, notebook(), ["id,name,email", *rows])
 
 
 @pytest.fixture
@@ -216,17 +214,32 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
-def test_a_second_command_in_a_course_says_so_and_does_nothing(tmp_path, course, run, words):
+def test_a_second_command_in_a_course_says_so_and_does_nothing(
+    tmp_path, course, run, words, monkeypatch
+):
+    monkeypatch.setattr(folder, "PATIENCE", 0.0)
     download = packed(tmp_path / "all.zip", {"ann.ipynb": "x"})
     before = {path: path.stat().st_mtime_ns for path in course.root.rglob("*")}
-    with course.alone():
+    with course.alone("grade T1"):
         code, out = run(*[word.format(download=download) for word in words])
     assert code == 2 and "another resnorm-course command is at work in" in out.err
+    assert f": grade T1, process {os.getpid()}. Wait for its end" in out.err
     assert out.err.count("\n") == 1 and not out.out
     now = {path: path.stat().st_mtime_ns for path in course.root.rglob("*")}
     assert now == before | {course.root / ".lock": now[course.root / ".lock"]}
-    with course.alone():  # which is free again
+    with course.alone("grade T1"):  # which is free again
         pass
+
+
+def test_a_killed_command_that_takes_a_moment_to_end_is_waited_for(course):
+    """On a machine with other work to do it holds its lock for a second or two."""
+    with (course.root / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ending = threading.Timer(1.0, fcntl.flock, [file, fcntl.LOCK_UN])
+        ending.start()
+        with course.alone("grade T1"):
+            assert "grade T1" in (course.root / ".lock").read_text()
+        ending.join()
 
 
 def test_a_fault_of_ours_is_not_taken_for_submissions_that_need_a_look(run, monkeypatch):

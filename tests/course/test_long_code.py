@@ -33,11 +33,40 @@ def limited():
     resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 
 
-@pytest.mark.parametrize("kind", LONG)
-def test_long_code_is_read_in_seconds(kind):
-    code = READ.format(code=LONG[kind])
+def printed(code):
+    """What code prints that runs within the limits."""
     path = {"PYTHONPATH": str(bubblewrap.PACKAGE.parent)}
     command = [sys.executable, "-P", "-c", code]
     result = subprocess.run(command, env=path, capture_output=True, text=True, preexec_fn=limited)
     assert result.returncode == 0, result.stderr[-500:]
-    assert result.stdout == ("0\n" if ")" in LONG[kind] else "1\n")
+    return result.stdout
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_long_code_is_read_in_seconds(kind):
+    code = READ.format(code=LONG[kind])
+    assert printed(code) == ("0\n" if ")" in LONG[kind] else "1\n")
+
+
+PLACE = """
+import nbformat
+from resnorm.course.grading.placement import place_tests
+test = {{"nbgrader": {{"grade": True, "solution": False, "grade_id": "test"}}}}
+cells = [
+    nbformat.v4.new_code_cell("use(a)", metadata=test),
+    *(nbformat.v4.new_code_cell(text) for text in ({code}, {code})),
+]
+print(len(place_tests(cells, {{"answer": {{"a", "use"}}}})))
+"""
+MORE = LONG | {
+    "many names that need one another": "'a, ' * 5 + ', '.join(f'a{n}' for n in range(6_000)) "
+    "+ ' = ' + 'a, ' * 5 + ', '.join(f'a{n}' for n in range(6_000))",
+    "many functions that need one another": "'def a(): a0\\n' "
+    "+ ''.join(f'def a{n}(): a{n + 1}\\n' for n in range(3_000))",
+}
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_where_its_names_are_defined_is_found_in_seconds(kind):
+    code = PLACE.format(code=MORE[kind])
+    assert int(printed(code)) <= 3

@@ -2,13 +2,15 @@
 
 import json
 
+import arrangements
 import nbformat
 import pytest
+from arrangements import A1
 from odd_notebooks import WRITTEN, code, handed_in, named, pictures, read, source
 from test_matching import colab_with_notes, unnamed
 from test_submission import helper_between
 
-from resnorm.course.grading.cells import is_written_answer
+from resnorm.course.grading.cells import is_written_answer, meta
 from resnorm.course.grading.grader import grade
 from resnorm.course.grading.reference import reference
 from resnorm.course.sandbox import bubblewrap
@@ -44,4 +46,19 @@ def test_right_answers_have_full_marks(change, expected, tmp_path):
     assert others == []
     written = next(cell for cell in notebook.cells if is_written_answer(cell))
     assert written.source == WRITTEN
+    nbformat.validate(notebook)
+
+
+@pytest.mark.parametrize("name", ["at_the_end", "experiment_below", "all_from_a_file_at_the_end"])
+def test_answers_in_cells_of_their_own_have_full_marks(name, expected, tmp_path):
+    content = arrangements.handed_out("A1")
+    arrangements.JUST[name](content, A1)
+    answers = tmp_path / "answers.py"
+    answers.write_text(arrangements.file_of(A1))
+    submitted = read(content, tmp_path)
+    notebook, report = grade(submitted, source(), expected, files=[answers])
+    assert (report.status, report.points, report.bonus) == ("graded", report.possible, 3.0)
+    assert {incident.kind for incident in report.incidents} == {"matched"}
+    ids = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell)]
+    assert ids == [meta(cell)["grade_id"] for cell in source().cells if meta(cell)]
     nbformat.validate(notebook)

@@ -12,10 +12,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import nbformat
+import psutil
 import pytest
 from boxes import LIMITS, USERS, go, kinds, said
 
-from resnorm.course.sandbox import boxed_kernel, bubblewrap
+from resnorm.course.sandbox import boxed_kernel, bubblewrap, runner
 from resnorm.course.sandbox.limits import GiB
 from resnorm.course.sandbox.runner import run
 
@@ -301,6 +302,25 @@ def test_the_journal_does_not_depend_on_where_the_package_lies(tmp_path):
     ]
 
 
+def test_a_notebook_that_searches_its_process_is_reported_and_a_library_is_not(tmp_path):
+    code = """
+        import ctypes, gc, os, sys, types
+        from resnorm.course.sandbox import boxed_kernel
+        boxed_kernel.install(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), ("/",), ())
+        library = types.ModuleType("library")
+        exec("import gc; gc.get_objects()", vars(library))
+        if sys.argv[2] == "own":
+            gc.get_objects()
+            ctypes.pythonapi.Py_GetVersion
+    """
+    for own in ("own", "library"):
+        command = [sys.executable, "-c", dedent(code), str(tmp_path / own), own]
+        subprocess.run(command, check=True)
+    found = (tmp_path / "own").read_text()
+    assert "by gc.get_objects" in found and "by ctypes" in found
+    assert "by gc.get_objects" not in (tmp_path / "library").read_text()
+
+
 def test_the_kernel_in_the_box_reads_the_package_from_where_it_lies():
     assert Path(boxed_kernel.PACKAGES) == bubblewrap.PACKAGE.parent
     assert str(bubblewrap.PACKAGE.parent) in boxed_kernel.SYSTEM
@@ -313,6 +333,25 @@ def test_without_bubblewrap_it_refuses_unless_it_is_asked_in_so_many_words(monke
         run(notebook)
     trace = run(notebook, unsafe=True, limits=LIMITS)
     assert said(notebook).strip() == "42" and trace.incidents == []
+
+
+class NoThread:
+    """A watchdog for which the machine has no thread left."""
+
+    def __init__(self, *_, **__):
+        raise RuntimeError("can't start new thread")
+
+
+def test_no_kernel_stays_alive_that_cannot_be_watched(monkeypatch):
+    monkeypatch.setattr(runner, "Watchdog", NoThread)
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(runner.KernelNotStartedError, match="cannot be watched: can't start new"):
+        go("print(1)")
+    left = {*psutil.Process().children(recursive=True)} - before
+    _, alive = psutil.wait_procs(left, timeout=10)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_the_folders_and_groups_of_a_run_are_gone_afterwards(monkeypatch):

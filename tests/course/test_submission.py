@@ -1,6 +1,7 @@
 """Answers in several cells or in the wrong ones, and what is no edit of a cell of ours."""
 
 import copy
+import json
 
 import nbformat
 import pytest
@@ -22,6 +23,8 @@ from odd_notebooks import (
 )
 
 from resnorm.course.grading.cells import meta
+from resnorm.course.grading.definitions import ANYTHING, definitions
+from resnorm.course.grading.inspection import forbidden
 
 
 def split_in_two_functions(content):
@@ -73,9 +76,10 @@ def test_an_answer_in_several_cells_runs_and_the_last_one_counts(change, tmp_pat
     """Splitting and pasting keep the metadata, nbgrader 1083 and colabtools 581."""
     notebook, messages = graded(change(handed_in()), tmp_path)
     assert failing(notebook) == []
-    assert messages == [
-        "the cell forward is there more than once; all of them run, the last one counts"
-    ]
+    assert messages[0] == (
+        "the cell forward is there more than once; all of them run, and the last one above its "
+        "tests counts"
+    )
     names = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell)]
     assert names == [meta(cell)["grade_id"] for cell in source().cells if meta(cell)]
 
@@ -191,8 +195,8 @@ def together(content, place, empty):
 def test_answers_in_one_cell_of_their_own_are_found(place, empty, tmp_path):
     notebook, incidents = graded(together(handed_in(), place, empty), tmp_path)
     assert failing(notebook) == []
-    (message,) = incidents
-    assert "another cell" in message and "forward, running" in message
+    assert "another cell" in incidents[0] and "forward, running" in incidents[0]
+    assert ["ran further down" in message for message in incidents[1:]] == [True] * (place == "end")
 
 
 def test_an_answer_below_the_cell_for_it_is_nothing_to_look_at(tmp_path):
@@ -203,10 +207,93 @@ def test_an_answer_below_the_cell_for_it_is_nothing_to_look_at(tmp_path):
     assert failing(notebook) == [] and incidents == []
 
 
-def test_an_answer_of_which_a_part_stands_elsewhere_is_something_to_look_at(tmp_path):
+@pytest.mark.parametrize("place", ["evaluation", "backward"])
+def test_a_stub_in_the_cell_of_another_answer_hides_nothing(place, tmp_path):
     content = handed_in()
     stub = named(released(), "fold")["source"]
-    named(content, "evaluation")["source"] += f"\n\n\n{stub}"
-    _, incidents = graded(content, tmp_path)
+    named(content, place)["source"] += f"\n\n\n{stub}"
+    below = code("assert fold(torch.ones(1, 1, 1, 1), None, *torch.ones(4, 1))[0].shape")
+    content["cells"].append(below)
+    notebook, incidents = graded(content, tmp_path)
+    assert failing(notebook) == [] and incidents == []
+
+
+def test_a_part_of_an_answer_may_stand_in_another_cell(tmp_path):
+    """One function of two is left as it was handed out, and written further up."""
+    content = handed_in()
+    both = answers()["evaluation"] + "\n\n\n" + named(released(), "fold")["source"]
+    named(content, "evaluation")["source"] = both
+    named(content, "fold")["source"] = "# see above"
+    content["cells"].insert(3, code(answers()["fold"]))
+    notebook, incidents = graded(content, tmp_path)
+    assert failing(notebook) == []
     (message,) = incidents
-    assert message.startswith("fold of the cell evaluation stands there as it was handed out")
+    assert "another cell" in message and message.endswith(": fold")
+
+
+def test_what_an_answer_in_a_cell_of_its_own_uses_is_reported(tmp_path):
+    content = json.loads(nbformat.writes(released()))
+    content["cells"].append(code(answers()["forward"] + "\n    F.batch_norm(x, None, None)"))
+    notebook, _ = graded(content, tmp_path)
+    notebook.metadata["resnorm"] = dict(source().metadata["resnorm"])
+    assert [incident.message for incident in forbidden(notebook)] == [
+        "uses batch_norm, which the assignment asks to write by hand"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, opens",
+    [
+        ("def f():\n    'What it does.'", True),
+        ("def f():\n    ...", True),
+        ("def f():\n    # later\n    return None", True),
+        ("def f():\n    x = 1\n    raise NotImplementedError('later')", True),
+        ("class f:\n    size = 3", False),
+        ("class f:\n    def a(self):\n        super().__init__()\n        pass", True),
+        ("class f:\n    def a(self):\n        raise NotImplementedError", True),
+        ("class f:\n    def a(self):\n        pass\n    def b(self):\n        return 1", False),
+        ("def f():\n    return 1\n    raise NotImplementedError()", False),
+        ("def f():\n    return", True),
+        ("f = None", True),
+        ("f = 0", False),
+        ("f = lambda: None", False),
+    ],
+)
+def test_what_is_left_open(text, opens):
+    assert [(each.name, each.is_open) for each in definitions(text)] == [("f", opens)]
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("def f(a, b=c):\n    return a + d(e for e in a)", {"c", "d"}),
+        ("def f():\n    def g(x):\n        return x + h\n    return g", {"h"}),
+        (
+            "class f(Base):\n    k = 1\n    def g(self):\n        return self.h + nn.k",
+            {"Base", "nn"},
+        ),
+        ("f = [n * k for n in range(size)]", {"k", "range", "size"}),
+        ("f = lambda x: x + y", {"y"}),
+        ("@cached\ndef f():\n    import math\n    return math.pi", {"cached"}),
+        ("with a() as f:\n    pass", {"a"}),
+        ("%time\nfiles = !ls\ndef f():\n    return g", {"g"}),
+    ],
+)
+def test_what_a_definition_needs(text, names):
+    assert {*definitions(text)[-1].uses} == names
+
+
+@pytest.mark.parametrize(
+    "text", ["%%writefile a.py\ndef f(): pass", "%%bash\nf=1", "def f(:", "print(1)", "# f = 1"]
+)
+def test_what_defines_nothing(text):
+    assert definitions(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["from answers import *", "%run answers.py", "exec(open('a').read())", "globals()['f'] = 1"],
+)
+def test_what_may_define_anything(text):
+    assert ANYTHING in [each.name for each in definitions(text)]
+    assert definitions("from math import *") == definitions("from torch.nn import *") == []

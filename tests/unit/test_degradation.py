@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from resnorm import data, train
-from resnorm.experiments import degradation
+from resnorm import data, ledger, train
+from resnorm.experiments import degradation, generated_depth
 
 ONE = degradation.Recipe(epochs=1, batch_size=16)
 
@@ -50,3 +50,23 @@ def test_bad_input_is_named(tiny):
         degradation.build("dense", 8, tiny, 0)
     with pytest.raises(ValueError, match="6n \\+ 2"):
         degradation.build("plain", 10, tiny, 0)
+
+
+def test_a_recorded_run_is_the_training_of_the_page_and_is_not_repeated(tiny):
+    arm = generated_depth.Arm("plain", 8, ONE)
+    arms = {generated_depth.name_of(arm): arm}
+    record = ledger.open_record(None, "degradation-generated", "none", tiny.source, {})
+    generated_depth.run(record, tiny, [1, 1], arms)
+    (run,) = record.runs
+    alone = degradation.train_one("plain", 8, tiny, seed=1, recipe=ONE)
+    assert run["results"]["losses"] == [round(loss, 4) for loss in alone.losses]
+    assert run["results"]["train error"] == round(alone.train_error, 2)
+    assert run["results"]["test error"] == round(alone.test_error, 2)
+    assert run["results"]["steps"] == 4
+
+
+def test_each_recorded_arm_is_named_by_what_it_does():
+    for name, arm in generated_depth.ARMS.items():
+        steps = arm.recipe.epochs * len(degradation.page_data().train_labels) // 64
+        assert name == f"{arm.kind}-{arm.depth}, {steps} steps, rate {arm.recipe.lr}"
+    assert "plain-20, 48 steps, rate 0.1" in generated_depth.ARMS

@@ -1,5 +1,6 @@
 """The named experiments: every arm is what its name says, runs, is recorded and resumed."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -122,6 +123,29 @@ def test_all_errors_of_a_run_are_measured_in_one_precision(precision, monkeypatc
     results = cifar.runner.measure(replace(arm, lesions=True), *trained)
     assert results["precision"] == precision and results["without block"]
     assert seen == {getattr(torch, precision)}
+
+
+@pytest.mark.parametrize("arm", ["plain-20", "residual-56, stochastic depth"])
+def test_lesions_of_sets_and_of_the_order(arm):
+    arm = tiny("lesion-short", arm, epochs=1).arms[arm]
+    model, history, data = cifar.train_arm(replace(arm, lesion_sets=2), SMALL, 0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    results = cifar.measure(replace(arm, lesion_sets=2), model, history, data)
+    removable = len(results["without block"]) - 1
+    assert removable == 3 * arm.options["blocks"] - 2  # two blocks change the shape
+    sets = results["without blocks"]
+    assert max(map(int, sets)) == round(0.7 * removable)
+    assert all(len(errors) == 2 for errors in sets.values())
+    if removable == 7:  # so the smallest sets are of one block
+        assert set(sets["1"]) <= set(results["without block"].values())
+    assert [row[0] for row in results["permuted"]] == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+    assert all(-1 <= tau <= 1 for _, tau, _ in results["permuted"])
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
+
+
+def test_records_from_before_lesions_of_sets_keep_their_configuration():
+    arms = cifar.EXPERIMENTS["degradation-short"].configuration()["arms"]
+    assert all("lesion_sets" not in arm for arm in arms.values())
 
 
 def test_small_images_first_and_reduced_images():
@@ -326,6 +350,32 @@ def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, c
     assert "records of 'degradation-short', not of 'face-off'" in capsys.readouterr().err
 
 
+def test_the_weights_of_a_run_are_kept_with_their_checksum(tmp_path):
+    experiment = tiny("degradation-short", "plain-20", epochs=1)
+    record = record_of(tmp_path / "r.json", experiment)
+    cifar.run(record, experiment, SMALL, [0], weights=tmp_path)
+    path = cifar.weights.weights_file(tmp_path, record.name, "plain-20", 0)
+    (run,) = ledger.read(tmp_path / "r.json").runs
+    assert run["results"]["weights"] == {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert path.stat().st_size < 2.3 * 269_722  # two bytes per parameter, and the names
+    model, *_ = cifar.train_arm(experiment.arms["plain-20"], SMALL, 0)
+    loaded = cifar.build(experiment.arms["plain-20"], SMALL, 1)
+    loaded.load_state_dict(torch.load(path, weights_only=True))
+    for name, tensor in model.state_dict().items():
+        kept = loaded.state_dict()[name]
+        assert kept.dtype == tensor.dtype
+        # Half precision rounds to 11 bits, and below 2^-14 to multiples of 2^-24.
+        torch.testing.assert_close(kept, tensor, rtol=2**-11, atol=2**-25)
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(model.weight, 70_000)
+    with pytest.raises(ValueError, match="weight is not finite in half precision.*is 70000"):
+        cifar.weights.save_weights(model, tmp_path / "w.pt")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "more, message",
     [
@@ -360,10 +410,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
 READ = {
     "degradation-short": {
         *("data", "download", "seeds", "arms", "validation", "tuned", "device"),
-        *("checkpoints", "out", "runs"),
+        *("checkpoints", "weights", "out", "runs"),
     },
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
+    "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
 WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}
@@ -377,12 +428,14 @@ OPTIONS = sorted(
 def test_every_option_is_read_or_refused(job, option, tmp_path, monkeypatch, capsys):
     """A new option must be entered above, so that no job ignores it."""
     seen = []
-    for does in ("merge", "run_segmentation", "run_cifar"):
+    for does in ("merge", "run_segmentation", "run_generated", "run_cifar"):
         monkeypatch.setattr(
             command_module, does, lambda options, out: seen.append(options) or ledger_of_nothing()
         )
     monkeypatch.setattr(command_module, "run_record", lambda options, _: seen.append(options) or 0)
-    words = {"--merge": ["segmentation", "--merge", "a.json"]}.get(job, [job, "--data", "DIR"])
+    words = [job, "--data", "DIR"] if "data" in READ[job] else [job]
+    if job == "--merge":
+        words = ["segmentation", "--merge", "a.json"]
     if option not in ("merge", "data"):  # which are in ``words``
         words += [f"--{option}", *WORDS.get(option, ["word"])]
     elif f"--{option}" not in words:

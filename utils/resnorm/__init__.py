@@ -6,10 +6,10 @@ The package behind the course of the same name. Imports flow one way::
 
 ``data`` and ``augment`` feed ``train``, and ``regularization`` holds dropout and early stopping.
 ``probes`` measure any module and know nothing of training; ``restoring`` helps all of them to leave
-a module as it was, and ``renaming`` replaces a file whole. ``figures`` draw what they are given,
-``ledger`` reads and writes recorded runs, ``checking`` compares tensors, and ``course`` releases
-and grades assignments. Importing the package prints, plots, seeds and downloads nothing, and each
-submodule loads when it is first used.
+a module as it was, and ``renaming`` replaces a file whole. ``continuous`` solves differential
+equations, ``figures`` draw what they are given, ``ledger`` reads and writes recorded runs,
+``checking`` compares tensors, and ``course`` releases and grades assignments. Importing the package
+prints, plots, seeds and downloads nothing, and each submodule loads when it is first used.
 """
 
 from importlib import import_module
@@ -24,6 +24,7 @@ _SUBMODULES = (
     "augment",
     "blocks",
     "checking",
+    "continuous",
     "course",
     "data",
     "experiments",

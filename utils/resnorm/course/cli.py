@@ -71,7 +71,7 @@ def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -
     from .gradebook import Gradebook
 
     here = Course(course)
-    with here.alone():
+    with here.alone(f"release {assignment}"):
         path = Gradebook(here).release(assignment)
     typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
 
@@ -125,7 +125,7 @@ def _collect(
         )
     students = here.students()
     gradebook = Gradebook(here)
-    with here.alone():
+    with here.alone(f"collect {assignment}"):
         try:
             zone = time_zone(timezone)
             deadline = times.deadline(due, zone) if due else gradebook.due(assignment)
@@ -207,7 +207,10 @@ def _grade(
         memory=int(memory * GiB), cell_seconds=cell_seconds, notebook_seconds=notebook_seconds
     )
     total = len(students) if students else len(here.submitted(assignment))
-    with here.alone(), tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar:
+    with (
+        here.alone(f"grade {assignment}"),
+        tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar,
+    ):
 
         def advance(report: Report) -> None:
             bar.update()
@@ -273,7 +276,7 @@ def _hide(
             "so put cifar-10-python.tar.gz there"
         )
     here = Course(course)
-    with here.alone():
+    with here.alone(f"hide {assignment}"):
         path = hide(here, assignment, images.test_labels.numpy(), count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
@@ -284,7 +287,7 @@ def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) 
     from .gradebook import Gradebook
 
     here = Course(course)
-    with here.alone():
+    with here.alone(f"feedback {assignment}"):
         pages, without = Gradebook(here).feedback(assignment)
     typer.echo(f"Wrote {len(pages)} pages into feedback/<student>/{assignment}/.")
     for student, reason in without.items():
@@ -312,7 +315,7 @@ def _export(
 
     here = Course(course)
     here.assignment(assignment)
-    with here.alone():
+    with here.alone(f"export {assignment}"):
         exported = export(here, assignment, system, template, column)
     typer.echo(f"Wrote {exported.path}.")
     for remark in exported.remarks:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .atomic import write_whole
 from .collecting.class_list import COLUMNS, Student, read_class
@@ -45,8 +48,23 @@ c.GenerateFeedback.preprocessors = [
 """
 
 
+#: Seconds to wait for the lock of a course.
+PATIENCE = 3.0
+
+
 class CourseError(ValueError):
     """The instructor has to do something first, or differently. The message says what."""
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock an open file, unless somebody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # There are file systems that lock nothing, as before there was a lock.
+    return True
 
 
 def make(folder: Path, source: Path) -> None:
@@ -115,24 +133,33 @@ class Course:
             )
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, doing: str) -> Iterator[None]:
         """Keep other commands that write into this course out while the body runs.
 
-        The system takes the lock back when this process ends, however it does.
+        The system takes the lock back when this process ends, however it does. On a busy machine,
+        a process that was killed may take a second or two to end, so the lock is waited for.
+
+        Args:
+            doing: the command, such as ``grade A1``, for whoever is kept out.
 
         Raises:
-            CourseError: another command is at work.
+            CourseError: another command is at work. The message says which.
         """
-        with (self.root / ".lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with (self.root / ".lock").open("a+") as file:
+            until = time.monotonic() + PATIENCE
+            while not _locked(file):
+                if time.monotonic() < until:
+                    time.sleep(0.1)
+                    continue
+                file.seek(0)
+                at_work = file.read(200).strip() or "it does not say which"
                 raise CourseError(
-                    f"another resnorm-course command is at work in {self.root}: wait for its end, "
-                    "or stop it"
-                ) from None
-            except OSError:
-                pass  # There are file systems that lock nothing, as before there was a lock.
+                    f"another resnorm-course command is at work in {self.root}: {at_work}. "
+                    "Wait for its end, or stop it"
+                )
+            file.truncate(0)
+            file.write(f"{doing}, process {os.getpid()}")
+            file.flush()
             yield
 
     def assignments(self) -> list[str]:

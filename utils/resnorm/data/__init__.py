@@ -5,6 +5,7 @@ from .cifar import Cifar10, cifar10
 from .dataset import ImageDataset
 from .electron_microscopy import microscopy
 from .gratings import synthetic
+from .handwriting import digits
 from .stick_figures import Skeletons, skeletons
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Skeletons",
     "cells",
     "cifar10",
+    "digits",
     "microscopy",
     "skeletons",
     "synthetic",

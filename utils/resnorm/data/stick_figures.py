@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from .drawing import distance_to_segment, pixel_grid
+
 
 @dataclass(frozen=True)
 class Skeletons:
@@ -95,13 +97,9 @@ def _chains(n: int, size: int, joints: int, g: Generator) -> Tensor:
 def _draw(points: Tensor, size: int) -> Tensor:
     """Draw sticks between successive joints and a disc at the first: (n, size, size), in [0, 1]."""
     n, joints, _ = points.shape
-    axis = torch.arange(size, dtype=torch.float32)
-    here = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1)  # (size, size, 2)
-    images = torch.zeros(n, size, size)
+    grid, images = pixel_grid(size), torch.zeros(n, size, size)
     for j in range(1, joints):
-        a, b = points[:, j - 1, None, None], points[:, j, None, None]
-        t = (((here - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1)).clamp(0, 1).unsqueeze(-1)
-        distance = (here - a - t * (b - a)).norm(dim=-1)  # from the stick
+        distance = distance_to_segment(grid, points[:, j - 1], points[:, j])
         images = torch.maximum(images, (1.5 - distance).clamp(0, 1))
-    from_first = (here - points[:, 0, None, None]).norm(dim=-1)
+    from_first = (grid - points[:, 0, None, None]).norm(dim=-1)
     return torch.maximum(images, (3.0 - from_first).clamp(0, 1))

@@ -1,9 +1,10 @@
 """The experiments of the chapters.
 
 Each module states a question, the arms that answer it, and what is measured; it returns plain data
-and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, and ``microscopy``
-the one on electron-microscopy slices, which ``python -m resnorm.experiments`` runs and records. The
-others train on generated data within seconds.
+and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, ``microscopy`` the
+one on electron-microscopy slices and ``generated_depth`` one on generated images, which
+``python -m resnorm.experiments`` runs and records. The others train on generated data within
+seconds.
 """
 
 from ..loading import on_first_use
@@ -17,6 +18,7 @@ __getattr__ = on_first_use(
     "cifar",
     "command_line",
     "degradation",
+    "generated_depth",
     "lesion",
     "microscopy",
     "noisy_batch_norm",

@@ -10,7 +10,7 @@ import torch
 
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
-from . import cifar, microscopy
+from . import cifar, degradation, generated_depth, microscopy
 from .budget import record_within
 from .choice import choose
 from .command_line import make_parser, refuse_unused
@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             return run_record(options, parser.prog)
         elif options.name == "segmentation":
             record = run_segmentation(options, out)
+        elif options.name == "degradation-generated":
+            record = run_generated(options, out)
         else:
             record = run_cifar(options, out)
     except (OSError, ValueError, ModuleNotFoundError) as problem:
@@ -152,6 +154,8 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     arms = options.arms
     if options.tuned is not None:
         arms = cifar.best_rates(experiment, ledger.read(options.tuned))
+    if options.weights is not None:  # That it can be made is tried before the training.
+        options.weights.mkdir(parents=True, exist_ok=True)
     cifar.run(
         record,
         experiment,
@@ -159,6 +163,7 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
         options.seeds or SEEDS,
         arms=arms,
         checkpoints=states,
+        weights=options.weights,
         progress=sys.stderr.isatty(),
         allow_divergence=options.validation,
     )
@@ -182,6 +187,26 @@ def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
         out, options.name, command(options), slices.source, microscopy.configuration()
     )
     microscopy.run(record, slices, options.seeds or SEEDS, arms=arms, device=device(options))
+    return record
+
+
+def run_generated(options: argparse.Namespace, out: Path) -> ledger.Record:
+    """Run the experiment on depth, whose images are generated.
+
+    Args:
+        options: the command line.
+        out: the file of the record.
+
+    Returns:
+        The record with all of its runs.
+    """
+    names = options.arms or generated_depth.ARMS
+    arms = {name: choose("arm", name, generated_depth.ARMS) for name in names}
+    images = degradation.page_data().to(device(options))
+    record = ledger.open_record(
+        out, options.name, command(options), images.source, generated_depth.configuration()
+    )
+    generated_depth.run(record, images, options.seeds or SEEDS, arms)
     return record
 
 
@@ -234,7 +259,8 @@ def command(options: argparse.Namespace) -> str:
     how = " --validation" if options.validation else ""
     if options.tuned is not None:
         how = f" --tuned {options.tuned.name}"
-    return f"python -m resnorm.experiments {options.name} --data DIR{how}"
+    data_folder = "" if options.name == "degradation-generated" else " --data DIR"
+    return f"python -m resnorm.experiments {options.name}{data_folder}{how}"
 
 
 def print_results(record: ledger.Record) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from . import cifar
+from . import cifar, generated_depth
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
         name: f"{experiment.question} ({experiment.scale})"
         for name, experiment in cifar.EXPERIMENTS.items()
     }
+    described["degradation-generated"] = f"{generated_depth.QUESTION} (a CPU core, five minutes)"
     described["record"] = "What no record has yet, the most valuable runs first, within --budget"
     fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
     experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
@@ -41,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=(
             "CIFAR-10: the archive, or train/<class>/*.png; "
-            "segmentation: image/N.png and label/N.png"
+            "segmentation: image/N.png and label/N.png; degradation-generated needs none"
         ),
     )
     parser.add_argument(
@@ -90,6 +91,12 @@ def make_parser() -> argparse.ArgumentParser:
             "CIFAR-10: keep the state of unfinished runs here, and resume from it; "
             "default: checkpoints in the folder of the record"
         ),
+    )
+    parser.add_argument(
+        "--weights",
+        type=a_path,
+        metavar="DIR",
+        help="CIFAR-10: keep the weights of each trained network here, in half precision",
     )
     parser.add_argument(
         "--out",
@@ -188,8 +195,10 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         read |= {"budget", "download", "checkpoints"}
     elif options.name == "segmentation":
         read |= {"arms", "out"}
+    elif options.name == "degradation-generated":
+        read = {"seeds", "device", "runs", "arms", "out"}
     else:
-        read |= {"arms", "out", "download", "validation", "tuned", "checkpoints"}
+        read |= {"arms", "out", "download", "validation", "tuned", "checkpoints", "weights"}
     given = {key for key, value in vars(options).items() if value not in (None, False)} - {"name"}
     if unused := given - read:
         flags, allowed = (

@@ -1,6 +1,6 @@
 """Chapter 3.2: what happens to a trained network when blocks are deleted or trade places?
 
-The lesion study of Veit, Wilber & Belongie (2016), sections 4.1 and 4.2: train a plain network, a
+The lesion study of Veit, Wilber & Belongie (2016), sections 4.1 to 4.3: train a plain network, a
 residual network with the same layers, a deep residual network, and the same with stochastic depth.
 Then remove or permute blocks and measure the test error.
 """

@@ -25,6 +25,7 @@ from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlen
 from .mlp import MLP
 from .mobile import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
 from .modernization import DesignedNet
+from .norm_free import NFResNet, cifar_nf_resnet
 from .preact import PreActResNet, cifar_preact_resnet, cifar_wide_resnet, preact_resnet200
 from .residual import ResidualMLP, SmallResNet
 from .resnet import (
@@ -45,6 +46,7 @@ from .resnet import (
 from .search_space import SpaceNet
 from .shufflenet import ShuffleNetV2, channel_shuffle, shufflenet_v2_x1_0
 from .speed import SpeedNet
+from .transformer import Transformer, encoder_layer
 from .u_net import UNet, unet
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "MLP",
     "MobileNetV1",
     "MobileNetV2",
+    "NFResNet",
     "PreActResNet",
     "ResNet",
     "ResidualMLP",
@@ -69,11 +72,13 @@ __all__ = [
     "SpaceNet",
     "SpeedNet",
     "StackedHourglass",
+    "Transformer",
     "UNet",
     "VGG",
     "alexnet",
     "channel_shuffle",
     "cifar_densenet",
+    "cifar_nf_resnet",
     "cifar_plain",
     "cifar_preact_resnet",
     "cifar_resnet",
@@ -88,6 +93,7 @@ __all__ = [
     "densenet169",
     "densenet201",
     "efficientnet",
+    "encoder_layer",
     "googlenet",
     "lenet5",
     "mobilenet_v1",

@@ -38,6 +38,7 @@ from .instance_norm import InstanceNorm2d
 from .layer_norm import LayerNorm, RMSNorm
 from .noisy_batch_norm import NoisyBatchNorm2d
 from .precise_bn import precise_statistics
+from .scaled_weight_standardization import ScaledWeightStandardizedConv2d, variance_gain
 from .standardization import StandardizeFunction, standardize
 from .sync_batch_norm import SyncBatchNorm2d
 from .weight_standardization import WeightStandardizedConv2d
@@ -54,6 +55,7 @@ __all__ = [
     "LayerNorm",
     "NoisyBatchNorm2d",
     "RMSNorm",
+    "ScaledWeightStandardizedConv2d",
     "StandardizeFunction",
     "SyncBatchNorm2d",
     "WeightStandardizedConv2d",
@@ -67,4 +69,5 @@ __all__ = [
     "in_numpy",
     "precise_statistics",
     "standardize",
+    "variance_gain",
 ]

@@ -90,7 +90,7 @@ def permuted(model: nn.Module, places: Mapping[str, str]) -> Iterator[None]:
             weights have different shapes.
 
     Source:
-        Veit, Wilber & Belongie (2016), section 4.2.
+        Veit, Wilber & Belongie (2016), section 4.3.
     """
     modules = dict(model.named_modules())
     if set(places) != set(places.values()):

@@ -3,9 +3,10 @@
 :func:`fit` in ``loop.py`` is the lesson. Each of the other files holds one thing that the loop
 uses: schedules, precision, the optimizer's groups, evaluation, the history, checkpoints and the
 description of a run that they compare, compilation, the progress bar, and advice when memory runs
-out.
+out. Adaptive gradient clipping is for loops of your own.
 """
 
+from .clipping import clip_gradients_adaptively
 from .evaluation import error
 from .history import DivergedError, History
 from .loop import fit
@@ -19,6 +20,7 @@ __all__ = [
     "History",
     "Schedule",
     "best_precision",
+    "clip_gradients_adaptively",
     "error",
     "fit",
     "keep_freed_memory",

@@ -5,11 +5,12 @@ call what the student wrote through a proxy (``resnorm.course.remote``). The ins
 runs in the same way, once (``reference``), and what the tests find with it is what they expect.
 
 ``cells`` reads the metadata of nbgrader. ``reading`` reads a student's file, ``matching`` finds the
-cells of the assignment in it, and ``submission`` puts the tests back. ``execution`` runs a graded
-notebook, ``statements`` executes a test so that one failure does not take the rest along, ``apart``
-keeps each test from what others left, and ``verdicts`` gives points. ``inspection`` finds what an
-instructor should look at, for which ``names`` follows the names in the code. ``grader`` does all of
-this for one submission, and ``reports`` stores the result.
+cells of the assignment in it, and ``submission`` puts the tests back. ``placement`` decides where
+they run, from the ``definitions`` in the code. ``execution`` runs a graded notebook, ``statements``
+executes a test so that one failure does not take the rest along, ``apart`` keeps each test from
+what others left, and ``verdicts`` gives points. ``inspection`` finds what an instructor should look
+at, for which ``names`` follows the names in the code. ``grader`` does all of this for one
+submission, and ``reports`` stores the result.
 """
 
 from ...loading import on_first_use
@@ -18,6 +19,7 @@ __getattr__ = on_first_use(
     __name__,
     "apart",
     "cells",
+    "definitions",
     "execution",
     "fingerprints",
     "grader",
@@ -25,6 +27,7 @@ __getattr__ = on_first_use(
     "judge",
     "matching",
     "names",
+    "placement",
     "reading",
     "reference",
     "reports",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident, Trace
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from ..sandbox.runner import run
-from .cells import graded_cells, public_text
+from .cells import is_test, ours, public_text
 from .trusted import JudgeProcess
 
 #: Environment variables of a graded run. What torch.compile decorates runs as it is written: to
@@ -44,14 +46,51 @@ def run_graded(
     Returns:
         What happened, besides the outputs.
     """
-    inside = copy.deepcopy(notebook)
-    for cell in graded_cells(inside):
-        cell.source = public_text(cell.source)
+    inside, places = inside_the_box(notebook)
     trace = run(inside, files, limits, environment=GRADED, unsafe=unsafe, before=tests.before)
-    for cell, ran in zip(notebook.cells, inside.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = ran.outputs, None
+    for cell, place in zip(inside.cells, places, strict=True):
+        if cell.cell_type == "code" and not ours(cell).get("stand_in"):
+            notebook.cells[place].outputs = cell.outputs
+            notebook.cells[place].execution_count = None
+    trace.incidents = [
+        replace(each, cell=places[each.cell]) if each.cell >= 0 else each
+        for each in trace.incidents
+    ]
     return trace
+
+
+def inside_the_box(notebook: NotebookNode) -> tuple[NotebookNode, list[int]]:
+    """Make the notebook whose cells run in the box.
+
+    Of a test, what students see runs where it stands. Where its hidden part runs further down,
+    which :func:`.placement.place_tests` decides, an empty cell there has its name.
+
+    Args:
+        notebook: the one that is graded.
+
+    Returns:
+        The other notebook, and for each of its cells the index of the same cell in the given one.
+    """
+    inside = copy.deepcopy(notebook)
+    later: dict[int, list[int]] = {}
+    for place, cell in enumerate(inside.cells):
+        if is_test(cell):
+            cell.source = public_text(cell.source)
+            if (at := ours(cell).get("runs_at")) is not None:
+                later.setdefault(at, []).append(place)
+    cells: list[NotebookNode] = []
+    places: list[int] = []
+    for place, cell in enumerate([*inside.cells, None]):
+        for test in later.get(place, []):
+            about = inside.cells[test].metadata.pop("nbgrader")
+            metadata = {"nbgrader": about, "resnorm": {"stand_in": True}}
+            cells.append(nbformat.v4.new_code_cell(metadata=metadata))
+            places.append(test)
+        if cell is not None:
+            cells.append(cell)
+            places.append(place)
+    inside.cells = cells
+    return inside, places
 
 
 def stopping(trace: Trace) -> list[Incident]:

@@ -14,7 +14,7 @@ from ..sandbox.incidents import Incident
 from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from .cells import graded_cells, is_test, is_written_answer, meta, ours
 from .execution import run_graded, stopping
-from .inspection import PROBE, forbidden, patched, used
+from .inspection import PROBE, forbidden, noticed, patched, used
 from .reports import Report
 from .submission import restore
 from .trusted import JudgeProcess, Reference
@@ -62,12 +62,14 @@ def grade(
         tests.close()
     edits += patched(notebook.cells.pop())
     stopped = next(iter(stopping(trace)), None)
+    earning = [name for name, result in tests.verdicts.items() if result.agree]
+    uses = noticed(tests.used, trace.used, earning)
     report = Report(
         student,
         assignment,
         status="unfinished" if stopped else "graded",
         to_mark=[meta(cell)["grade_id"] for cell in notebook.cells if is_written_answer(cell)],
-        incidents=edits + forbidden(notebook) + used(tests.used, source) + trace.incidents,
+        incidents=edits + forbidden(notebook) + used(uses, source) + trace.incidents,
         seconds=round(trace.seconds, 1),
         memory=trace.memory,
         processes=trace.processes,

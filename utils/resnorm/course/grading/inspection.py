@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from ..sandbox.observation import AUTOGRAD, UNSEEN
+from ..sandbox.journal import BEGUN, UNSEEN
+from ..sandbox.observation import AUTOGRAD
 from .cells import is_test, meta, ours
 from .names import DEFINITIONS, Names, parse
 
@@ -94,6 +95,13 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
             if isinstance(own, DEFINITIONS)
             for node in names.definitions.get(own.name, [])
         ]
+        # Answers may stand in cells of the student's own.
+        roots += [
+            node
+            for index in cells
+            for name in ours(notebook.cells[index]).get("asked", [])
+            for node in names.definitions.get(name, [])
+        ]
         for node, variables in names.reached([*roots, *replacing]) if wanted else ():
             place = cell_of[id(node)]
             if not meta(notebook.cells[place]) or meta(notebook.cells[place]).get("solution"):
@@ -138,10 +146,35 @@ def used(observed: Mapping[str, Iterable[str]], source: NotebookNode) -> list[In
     ]
 
 
+def noticed(
+    found: Mapping[str, Iterable[str]], journal: Mapping[str, Iterable[str]], earning: Iterable[str]
+) -> dict[str, set[str]]:
+    """Put together what the box says was used and what its journal says.
+
+    Args:
+        found: name of a graded cell -> names, by the replies of the box.
+        journal: the same by its journal, with what was used beside the call. There, each
+            observation says that it has begun.
+        earning: names of the graded cells that earned points, with answers that must have run.
+
+    Returns:
+        Name of a graded cell -> names, with ``UNSEEN`` where no observation began.
+    """
+    earning = set(earning)
+    return {
+        test: {*found.get(test, ()), *journal.get(test, ())}
+        | ({UNSEEN} if test in earning and BEGUN not in journal.get(test, ()) else set())
+        for test in {*found, *journal, *earning}
+    }
+
+
 def _asked(name: str) -> str:
     """A forbidden name, and why it is forbidden."""
     if name == UNSEEN:
-        return "a thread of its own, or switches observation off: what it uses is not seen"
+        return (
+            "a thread or a process of its own, or switches observation off: what it uses is not "
+            "seen"
+        )
     if name == AUTOGRAD:
         return "autograd, where the task asks to derive the gradient by hand"
     return f"{name}, which the assignment asks to write by hand"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from nbformat import NotebookNode
 
-from .cells import meta, public_text
-from .names import DEFINITIONS, parse
+from .cells import is_shared, is_test, meta, public_text
+from .definitions import ANYTHING, definitions
+from .names import parse
 
 #: Share of lines in common from which a cell counts as an edited test.
 SIMILAR = 0.6
@@ -74,37 +76,17 @@ def asked(original: str) -> set[str]:
     return set(defined(SOLUTION.sub("pass", original))) or set(defined(original))
 
 
-def defined(text: str) -> Iterator[str]:
+def defined(text: str) -> list[str]:
     """List the names that code binds when it runs.
 
     Args:
         text: of a cell.
     """
-    tree = parse(text)
-    for node in tree.body if tree else []:
-        if isinstance(node, DEFINITIONS):
-            yield node.name
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+    found = definitions(text)
+    return [each.name for each in found if not each.is_part and each.name != ANYTHING]
 
 
-def left_open(text: str) -> set[str]:
-    """List the functions and classes of a cell in which nothing is written.
-
-    Args:
-        text: of the submitted cell.
-    """
-    tree = parse(text)
-    return {
-        node.name
-        for node in (tree.body if tree else [])
-        if isinstance(node, DEFINITIONS)
-        and STUB.search(ast.get_source_segment(text, node) or "")
-        and isinstance(node.body[-1], ast.Raise)
-    }
-
-
-def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
+def match(submitted: Cells, source: Cells) -> tuple[Found, list[str], set[int]]:
     """Find out for each cell of a submission which one of the assignment it is.
 
     Args:
@@ -112,22 +94,25 @@ def match(submitted: Cells, source: Cells) -> tuple[Found, list[str]]:
         source: the instructor's cells.
 
     Returns:
-        One index into ``source`` per submitted cell, None for a cell of the student's own; and the
-        names of cells that were found by their content because their metadata are lost. Several
-        cells of the submission may be the same cell of the assignment.
+        One index into ``source`` per submitted cell, None for a cell of the student's own; the
+        names of cells that were found by their content because their metadata are lost; and the
+        indices of answers that also, or only, stand in another place, where they count as cells of
+        the student's own. Several cells of the submission may be the same cell of the assignment.
     """
     by_name = {meta(cell)["grade_id"]: index for index, cell in enumerate(source) if meta(cell)}
     found: Found = [by_name.get(meta(cell).get("grade_id", "")) for cell in submitted]
     missing = {index for index in range(len(source)) if index not in found}
     _by_text(found, submitted, source)
     _by_similarity(found, submitted, source, missing.difference(found))
-    unanswered = _unanswered(found, submitted, source)
-    _by_definitions(found, submitted, source, missing.difference(found) | unanswered)
+    _by_definitions(found, submitted, source, missing.difference(found))
     _by_position(found, submitted, source, missing.difference(found))
     names = [
         meta(source[index]).get("grade_id", "") for index in sorted(missing.intersection(found))
     ]
-    return found, [name for name in names if name]
+    displaced = _displaced(found, source)
+    moved = {index for place in displaced if (index := found[place]) is not None}
+    kept = [None if place in displaced else index for place, index in enumerate(found)]
+    return kept, [name for name in names if name], moved
 
 
 def _by_text(found: Found, submitted: Cells, source: Cells) -> None:
@@ -164,24 +149,6 @@ def _by_similarity(found: Found, submitted: Cells, source: Cells, missing: set[i
             found[best] = index
 
 
-def _unanswered(found: Found, submitted: Cells, source: Cells) -> set[int]:
-    """Answers into which nothing was written, neither there nor in cells right below."""
-    written: dict[int, set[str]] = {}
-    answered, below = set(), -1
-    for index, cell in zip(found, submitted, strict=True):
-        below = below if index is None else index
-        if index is None:
-            written.setdefault(below, set()).update(defined(cell.source))
-        elif not is_unanswered(cell.source, source[index].source):
-            answered.add(index)
-    return {
-        index
-        for index in {index for index in found if index is not None} - answered
-        if meta(source[index]).get("solution")
-        and not asked(source[index].source) <= written.get(index, set())
-    }
-
-
 def _by_definitions(found: Found, submitted: Cells, source: Cells, missing: set[int]) -> None:
     """Cells that define what an answer defines, which is nowhere else, or is empty."""
     wanted: dict[str, int] = {}
@@ -215,6 +182,31 @@ def _by_position(found: Found, submitted: Cells, source: Cells, missing: set[int
         # Text that stands further down is still the best guess at a written answer.
         for place in here or ([] if is_code else candidates):
             found[place] = index
+
+
+def _displaced(found: Found, source: Cells) -> set[int]:
+    """The places of answers in code that do not stand between the same cells of ours as there."""
+    counts = Counter(found)
+    fixed = [
+        (place, index)
+        for place, index in enumerate(found)
+        if index is not None
+        and counts[index] == 1
+        and (is_test(source[index]) or is_shared(source[index]))
+    ]
+    displaced = set()
+    for place, index in enumerate(found):
+        if (
+            index is None
+            or source[index].cell_type != "code"
+            or not meta(source[index]).get("solution")
+        ):
+            continue
+        above = [known for other, known in fixed if other < place]
+        below = [known for other, known in fixed if other > place]
+        if not (above or [-1])[-1] < index < (below or [len(source)])[0]:
+            displaced.add(place)
+    return displaced
 
 
 def _shape(text: str) -> str:

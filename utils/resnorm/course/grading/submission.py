@@ -10,17 +10,19 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
-from .cells import is_test, is_written_answer, meta, public_text
-from .matching import asked, defined, is_unanswered, left_open, match, same
+from .cells import is_test, is_written_answer, meta, ours, public_text
+from .matching import asked, is_unanswered, match, same
 from .names import parse
+from .placement import place_tests
 
 
 def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode, list[Incident]]:
     """Put the student's answers into the instructor's notebook.
 
     Every cell of the source is there, once, in its order. The answers come from the submission,
-    everything else from the source. A cell of the student's own follows the cell that it followed.
-    Where an answer is there more than once, all of it runs, and the last one counts.
+    everything else from the source. A cell of the student's own follows the cell that it followed,
+    and so does an answer that stands in another place than in the source. Where an answer is there
+    more than once, all of it runs.
 
     Args:
         submitted: the student's notebook.
@@ -29,7 +31,7 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
     Returns:
         The notebook to run, and what the student had changed.
     """
-    found, by_content = match(submitted.cells, source.cells)
+    found, by_content, displaced = match(submitted.cells, source.cells)
     incidents: list[Incident] = []
     if by_content:
         message = (
@@ -45,14 +47,6 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
         elif meta(source.cells[index]):
             parts[index].append(_Part(cell, is_copy=True))
             before = index
-    answered = {
-        name
-        for index, cell in zip(found, submitted.cells, strict=True)
-        if cell.cell_type == "code"
-        and not (index is not None and is_unanswered(cell.source, source.cells[index].source))
-        for name in {*defined(cell.source)} - left_open(cell.source)
-    }
-    elsewhere: list[str] = []
     cells = [_own(part.cell) for part in parts[-1] if not part.is_blank]
     for index, original in enumerate(source.cells):
         cell = copy.deepcopy(original)
@@ -61,17 +55,15 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
         elif is_written_answer(cell):
             cells += _written(cell, parts[index], incidents)
         elif meta(cell).get("solution"):
-            kept = _without_empty(cell, parts[index], answered)
-            elsewhere += [meta(cell)["grade_id"]] * (kept is not parts[index])
-            cells += _answered(cell, kept, incidents, answered)
+            cells += _answered(cell, parts[index], incidents, index in displaced)
         else:
             cells += _put_back(cell, parts[index], incidents)
-    if elsewhere:
-        message = (
-            "another cell of the submission defines what belongs into these, in which nothing is "
-            f"written: {', '.join(elsewhere)}. It counts"
-        )
-        incidents.append(Incident(-1, "matched", message))
+    asked_by = {
+        meta(cell)["grade_id"]: asked(cell.source)
+        for cell in source.cells
+        if cell.cell_type == "code" and meta(cell).get("solution")
+    }
+    incidents += place_tests(cells, asked_by)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     restored = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     return nbformat.from_dict(restored), incidents
@@ -94,52 +86,19 @@ class _Part:
         return not self.cell.source.strip()
 
 
-def _without_empty(cell: NotebookNode, parts: list[_Part], answered: set[str]) -> list[_Part]:
-    """The parts of an answer, without cells in which nothing is written, if it stands elsewhere.
-
-    Such a cell would define again, and as it was handed out, what other cells define: ``answered``.
-    """
-    empty = [
-        part for part in parts if part.is_copy and is_unanswered(part.cell.source, cell.source)
-    ]
-    wanted = asked(cell.source)
-    if not empty or not wanted or not wanted <= answered or wanted <= _below(parts):
-        return parts
-    left = [part for part in parts if part not in empty]
-    if any(meta(part.cell) for part in left) and all(part.is_blank for part in empty):
-        return parts  # a second cell of this name, with nothing in it, does no harm
-    if any(part.is_copy for part in left):
-        return left
-    return [_Part(nbformat.v4.new_code_cell(""), is_copy=True), *left]
-
-
-def _below(parts: list[_Part]) -> set[str]:
-    """What the student's own cells right below an answer define."""
-    return {name for part in parts if not part.is_copy for name in defined(part.cell.source)}
-
-
-def _open(parts: list[_Part]) -> set[str]:
-    """What is left as it was handed out, and not defined right below."""
-    copies = [part.cell.source for part in parts if part.is_copy]
-    return {name for text in copies for name in left_open(text)} - _below(parts)
-
-
 def _answered(
-    cell: NotebookNode, parts: list[_Part], incidents: list[Incident], answered: set[str]
+    cell: NotebookNode, parts: list[_Part], incidents: list[Incident], is_displaced: bool
 ) -> list[NotebookNode]:
     """The cells that stand for an answer in code: earlier parts of it, the answer, and the rest."""
-    name, kind = meta(cell)["grade_id"], cell.cell_type
+    name, kind, original = meta(cell)["grade_id"], cell.cell_type, cell.source
     copies = [part for part in parts if part.is_copy]
-    if twice := sorted(_open(parts) & answered):
-        message = (
-            f"{', '.join(twice)} of the cell {name} stands there as it was handed out, and is "
-            "defined in another cell, which may not count"
-        )
-        incidents.append(Incident(-1, "matched", message))
-    filled = [part for part in copies if not part.is_blank and part.cell.cell_type == kind]
+    full = [part for part in copies if not part.is_blank and part.cell.cell_type == kind]
+    filled = [part for part in full if not is_unanswered(part.cell.source, original)] or full
     other = [part.cell.cell_type for part in copies if part.cell.cell_type != kind]
     cell.source = filled[-1].cell.source if filled else ""
-    if not copies:
+    # Where a definition of it is used from another cell, its names are still those of an answer.
+    cell.metadata["resnorm"] = {**ours(cell), "asked": sorted(asked(original))}
+    if not copies and not is_displaced:
         message = f"the cell {name} was missing and has been put back empty"
         incidents.append(Incident(-1, "missing", message))
     elif other and not filled:
@@ -150,8 +109,11 @@ def _answered(
         incidents.append(Incident(-1, "edited", message))
         cell.source = whole
         return [cell]
-    elif len(copies) > 1:
-        message = f"the cell {name} is there more than once; all of them run, the last one counts"
+    elif len(copies) + is_displaced > 1:
+        message = (
+            f"the cell {name} is there more than once; all of them run, and the last one above its "
+            "tests counts"
+        )
         incidents.append(Incident(-1, "edited", message))
     place = parts.index(filled[-1]) if filled else -1
     own = [

@@ -17,7 +17,7 @@ MIME = "application/vnd.resnorm.reply"
 FIELD = "resnorm"
 #: Code that loads the executor into the kernel, and code that answers a request there. Neither
 #: leaves a name in the student's namespace.
-LOAD = f"__import__({__name__ + '.executor'!r}) and None"
+LOAD = f"__import__('importlib').import_module({__name__ + '.executor'!r}).load()"
 SERVE = f"__import__('sys').modules[{__name__ + '.executor'!r}].serve()"
 
 __getattr__ = on_first_use(__name__, "codec", "executor", "proxy")

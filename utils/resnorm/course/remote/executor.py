@@ -12,13 +12,16 @@ import io
 import itertools
 import operator
 import random
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..sandbox.journal import LOADED
 from ..sandbox.observation import observed
+from ..sandbox.operators import watch
 from . import FIELD, MIME
 from .codec import Codec, CodecError, contents, read, written
 
@@ -92,12 +95,14 @@ class Executor(Codec):
         arguments = [self.decode(data) for data in request["arguments"]]
         options = {name: self.decode(data) for name, data in request["options"].items()}
         before = [contents(value) for value in self.passed]
-        with observed(request["forbidden"], exempt=BOXED) as used:
+        with observed(request["forbidden"], exempt=self.private) as used:
             value = OPERATIONS[request["operation"]](*arguments, **options)
-        after = [contents(value) for value in self.passed]
+            # An object of the student's may compute only when it is looked at.
+            after = [contents(value) for value in self.passed]
+            result = self.encode(value)
         changes = enumerate(zip(before, after, strict=True))
         return {
-            "value": self.encode(value),
+            "value": result,
             "changed": [[index, new] for index, (old, new) in changes if old != new],
             "leaves": [[index, self._number(leaf)] for index, leaf in self.leaves.items()],
             "used": used,
@@ -245,14 +250,22 @@ def _described(error: BaseException) -> dict[str, Any]:
     return {"kind": type(error).__name__, "kinds": kinds, "message": message}
 
 
+def load() -> None:
+    """Get ready in the kernel, before the first cell of the student."""
+    from IPython import get_ipython
+
+    global _executor
+    _executor = Executor(get_ipython().user_ns)
+    # Python has no way to take an audit hook away, so that of the kernel keeps what watches.
+    sys.audit(LOADED, watch(_executor.private), observed.__wrapped__.__code__)  # type: ignore[attr-defined]
+
+
 def serve() -> None:
     """Answer the request in the kernel's current message, as an output of this type."""
     from IPython import get_ipython
 
     shell = get_ipython()
-    global _executor
-    if _executor is None:
-        _executor = Executor(shell.user_ns)
+    assert _executor is not None
     text = shell.kernel.get_parent("shell")["content"][FIELD]
     shell.display_pub.publish({MIME: _executor.answer(text)})
 

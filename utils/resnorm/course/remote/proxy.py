@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..sandbox.observation import UNSEEN
+from ..sandbox.journal import UNSEEN
 from .codec import Codec, CodecError, read, written
 
 #: Errors that a test may catch by their type, besides those derived from them.

@@ -4,8 +4,9 @@
 ``/tmp``, its own process numbers, and of the course's files only what is handed in. ``seccomp``
 lists the system calls that the box refuses. ``cgroups``, ``watchdog`` and ``memory`` keep the
 limits (``limits``). ``boxed_kernel`` is the kernel that runs inside, ``channels`` is what connects
-it to the grader, and ``messages`` checks what it says. ``cell_runner`` executes the cells, and
-``runner`` puts everything together and reports the ``incidents``.
+it to the grader, ``journal`` is what it tells of itself, and ``messages`` checks what it says.
+``observation`` and ``operators`` notice which functions are used. ``cell_runner`` executes the
+cells, and ``runner`` puts everything together and reports the ``incidents``.
 
 Nothing is imported here, because the kernel in the box imports this package, too.
 """
@@ -20,10 +21,12 @@ __getattr__ = on_first_use(
     "cgroups",
     "channels",
     "incidents",
+    "journal",
     "limits",
     "memory",
     "messages",
     "observation",
+    "operators",
     "runner",
     "seccomp",
     "watchdog",

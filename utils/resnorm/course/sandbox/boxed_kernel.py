@@ -16,9 +16,14 @@ import os
 import resource
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
+
+from .journal import BEGUN, LOADED, UNSEEN, USED
 
 #: Audit events of Python, and how the journal words them.
 EVENTS = {
@@ -29,6 +34,23 @@ EVENTS = {
     "os.exec": "replacing itself by {0}",
     "os.posix_spawn": "starting {0}",
 }
+#: Audit events by which code computes where nobody sees it, or switches the observation off.
+HIDING = {
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.system",
+    "subprocess.Popen",
+    "sys.setprofile",
+}
+#: Audit events by which a notebook finds and changes what it has no name for, and their wording.
+SEARCHING = {
+    "gc.get_objects": "all objects of its process, by gc.get_objects",
+    "gc.get_referrers": "objects of its process, by gc.get_referrers",
+    "ctypes.dlsym": "functions of a library in C, by ctypes",
+}
+#: Seconds within which the use of the same function is written down once.
+PAUSE = 0.002
 #: Audit events that change a file, and which of their arguments is its path.
 WRITING = {
     "os.remove": 0,
@@ -92,7 +114,8 @@ def install(journal: int, private: tuple[str, ...], system: tuple[str, ...] = SY
         private: folders of the box, in which everything is allowed.
         system: folders that may be read but not changed, also where they lie in a private one.
     """
-    report = _reporter(journal)
+    report, note_use = _reporter(journal), _noter(journal)
+    relevant = {"open", LOADED, BEGUN, USED, *EVENTS, *WRITING, *HIDING, *SEARCHING}
 
     def outside(path: object) -> bool:
         if not isinstance(path, (str, bytes, os.PathLike)):
@@ -101,12 +124,57 @@ def install(journal: int, private: tuple[str, ...], system: tuple[str, ...] = SY
         return _within(real, system) or not _within(real, private)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        # Most events are nobody's concern. One of these is raised below.
+        if event not in relevant:
+            return
         # A journal must not change what the code does, so no error leaves it.
         with contextlib.suppress(Exception):
+            note_use(event, arguments, sys._getframe(1))
             if message := _message(event, arguments, outside, system):
                 report(message)
+            elif event in SEARCHING and _is_own(sys._getframe(1)):
+                report(SEARCHING[event])
 
     sys.addaudithook(hook)
+
+
+def _noter(journal: int) -> Callable[[str, tuple[Any, ...], FrameType], None]:
+    """Make a function that writes down what code uses, by the audit events of ``observation``."""
+    latest: dict[str, float] = {}
+    observing: list[Any] = []
+    threads = threading.Thread._bootstrap_inner.__code__  # type: ignore[attr-defined]
+
+    def write(name: str) -> None:
+        now = time.monotonic()
+        if now - latest.get(name, -PAUSE) >= PAUSE:
+            latest[name] = now
+            # What somebody else has begun to write must not swallow this.
+            os.write(journal, f"\n{json.dumps({'used': name[:80]})}\n".encode())
+
+    def note(event: str, arguments: tuple[Any, ...], caller: FrameType) -> None:
+        if event == LOADED and not observing:
+            observing.extend(arguments)
+        elif event == USED:
+            write(arguments[0])
+        elif event == BEGUN and caller.f_code in observing[1:]:
+            write(BEGUN)
+        elif event == "sys.setprofile" and caller.f_code in (threads, *observing[1:]):
+            return
+        elif event in HIDING and not (arguments and _is_question(arguments[0])):
+            write(UNSEEN)
+
+    return note
+
+
+def _is_own(frame: FrameType | None) -> bool:
+    """Whether the notebook calls, and not one of its libraries."""
+    while frame is not None and frame.f_globals.get("__name__") == "ctypes":
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") == "__main__"
+
+
+def _is_question(program: object) -> bool:
+    return os.path.basename(_shown(program)) in QUESTIONS
 
 
 def _reporter(journal: int) -> Callable[[str], None]:
@@ -140,7 +208,7 @@ def _message(
             return ""
         return f"reading {path}"
     if event in EVENTS:
-        if os.path.basename(_shown(arguments[0])) in QUESTIONS:
+        if _is_question(arguments[0]):
             return ""
         if event == "socket.connect" and isinstance(arguments[1], (str, bytes)):
             return ""  # the kernel's own sockets

@@ -21,7 +21,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from ..remote import FIELD, LOAD, MIME, SERVE
 from .cgroups import ControlGroups
-from .incidents import Incident, StoppedError, exceeded
+from .incidents import Incident, StoppedError, Trace, exceeded
+from .journal import Journal
 from .limits import Limits, MiB
 from .messages import Meter
 from .watchdog import Watchdog
@@ -69,6 +70,7 @@ class CellRunner:
         watchdog: thread that watches the kernel.
         groups: control groups of the kernel.
         meter: keeps account of what the kernel says.
+        journal: what the kernel says of what it tries and uses.
     """
 
     def __init__(
@@ -80,8 +82,9 @@ class CellRunner:
         watchdog: Watchdog,
         groups: ControlGroups,
         meter: Meter,
+        journal: Journal,
     ):
-        self.meter = meter
+        self.meter, self.journal = meter, journal
         self.notebook, self.limits, self.watchdog, self.groups = notebook, limits, watchdog, groups
         self.client = NotebookClient(
             notebook,
@@ -93,16 +96,15 @@ class CellRunner:
         self.client.kc = self.channels = client
         self.client.reset_execution_trackers()
 
-    async def run(
-        self, incidents: list[Incident], deadline: float, before: Before | None = None
-    ) -> None:
+    async def run(self, trace: Trace, deadline: float, before: Before | None = None) -> None:
         """Execute all cells, or those up to the first one that has to be stopped.
 
         Args:
-            incidents: list to which incidents are appended as they happen.
+            trace: gets the incidents as they happen, and what was used during requests.
             deadline: when the notebook is stopped, on the clock of ``time.monotonic``.
             before: is awaited before each cell that has a name, and may execute requests.
         """
+        self.used, incidents = trace.used, trace.incidents
         if before and self.notebook.cells:
             with contextlib.suppress(StoppedError):  # then the first cell is stopped, too
                 await self._aside(0, LOAD, deadline)
@@ -131,7 +133,12 @@ class CellRunner:
             return None
 
         async def ask(request: str) -> object:
-            return await self._reply(index, request, deadline)
+            self.journal.used()
+            try:
+                return await self._reply(index, request, deadline)
+            finally:
+                used = {*self.used.get(name, ()), *self.journal.used()}
+                self.used[name] = sorted(used)
 
         try:
             await before(name, ask)

@@ -11,6 +11,8 @@ import socket
 import threading
 from collections.abc import Iterable
 
+from .journal import Journal
+
 #: How much of the kernel's standard error is kept.
 KEPT = 2000
 
@@ -21,6 +23,9 @@ class Channels:
     Args:
         prefix: path of the sockets, without the number.
         ports: numbers that Jupyter has given to the sockets.
+
+    Attributes:
+        journal: what the kernel says of what it tries and uses.
     """
 
     def __init__(self, prefix: str, ports: Iterable[int]):
@@ -33,10 +38,7 @@ class Channels:
             os.chmod(path, 0o666)  # the folder above lets nobody else in
             listening.listen(16)
             listening.setblocking(False)
-        self._journal, self.journal_file = os.pipe()
-        # A full journal must neither stop the kernel nor, at its end, the grader.
-        os.set_blocking(self._journal, False)
-        os.set_blocking(self.journal_file, False)
+        self.journal = Journal()
         self._errors, self.errors_file = os.pipe()
         self._tail = b""
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
@@ -49,15 +51,15 @@ class Channels:
     @property
     def files(self) -> list[int]:
         """The open files that the kernel inherits, besides its standard streams."""
-        return [self.journal_file, *self.numbers.values()]
+        return [self.journal.theirs, *self.numbers.values()]
 
     def started(self) -> None:
         """Close what the kernel has now, so that it ends with the kernel."""
         for listening in self._sockets.values():
             listening.close()
-        os.close(self.journal_file)
+        self.journal.started()
         os.close(self.errors_file)
-        self.journal_file = self.errors_file = -1
+        self.errors_file = -1
         self._reader.start()
 
     def errors(self) -> str:
@@ -65,20 +67,13 @@ class Channels:
         self._reader.join(timeout=1)
         return self._tail.decode(errors="replace").strip()[-300:]
 
-    def journal(self) -> bytes:
-        """Read the journal, up to what a pipe holds."""
-        try:
-            return os.read(self._journal, 2**20)
-        except BlockingIOError:
-            return b""  # the kernel still lives, and has written nothing
-
     def close(self) -> None:
         """Close everything. Whatever is read comes before this."""
         for listening in self._sockets.values():
             listening.close()
-        for file in (self.journal_file, self.errors_file, self._journal):
-            if file >= 0:
-                os.close(file)
+        self.journal.close()
+        if self.errors_file >= 0:
+            os.close(self.errors_file)
         if not self._reader.is_alive():
             os.close(self._errors)
 

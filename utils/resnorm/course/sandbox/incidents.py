@@ -52,12 +52,14 @@ class Trace:
         seconds: duration of the run.
         memory: largest use of memory, in bytes.
         processes: largest number of processes at the same time.
+        used: name of a cell -> what the journal says was used during the requests before it.
     """
 
     incidents: list[Incident] = field(default_factory=list)
     seconds: float = 0.0
     memory: int = 0
     processes: int = 0
+    used: dict[str, list[str]] = field(default_factory=dict)
 
 
 def exceeded(kind: str, limits: Limits) -> Incident:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+import psutil
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -127,8 +128,11 @@ async def execute(
         kernel = stack.enter_context(_Kernel(shared, work, limits, dict(environment or {}), boxed))
         pid = await kernel.start(groups)
         latest = time.monotonic() + START_SECONDS + GRACE_SECONDS
-        watchdog = Watchdog(pid, limits, trace, deadline=latest)
-        watchdog.start()
+        try:
+            watchdog = Watchdog(pid, limits, trace, deadline=latest)
+            watchdog.start()
+        except (psutil.Error, RuntimeError) as problem:  # it has ended, or there is no thread left
+            raise KernelNotStartedError(f"the kernel cannot be watched: {problem}") from None
         client = kernel.manager.client(context=kernel.context)
         client.session.meter = meter = Meter(limits, watchdog.stop)
         client.start_channels()
@@ -140,8 +144,11 @@ async def execute(
                 said = met.message if met else f"{problem} {kernel.channels.errors()}".strip()
                 raise KernelNotStartedError(f"the kernel did not start: {said}") from None
             watchdog.deadline = start + limits.notebook_seconds + GRACE_SECONDS
-            cells = CellRunner(notebook, kernel.manager, client, limits, watchdog, groups, meter)
-            await cells.run(trace.incidents, start + limits.notebook_seconds, before)
+            journal = kernel.channels.journal
+            cells = CellRunner(
+                notebook, kernel.manager, client, limits, watchdog, groups, meter, journal
+            )
+            await cells.run(trace, start + limits.notebook_seconds, before)
             trace.incidents += filter(None, [watchdog.last_look()])
         except OutsideError as problem:
             raise problem.__cause__ or problem from None
@@ -152,7 +159,7 @@ async def execute(
             await kernel.manager.shutdown_kernel(now=True)
             await kernel.manager.cleanup_resources()
         trace.incidents += meter.incidents.values()
-        trace.incidents += _reached(kernel.channels.journal())
+        trace.incidents += kernel.channels.journal.reached()
     trace.seconds = time.monotonic() - start
     return trace
 
@@ -221,6 +228,12 @@ class _Kernel:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Whatever came between, such as a watchdog that could not be made, no kernel outlives this.
+        provisioner = self.manager.provisioner
+        process = provisioner.process if isinstance(provisioner, LocalProvisioner) else None
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
         self.channels.close()
         self.context.destroy(linger=0)
 
@@ -228,7 +241,7 @@ class _Kernel:
         """Start the kernel in these control groups. Return the number of its process."""
         counted = self.boxed and bubblewrap.counts_processes()
         start = boxed_kernel.Start(
-            journal=self.channels.journal_file,
+            journal=self.channels.journal.theirs,
             sockets=self.channels.numbers,
             files=bubblewrap.HANDED_IN if self.boxed else "",
             processes=self.limits.processes if counted else 0,
@@ -262,15 +275,3 @@ class _Kernel:
         assert isinstance(self.manager.provisioner, LocalProvisioner)
         assert self.manager.provisioner.process is not None
         return self.manager.provisioner.process.pid
-
-
-def _reached(journal: bytes, max_incidents: int = 20) -> list[Incident]:
-    """Read the journal: each attempt to reach outside the box, once."""
-    seen: dict[str, Incident] = {}
-    for line in journal.splitlines():  # a submission can write into it, too
-        try:
-            message = str(json.loads(line)["message"])[:200]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-        seen.setdefault(message, Incident(-1, "reach", message))
-    return list(seen.values())[:max_incidents]

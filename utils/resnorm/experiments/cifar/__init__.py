@@ -6,8 +6,9 @@ experiment's ``-short`` twin asks the same question within the hours of a laptop
 
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
 experiments (``generalization`` and ``space`` make the arms of some of them), ``runner`` trains,
-measures and records, ``subsets`` says on which images, and ``tuning`` chooses learning rates from a
-record of the validation split.
+measures and records, ``subsets`` says on which images, ``lesions`` removes blocks of what was
+trained, ``weights`` keeps it, and ``tuning`` chooses learning rates from a record of the validation
+split.
 """
 
 from .arms import Arm, Experiment, Training

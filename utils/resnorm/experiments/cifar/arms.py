@@ -66,12 +66,15 @@ class Arm:
         training: how it is trained.
         options: arguments of the model, such as its depth; ``norm`` is a key of ``NORMS``.
         lesions: whether to measure the test error without each block, on every fifth test image.
+        lesion_sets: with ``lesions``, the number of random sets of blocks of each size that are
+            removed together, and of random orders of the blocks; 0 removes single blocks only.
     """
 
     model: str
     training: Training
     options: Mapping[str, Any] = field(default_factory=dict)
     lesions: bool = False
+    lesion_sets: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,4 +107,6 @@ def _described(arm: Arm) -> dict[str, Any]:
     for name in ("images", "wrong_labels", "held_out", "curve"):
         if getattr(arm.training, name) == getattr(Training, name):
             del described["training"][name]
+    if not arm.lesion_sets:
+        del described["lesion_sets"]
     return described

@@ -158,6 +158,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "ConvNet": models.ConvNet,
     "SpeedNet": models.SpeedNet,
     "space": models.SpaceNet,
+    "pre-activation": models.SmallResNet,
 }
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...augment import crop_and_flip
-from ...blocks import BasicBlock
 from ...data import ImageDataset
 from ...ledger import Record
-from ...probes import lesion, removable
 from ...train import History, best_precision, error, fit, one_cycle, step_decay
 from ...train.precision import autocast_for
 from ..choice import choose
 from .arms import Arm, Experiment
+from .lesions import errors_of_sets, errors_without_blocks
 from .networks import build
 from .subsets import fewer_and_mislabeled, held_out, reduced, resize
+from .weights import save_weights, weights_file
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
     *,
     arms: Iterable[str] | None = None,
     checkpoints: str | Path | None = None,
+    weights: str | Path | None = None,
     after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
     allow_divergence: bool = False,
@@ -44,6 +46,8 @@ def run(
         arms: the names of the arms to run; None means all.
         checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
             from there. None keeps no states.
+        weights: a folder for the weights of each trained network, whose checksum is recorded; None
+            keeps no weights.
         after_step: called after each step of each run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar for each run.
         allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
@@ -80,6 +84,9 @@ def run(
                 results |= measure(arm, *trained)
                 if arm.training.held_out:
                     results["validation error"] = validation_error(arm, trained[0], data)
+                if weights is not None:
+                    kept = weights_file(weights, record.name, name, seed)
+                    results["weights"] = {"sha256": save_weights(trained[0], kept)}
             if file is not None:
                 file.unlink(missing_ok=True)  # The run is in the record now.
 
@@ -178,7 +185,7 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
     Returns:
         Errors in percent, the mean loss of each complete epoch, the seconds of training, the number
         of steps, of which there are fewer if the loss diverged, the number of parameters, the
-        number format, and, if the arm asks for it, the error without each block.
+        number format, and, if the arm asks for it, the errors without blocks.
     """
     steps = len(data.train_labels) // arm.training.batch_size  # per epoch
     device = data.train_images.device
@@ -204,10 +211,13 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
         "precision": precision,
     }
     if arm.lesions:
+        some = replace(data, test_images=data.test_images[::5], test_labels=data.test_labels[::5])
         with autocast_for(device, precision):
             results["without block"] = errors_without_blocks(
-                model, data.test_images[::5], data.test_labels[::5]
+                model, some.test_images, some.test_labels
             )
+            if arm.lesion_sets:
+                results |= errors_of_sets(model, some, arm.lesion_sets)
     return results
 
 
@@ -229,21 +239,3 @@ def validation_error(arm: Arm, model: nn.Module, data: ImageDataset) -> float:
     images, labels = held_out(data, how.images, how.held_out)
     with autocast_for(device, best_precision(device)):
         return round(error(model, resize(images, how.side), labels), 2)
-
-
-def errors_without_blocks(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Measure the error without each removable basic block in turn.
-
-    Args:
-        model: the trained network; afterwards it is as it was.
-        images: (N, C, H, W).
-        labels: (N,).
-
-    Returns:
-        Block -> error in percent; the entry ``"none"`` is the error of the whole network.
-    """
-    errors = {"none": round(error(model, images, labels), 2)}
-    for name in removable(model, images[:2], BasicBlock):
-        with lesion(model, [name]):
-            errors[name] = round(error(model, images, labels), 2)
-    return errors

@@ -35,6 +35,35 @@ def _degradation(training: Training) -> dict[str, Arm]:
     }
 
 
+def _degradation_at_rates(training: Training) -> dict[str, Arm]:
+    arms = {
+        f"{kind}-{depth}": Arm(kind, training, {"depth": depth})
+        for depth in (20, 56)
+        for kind in ("plain", "residual")
+    }
+    return at_rates(arms, RATES)
+
+
+def _lesion(training: Training) -> dict[str, Arm]:
+    """The networks of chapter 3.2 at the widths of He et al.; the rate is the published one."""
+    options: dict[str, dict[str, Any]] = {
+        "plain-20": {"blocks": 3, "residual": False},
+        "residual-20": {"blocks": 3},
+        "residual-56": {"blocks": 9},
+        "residual-56, stochastic depth": {"blocks": 9, "last_survival": 0.5},
+    }
+    return {
+        name: Arm(
+            "pre-activation",
+            training,
+            {"widths": (16, 32, 64), **more},
+            lesions=True,
+            lesion_sets=10,
+        )
+        for name, more in options.items()
+    }
+
+
 def _batch_size(
     training: Training, batch_sizes: Iterable[int], model: str, **options: Any
 ) -> dict[str, Arm]:
@@ -127,6 +156,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"{DEEPER} Here in twelve epochs of images reduced to 8 x 8, not augmented.",
         _degradation(MANY_STEPS),
         "a CPU core, 5 to 15 minutes per run",
+    ),
+    "degradation-tuned-short": Experiment(
+        f"{DEEPER} Here each at its best learning rate, in eight epochs of images reduced to "
+        "16 x 16.",
+        _degradation_at_rates(replace(SHORT, epochs=8)),
+        "a CPU core, 10 to 30 minutes per run; the search has 12 runs or more",
     ),
     "resnet-on-cifar": Experiment(
         "Does the published recipe give the published error?",
@@ -265,6 +300,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "residual-56": Arm("residual", QUARTER_HOUR, {"depth": 56}, lesions=True),
         },
         "a GPU, 5 to 15 minutes per run",
+    ),
+    "lesion-short": Experiment(
+        "What does a network lose with some of its blocks, or with their order? Here in eight "
+        "epochs of images reduced to 16 x 16.",
+        _lesion(replace(SHORT, epochs=8)),
+        "a CPU core, 10 to 30 minutes per run",
     ),
     "noisy-batch-norm": Experiment(
         STEADY,
