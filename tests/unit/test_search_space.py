@@ -1,6 +1,7 @@
 """The space of networks that is searched, and the gates: counts, agreement, and clear errors."""
 
 import pytest
+import results
 import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation as TorchvisionSqueezeExcitation
@@ -90,13 +91,13 @@ def test_a_run_records_the_validation_error_beside_the_test_error():
     record = ledger.open_record(None, "test", "none", whole.source, experiment.configuration())
     assert record.configuration["arms"][name]["training"]["held_out"] == 100
     cifar.run(record, experiment, whole, [0])
-    results = record.runs[0]["results"]
+    found = record.runs[0]["results"]
     model, _, _ = cifar.train_arm(arm, whole, 0)
     images, labels = subsets.held_out(whole, 320, 100)
-    with torch.no_grad(), autocast_for(images.device, results["precision"]):
+    with torch.no_grad(), autocast_for(images.device, found["precision"]):
         wrong = model(subsets.resize(images, 8)).argmax(1) != labels
-    assert results["validation error"] == pytest.approx(100 * wrong.float().mean().item(), abs=0.01)
-    assert "test error" in results
+    assert found["validation error"] == pytest.approx(100 * wrong.float().mean().item(), abs=0.01)
+    assert "test error" in found
 
 
 @pytest.mark.parametrize("activation, gate", [(nn.ReLU, nn.Sigmoid), (nn.SiLU, nn.Hardsigmoid)])
@@ -117,3 +118,9 @@ def test_gates_are_those_of_torchvision(activation, gate):
 def test_gates_without_channels_are_refused():
     with pytest.raises(ValueError, match="in_channels is 8 and squeeze_channels is 0"):
         SqueezeExcitation(8, 0)
+
+
+def test_a_long_record_is_shown_from_the_best_arm_to_the_worst():
+    arms = [f"arm {i}" for i in range(216)]
+    shown = results.evenly_spaced(arms, lambda arm: -int(arm.split()[1]))
+    assert shown[0] == "arm 215" and shown[-1] == "arm 0" and len(set(shown)) == 20
