@@ -1,11 +1,11 @@
 """The space of networks that is searched, and the gates: counts, agreement, and clear errors."""
 
 import pytest
-import results
 import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation as TorchvisionSqueezeExcitation
 
+import results
 from resnorm import data, ledger
 from resnorm.blocks import SqueezeExcitation
 from resnorm.experiments import cifar
