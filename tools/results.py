@@ -5,7 +5,7 @@ python tools/results.py check    exit with 1 if the page is not what the records
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from usage import command_line
@@ -55,7 +55,10 @@ CHAPTERS = {
     "noise-tuned": ("2.4", "ch-why-bn"),
     "epoch-wise": ("2.5", "ch-toolbox"),
     "scaling": ("2.5", "ch-toolbox"),
+    "space": ("3.7", "ch-what-came-after"),
 }
+#: A record of more arms than this is shown by some of them, evenly spaced by their first result.
+MOST_ROWS = 40
 #: Shown in a column of its own, or not at all.
 APART = ("training seconds", "parameters", "steps")
 
@@ -86,6 +89,8 @@ def table(record: ledger.Record) -> Iterator[str]:
     header += ["minutes per run", *["published"] * bool(published)]
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * (len(keys) + 3 + bool(published))
+    if len(order) > MOST_ROWS:
+        order = evenly_spaced(order, lambda arm: summaries[keys[0]][arm].mean)
     for arm in order:
         runs = [run for run in record.runs if run["arm"] == arm]
         minutes = (
@@ -95,6 +100,13 @@ def table(record: ledger.Record) -> Iterator[str]:
         )
         row = [arm, str(len(runs)), *(str(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
         yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
+
+
+def evenly_spaced(arms: list[str], value: Callable[[str], float]) -> list[str]:
+    """From the best to the worst arm in equal steps of rank, at most half of ``MOST_ROWS``."""
+    ranked = sorted(arms, key=value)
+    last, rows = len(ranked) - 1, MOST_ROWS // 2
+    return [ranked[round(i * last / (rows - 1))] for i in range(rows)]
 
 
 def unique(values: Iterable[str]) -> str:
@@ -109,6 +121,12 @@ def section(path: Path) -> Iterator[str]:
     yield f"## {title}\n"
     yield f"{question(record.name)}\n"
     yield from table(record)
+    arms = {run["arm"] for run in record.runs}
+    if len(arms) > MOST_ROWS:
+        yield (
+            f"\n{MOST_ROWS // 2} of {len(arms)} arms, from the best to the worst in equal steps of "
+            "rank; the record holds all of them."
+        )
     versions = unique(
         ", ".join(f"{name} {version}" for name, version in run["versions"].items())
         for run in record.runs

@@ -6,10 +6,13 @@ the backward pass of the norm in front of them does not need that norm's output.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import Norm, conv1x1, conv3x3
+from .squeeze_excitation import SqueezeExcitation
 
 
 class BasicBlock(nn.Module):
@@ -134,8 +137,8 @@ class Bottleneck(nn.Module):
         self.downsample = downsample
         self.residual = residual
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the shortcut to the branch, then apply the last ReLU."""
+    def branch(self, x: Tensor) -> Tensor:
+        """Compute what is added to the shortcut."""
         out = self.conv1(x)
         out = self.bn1(out)
         out = F.relu(out, inplace=True)
@@ -145,8 +148,11 @@ class Bottleneck(nn.Module):
         out = F.relu(out, inplace=True)
 
         out = self.conv3(out)
-        out = self.bn3(out)
+        return self.bn3(out)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the shortcut to the branch, then apply the last ReLU."""
+        out = self.branch(x)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(x))
         return F.relu(out, inplace=True)
@@ -154,6 +160,37 @@ class Bottleneck(nn.Module):
     def zero_init(self) -> None:
         """Set the scale of the last norm to zero, so that the branch starts at zero."""
         nn.init.zeros_(self.bn3.get_parameter("weight"))
+
+
+class SEBottleneck(Bottleneck):
+    """A bottleneck whose branch ends in squeeze-and-excitation.
+
+    The gate is called ``se``, as in timm's ``seresnet50``.
+
+    Args:
+        in_channels: Channels of the input.
+        channels: A quarter of the channels of the output.
+        *args: Further arguments of :class:`Bottleneck`.
+        reduction: Channels of the output, divided by those between the two maps of the gate.
+        **kwargs: Further arguments of :class:`Bottleneck`, by name.
+
+    Shape:
+        (N, in_channels, H, W) -> (N, 4 * channels, H / stride, W / stride), rounded up.
+
+    Source:
+        Hu, Shen & Sun (2018), figure 3.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, *args: Any, reduction: int = 16, **kwargs: Any
+    ):
+        super().__init__(in_channels, channels, *args, **kwargs)
+        out_channels = channels * self.expansion
+        self.se = SqueezeExcitation(out_channels, max(1, out_channels // reduction))
+
+    def branch(self, x: Tensor) -> Tensor:
+        """Compute what is added to the shortcut: the gated branch of a bottleneck."""
+        return self.se(super().branch(x))
 
 
 def inner_width(channels: int, groups: int, width_per_group: int) -> int:

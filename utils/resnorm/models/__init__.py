@@ -16,11 +16,15 @@ from .classic import (
     vgg19,
     vgg19_bn,
 )
+from .compound import EfficientNet, compound_scaling, efficientnet
 from .convnet import ConvNet
+from .convnext import ConvNeXt, convnext_base, convnext_small, convnext_tiny
 from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
 from .hourglass import StackedHourglass, stacked_hourglass
 from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlenet
 from .mlp import MLP
+from .mobile import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
+from .modernization import DesignedNet
 from .norm_free import NFResNet, cifar_nf_resnet
 from .preact import PreActResNet, cifar_preact_resnet, cifar_wide_resnet, preact_resnet200
 from .residual import ResidualMLP, SmallResNet
@@ -36,32 +40,43 @@ from .resnet import (
     resnet152,
     resnext50_32x4d,
     resnext101_32x8d,
+    se_resnet50,
     wide_resnet50_2,
 )
+from .search_space import SpaceNet
+from .shufflenet import ShuffleNetV2, channel_shuffle, shufflenet_v2_x1_0
 from .speed import SpeedNet
 from .transformer import Transformer, encoder_layer
 from .u_net import UNet, unet
 
 __all__ = [
     "AlexNet",
+    "ConvNeXt",
     "ConvNet",
     "DenseNet",
+    "DesignedNet",
+    "EfficientNet",
     "GoogLeNet",
     "InceptionModule",
     "InceptionResNetBlock",
     "LeNet5",
     "MLP",
+    "MobileNetV1",
+    "MobileNetV2",
     "NFResNet",
     "PreActResNet",
     "ResNet",
     "ResidualMLP",
+    "ShuffleNetV2",
     "SmallResNet",
+    "SpaceNet",
     "SpeedNet",
     "StackedHourglass",
     "Transformer",
     "UNet",
     "VGG",
     "alexnet",
+    "channel_shuffle",
     "cifar_densenet",
     "cifar_nf_resnet",
     "cifar_plain",
@@ -69,13 +84,20 @@ __all__ = [
     "cifar_resnet",
     "cifar_resnext",
     "cifar_wide_resnet",
+    "compound_scaling",
+    "convnext_base",
+    "convnext_small",
+    "convnext_tiny",
     "densenet121",
     "densenet161",
     "densenet169",
     "densenet201",
+    "efficientnet",
     "encoder_layer",
     "googlenet",
     "lenet5",
+    "mobilenet_v1",
+    "mobilenet_v2",
     "preact_resnet200",
     "resnet18",
     "resnet34",
@@ -84,6 +106,8 @@ __all__ = [
     "resnet152",
     "resnext50_32x4d",
     "resnext101_32x8d",
+    "se_resnet50",
+    "shufflenet_v2_x1_0",
     "stacked_hourglass",
     "unet",
     "vgg",

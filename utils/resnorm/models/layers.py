@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor, nn
+
+from ..blocks import Norm
 
 #: ``"imagenet"``: a 7x7 convolution of stride 2 and a max pooling; ``"cifar"``: a 3x3 convolution.
 STEMS = ("imagenet", "cifar")
@@ -118,3 +120,52 @@ def check_image_size(x: Tensor, network: str, smallest: int, exactly: bool = Fal
             f"the images are {height} x {width}; {network} needs {smallest} x {smallest}"
             f"{'' if exactly else ' or more'}. Resize them, for example by F.interpolate."
         )
+
+
+def conv_norm(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    stride: int = 1,
+    groups: int = 1,
+    norm: Norm = nn.BatchNorm2d,
+    activation: Callable[[], nn.Module] | None = nn.ReLU,
+) -> nn.Sequential:
+    """Make a convolution without bias, its norm, and an activation.
+
+    The layers are numbered like those of torchvision's ``Conv2dNormActivation``.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel: Side of the kernel, an odd number.
+        stride: Step between positions.
+        groups: Groups of channels that are convolved separately; ``in_channels`` of them make the
+            convolution depthwise.
+        norm: Makes a norm from a number of channels.
+        activation: Makes the activation; None leaves it out.
+
+    Returns:
+        Layers that map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride), rounded
+        up.
+    """
+    conv = nn.Conv2d(
+        in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+    )
+    return nn.Sequential(conv, norm(out_channels), *([activation()] if activation else []))
+
+
+def multiple_of_8(channels: float) -> int:
+    """Round a number of channels to a multiple of 8 that is at least 90 % of it.
+
+    Args:
+        channels: The number, not rounded yet.
+
+    Returns:
+        The nearest multiple of 8, or the next one if that is less than 90 % of ``channels``.
+
+    Source:
+        The rule of the authors' code for MobileNet v2 and EfficientNet (``_make_divisible``).
+    """
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest

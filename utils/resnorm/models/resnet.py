@@ -13,7 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import BasicBlock, Bottleneck, Norm, check_norm, conv3x3, make_shortcut
+from ..blocks import (
+    BasicBlock,
+    Bottleneck,
+    Norm,
+    SEBottleneck,
+    check_norm,
+    conv3x3,
+    make_shortcut,
+)
 from .layers import STEMS, blocks_of_depth, check_choice, check_stages, he_initialization
 
 #: Shortcuts A and B of He et al. (2016a), or none at all: a plain network.
@@ -227,6 +235,21 @@ def wide_resnet50_2(**kwargs: Any) -> ResNet:
         Zagoruyko & Komodakis (2016), table 8.
     """
     return ResNet(Bottleneck, (3, 4, 6, 3), width_per_group=128, **kwargs)
+
+
+def se_resnet50(**kwargs: Any) -> ResNet:
+    """Make ResNet-50 with squeeze-and-excitation at the end of each branch.
+
+    Args:
+        **kwargs: Further arguments of :class:`ResNet`.
+
+    Returns:
+        The network, randomly initialized.
+
+    Source:
+        Hu, Shen & Sun (2018), table 1.
+    """
+    return ResNet(SEBottleneck, (3, 4, 6, 3), **kwargs)
 
 
 # --- CIFAR -------------------------------------------------------------------------------------

@@ -28,7 +28,14 @@ KINDS = (
     "block",
 )
 #: Classes of activations, and what a diagram writes.
-ACTIVATIONS = {"ReLU": "ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid", "GELU": "GELU", "SiLU": "SiLU"}
+ACTIVATIONS = {
+    "ReLU": "ReLU",
+    "ReLU6": "ReLU6",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "GELU": "GELU",
+    "SiLU": "SiLU",
+}
 _FUNCTIONS: dict[Callable, tuple[str, str]] = {
     F.relu: ("activation", "ReLU"),
     torch.relu: ("activation", "ReLU"),
@@ -154,8 +161,11 @@ def _describe_module(module: nn.Module) -> tuple[str, str]:
     """Kind and label of a module; empty for what a diagram leaves out."""
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         size, stride = "×".join(map(str, module.kernel_size)), module.stride[0]
+        step = f", /{stride}" if stride > 1 else ""
+        if module.groups == module.in_channels > 1:
+            return "convolution", f"{size} depthwise conv{step}"
         groups = f", {module.groups} groups" if module.groups > 1 else ""
-        return "convolution", f"{size} conv{f', /{stride}' if stride > 1 else ''}{groups}"
+        return "convolution", f"{size} conv{step}{groups}"
     if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         word = "max" if isinstance(module, nn.MaxPool2d) else "average"
         step = f", /{module.stride}" if module.stride != 1 else ""
@@ -169,5 +179,6 @@ def _describe_module(module: nn.Module) -> tuple[str, str]:
         return "activation", ACTIVATIONS[name]
     if "norm" in name.lower():
         known = {"BatchNorm": "batch norm", "GroupNorm": "group norm", "LocalResponse": "LRN"}
+        known["LayerNorm"] = "layer norm"
         return "norm", next((word for key, word in known.items() if key in name), "norm")
     return "", ""

@@ -31,6 +31,8 @@ class Training:
         compile: whether the network is compiled by ``torch.compile``.
         images: number of training images, always the same ones, as many of each class; 0 means all.
         wrong_labels: the fraction of training labels that are replaced by another class, in [0, 1).
+        held_out: number of training images, beside the ``images``, on which the trained network's
+            "validation error" is measured as well, for choices; 0 means none.
         curve: whether the test error is measured after each epoch, and not only at the end.
     """
 
@@ -51,6 +53,7 @@ class Training:
     compile: bool = False
     images: int = 0
     wrong_labels: float = 0.0
+    held_out: int = 0
     curve: bool = True
 
 
@@ -101,7 +104,7 @@ def _described(arm: Arm) -> dict[str, Any]:
     So the records of before are still those of the experiments of their names.
     """
     described = asdict(arm)
-    for name in ("images", "wrong_labels", "curve"):
+    for name in ("images", "wrong_labels", "held_out", "curve"):
         if getattr(arm.training, name) == getattr(Training, name):
             del described["training"][name]
     if not arm.lesion_sets:

@@ -157,6 +157,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "DenseNet": models.cifar_densenet,
     "ConvNet": models.ConvNet,
     "SpeedNet": models.SpeedNet,
+    "space": models.SpaceNet,
     "pre-activation": models.SmallResNet,
 }
 

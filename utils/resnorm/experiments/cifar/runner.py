@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from ...augment import crop_and_flip
 from ...data import ImageDataset
@@ -20,6 +19,7 @@ from ..choice import choose
 from .arms import Arm, Experiment
 from .lesions import errors_of_sets, errors_without_blocks
 from .networks import build
+from .subsets import fewer_and_mislabeled, held_out, reduced, resize
 from .weights import save_weights, weights_file
 
 
@@ -82,6 +82,8 @@ def run(
                     allow_divergence=allow_divergence,
                 )
                 results |= measure(arm, *trained)
+                if arm.training.held_out:
+                    results["validation error"] = validation_error(arm, trained[0], data)
                 if weights is not None:
                     kept = weights_file(weights, record.name, name, seed)
                     results["weights"] = {"sha256": save_weights(trained[0], kept)}
@@ -219,78 +221,21 @@ def measure(arm: Arm, model: nn.Module, history: History, data: ImageDataset) ->
     return results
 
 
-def fewer_and_mislabeled(data: ImageDataset, images: int, wrong_labels: float) -> ImageDataset:
-    """Keep some of the training images, and give some of these a wrong label.
-
-    The choice is the same for every seed and every network, and a smaller set is part of a larger
-    one. The wrong labels are spread evenly over the other classes; the test set stays as it is.
+def validation_error(arm: Arm, model: nn.Module, data: ImageDataset) -> float:
+    """Measure a trained network on training images that its arm holds out.
 
     Args:
-        data: images and labels.
-        images: number of training images to keep, as many of each class as far as possible; 0
-            keeps all.
-        wrong_labels: the fraction of the labels that are replaced, in [0, 1).
+        arm: what was trained; its ``held_out`` says on how many images.
+        model: the trained network, in evaluation mode.
+        data: images and labels at full resolution.
 
     Returns:
-        The new data, or the same data if nothing is asked for.
+        The error in percent, in the precision of all errors of a run.
 
     Raises:
-        ValueError: there are not so many images, or the fraction lies outside [0, 1).
+        ValueError: there are too few training images.
     """
-    n = len(data.train_labels)
-    if not 0 <= images <= n or not 0 <= wrong_labels < 1:
-        raise ValueError(
-            f"images is {images} and wrong_labels is {wrong_labels}; there are {n} training "
-            "images, and a fraction lies in [0, 1)"
-        )
-    if not images and not wrong_labels:
-        return data
-    generator = torch.Generator().manual_seed(0)  # on the CPU, for the same choice everywhere
-    labels = data.train_labels.cpu()
-    classes = int(labels.max()) + 1
-    order = torch.randperm(n, generator=generator)
-    # The first of each class, then the second of each, and so on.
-    rank = torch.empty(n, dtype=torch.long)
-    for label in range(classes):
-        members = order[labels[order] == label]
-        rank[members] = torch.arange(len(members)) * classes + label
-    careless = torch.rand(n, generator=generator) < wrong_labels
-    other = torch.randint(1, classes, (n,), generator=generator)
-    given = torch.where(careless, (labels + other) % classes, labels)
-    kept = rank.argsort()[: images or n].to(data.train_images.device)
-    what = f", {len(kept):,} training images" if images else ""
-    what += f", {wrong_labels:.0%} wrong labels" if wrong_labels else ""
-    return replace(
-        data,
-        train_images=data.train_images[kept],
-        train_labels=given.to(data.train_labels.device)[kept],
-        source=data.source + what,
-    )
-
-
-def reduced(data: ImageDataset, side: int) -> ImageDataset:
-    """Reduce the images to another resolution, by averaging over pixels.
-
-    Args:
-        data: images and labels.
-        side: the new side of the images, in pixels.
-
-    Returns:
-        The reduced data, or the same data if the side is right already.
-    """
-    if data.train_images.shape[-1] == side:
-        return data
-
-    def resize(images: Tensor) -> Tensor:
-        parts = images.split(1000)  # in parts, to bound the memory that it takes
-        size = (side, side)
-        return torch.cat(
-            [F.interpolate(part, size=size, mode="bilinear", antialias=True) for part in parts]
-        )
-
-    return replace(
-        data,
-        train_images=resize(data.train_images),
-        test_images=resize(data.test_images),
-        source=f"{data.source}, reduced to {side} x {side}",
-    )
+    how, device = arm.training, data.train_images.device
+    images, labels = held_out(data, how.images, how.held_out)
+    with autocast_for(device, best_precision(device)):
+        return round(error(model, resize(images, how.side), labels), 2)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .arms import Arm, Experiment, Training
 from .generalization import epoch_wise, scaling
+from .space import space
 from .tuning import at_rates
 
 #: He et al. (2016a), section 4.2: 64,000 steps of 128 images.
@@ -136,6 +137,7 @@ SAME_BUDGET = "Which architecture makes the most of the same budget?"
 NOISE = "What does the noise cost, with batch norm and without, each at its best learning rate?"
 LONGER = "Does the test error descend a second time when the training goes on?"
 SCALING = "With which power of the number of images and of the width does the error fall?"
+SPACE = "Which network of a small space makes the most of the same multiply-adds?"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -341,5 +343,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         "16 x 16.",
         scaling(SHORT, steps=1920, sizes=(1280, 2560, 5120, 10_240, 20_480, 40_960)),
         "a CPU core, half a minute to 2 minutes per run",
+    ),
+    "space-short": Experiment(
+        f"{SPACE} Here each of 216 is trained once, for 640 steps of images reduced to 16 x 16.",
+        space(replace(SHORT, epochs=4, batch_size=64, images=10_240, held_out=5000, curve=False)),
+        "a CPU core, 10 seconds per run",
     ),
 }
