@@ -13,7 +13,7 @@ from resnorm.course.grading.apart import random_state, restore_random_state
 from resnorm.course.grading.cells import graded_cells, is_test, meta
 from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.judge import Judge, compare, expected
-from resnorm.course.grading.names import LINES_OF_IPYTHON
+from resnorm.course.grading.plain_python import as_python
 from resnorm.course.grading.verdicts import verdict
 from resnorm.course.remote.executor import Executor
 
@@ -42,7 +42,7 @@ def run(notebook, source, *, strict=False, only=None):
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.suppress(Exception, SystemExit),
             ):
-                exec(compile(LINES_OF_IPYTHON.sub(r"\1pass", cell.source), "cell", "exec"), space)
+                exec(compile(as_python(cell.source) or cell.source, "cell", "exec"), space)
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(True)

@@ -28,6 +28,7 @@ __getattr__ = on_first_use(
     "matching",
     "names",
     "placement",
+    "plain_python",
     "reading",
     "reference",
     "reports",
