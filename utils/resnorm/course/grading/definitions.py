@@ -158,8 +158,8 @@ def _is_empty(node: ast.stmt) -> bool:
         return not others and all(map(_is_empty, methods))
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return all(map(_says_nothing, node.body))
-    is_value = isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-    return is_value and _is_nothing(node.value)
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    return value is not None and _is_nothing(value)
 
 
 def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
