@@ -13,12 +13,12 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from .cells import meta, ours
-from .definitions import ANYTHING
-from .placement import Code, Test
+from .definitions import ANYTHING, is_read
+from .placement import Code, Test, listed
 
 #: What a test ends with where something is not there: its line of the verdict.
 ABSENT = re.compile(
-    r"^.*(?:NameError|UnboundLocalError|NotImplementedError|AttributeError|NoneType|is None).*$",
+    r"^.*(?:NameError|KeyError|UnboundLocalError|NotImplementedError|AttributeError|NoneType|is None).*$",
     re.MULTILINE,
 )
 UNKNOWN = re.compile(r"name '(\w+)' is not defined")
@@ -53,7 +53,28 @@ def explained(
         test.at = ours(test.cell).get("runs_at", test.place)
         test.needed = code.needed(test.names, test.at)
     messages = "\n".join(each.message for each in told)
-    return [*_stopped(code, tests), *_below(code, tests, lost), *_between(code, tests, messages)]
+    return [
+        *(_unread(code) if lost else ()),
+        *_stopped(code, tests),
+        *_below(code, tests, lost),
+        *_between(code, tests, messages),
+    ]
+
+
+def _unread(code: Code) -> Iterator[Incident]:
+    """Cells that are no code, neither to Python nor to IPython, or too long."""
+    places = [
+        _place(code, place)
+        for place, cell in enumerate(code.cells)
+        if cell.cell_type == "code" and code.is_students(place) and not is_read(cell.source)
+    ]
+    if places:
+        yield Incident(
+            -1,
+            "matched",
+            "these cells are no code that can be read, so they define nothing: "
+            f"{listed([*dict.fromkeys(places)])}",
+        )
 
 
 def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
@@ -70,7 +91,8 @@ def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
         yield Incident(
             place,
             "matched",
-            f"the cell that defines {_listed(names)} {stopped} with {reason}{_place(code, place)}",
+            f"the cell that defines {listed(sorted(names))} {stopped} with {reason} "
+            f"({_place(code, place)})",
         )
 
 
@@ -107,8 +129,8 @@ def _below(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterat
         yield Incident(
             place,
             "matched",
-            f"{_listed(losing)} lost points with {reason[:MAX_MESSAGE]}; a cell further down "
-            f"defines or changes {_listed(changed)}{_place(code, place)}",
+            f"{listed(losing)} lost points with {reason[:MAX_MESSAGE]}; a cell further down "
+            f"defines or changes {listed(sorted(changed))} ({_place(code, place)})",
         )
 
 
@@ -125,20 +147,15 @@ def _between(code: Code, tests: Iterable[Test], messages: str) -> Iterator[Incid
         yield Incident(
             place,
             "matched",
-            f"{_listed(losing)} lost points with the last definition of {name} above; there is "
-            f"another one further up{_place(code, place)}",
+            f"{listed(losing)} lost points with the last definition of {name} above; there is "
+            f"another one further up ({_place(code, place)})",
         )
 
 
 def _place(code: Code, place: int) -> str:
     """Where a cell stands, for a person who looks for it."""
     if name := meta(code.cells[place]).get("grade_id"):
-        return f" (cell {name})"
+        return f"cell {name}"
     above = (meta(cell).get("grade_id") for cell in reversed(code.cells[:place]))
     name = next(filter(None, above), None)
-    return f" (own cell below {name})" if name else " (own cell at the top)"
-
-
-def _listed(names: Iterable[str], most: int = 8) -> str:
-    names = sorted(names)
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    return f"own cell below {name}" if name else "own cell at the top"

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from .cells import is_test, meta, public_text
-from .definitions import ANYTHING, Definition, definitions, is_read, names_in, without
+from .definitions import ANYTHING, Definition, definitions, names_in, without
 
 Cells = Sequence[NotebookNode]
 
@@ -48,24 +48,16 @@ def place_tests(
     tests = code.tests()
     for test in tests:
         test.find_place(code)
-    unread = [
-        Incident(place, "matched", "this cell is no code that can be read, so it defines nothing")
-        for place, cell in enumerate(cells)
-        if cell.cell_type == "code" and code.is_students(place) and not is_read(cell.source)
-    ]
     return [
-        *unread,
-        *(
-            Incident(-1, "matched", message)
-            for message in (
-                *_elsewhere(code, tests, asked),
-                *_moved(tests),
-                *_ambiguous(code, tests, names),
-                *_left_out(unfinished),
-                *_out_of_order(code, tests),
-                *_unreadable(code, names),
-            )
-        ),
+        Incident(-1, "matched", message)
+        for message in (
+            *_elsewhere(code, tests, asked),
+            *_moved(tests),
+            *_ambiguous(code, tests, names),
+            *_left_out(unfinished),
+            *_out_of_order(code, tests),
+            *_unreadable(code, names),
+        )
     ]
 
 
@@ -243,7 +235,7 @@ def _moved(tests: Iterable[Test]) -> Iterable[str]:
         names = sorted(set().union(*(test.waits_for for test in moved)))
         yield (
             f"these tests ran further down than they stand: {', '.join(t.name for t in moved)}; "
-            f"what they need is defined only below them: {_listed(names)}"
+            f"what they need is defined only below them: {listed(names)}"
         )
 
 
@@ -279,7 +271,7 @@ def _left_out(names: Sequence[str]) -> Iterable[str]:
     if names:
         yield (
             "an unfinished definition further down was left out, where a finished one stands "
-            f"further up: {_listed(names)}"
+            f"further up: {listed(names)}"
         )
 
 
@@ -312,9 +304,15 @@ def _unreadable(code: Code, asked: Set[str]) -> Iterable[str]:
     if hidden:
         yield (
             "no cell shows a definition of these, but a cell imports or runs code that may define "
-            f"them: {_listed(hidden)}"
+            f"them: {listed(hidden)}"
         )
 
 
-def _listed(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Write names one after another, and not too many of them.
+
+    Args:
+        names: in their order.
+        most: how many are written.
+    """
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
