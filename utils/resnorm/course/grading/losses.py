@@ -18,7 +18,7 @@ from .placement import Code, Test, listed
 
 #: What a test ends with where something is not there: its line of the verdict.
 ABSENT = re.compile(
-    r"^.*(?:NameError|KeyError|UnboundLocalError|NotImplementedError|AttributeError|NoneType|is None).*$",
+    r"^.*(?:(?:Name|Key|UnboundLocal|NotImplemented|Attribute)Error|NoneType|is None).*$",
     re.MULTILINE,
 )
 UNKNOWN = re.compile(r"name '(\w+)' is not defined")
@@ -104,7 +104,9 @@ def _error(cell: NotebookNode) -> tuple[int | None, str] | None:
             # A magic at the head of the cell is all that the traceback sees of it.
             line = None if cell.source.lstrip().startswith("%%") else LINE.search(text)
             reason = f"{output.ename}: {output.evalue}".splitlines()[0][:MAX_MESSAGE]
-            return int(line[1][:6]) if line else None, reason
+            # IPython does not count empty lines above the code.
+            above = cell.source[: -len(cell.source.lstrip())].count("\n")
+            return int(line[1][:6]) + above if line else None, reason
     return None
 
 

@@ -24,11 +24,11 @@ COMMANDS = re.compile(
 MAX_COMMANDS = 20
 MAX_READ = 1_000_000
 MAX_LINE = 1_000
-INDENTED = re.compile(r"^[ \t\f]{41,}", re.MULTILINE)
+INDENTED = re.compile(r"^[ \t\f]{25,}", re.MULTILINE)
 BLANKS = re.compile(r"(?<=[^ \t\f])(?<!^)[ \t\f]{9,}", re.MULTILINE)
 
 
-@functools.lru_cache(maxsize=200)
+@functools.lru_cache(maxsize=500)
 def as_python(source: str) -> str | None:
     """Take out of a cell what is not Python, as IPython does, without running anything.
 
@@ -75,7 +75,7 @@ def _replaced(found: re.Match[str]) -> str:
 
 def _by_ipython(text: str) -> str | None:
     """What IPython makes of code; None if it makes nothing of it, or would take too long."""
-    text = BLANKS.sub(" " * 8, INDENTED.sub(" " * 40, text))
+    text = BLANKS.sub(" " * 8, INDENTED.sub(" " * 24, text))
     lines = text.splitlines(keepends=True)
     if not lines or max(map(len, lines)) > MAX_LINE:
         return None
