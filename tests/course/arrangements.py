@@ -246,11 +246,11 @@ def with_questions_and_long_commands(content, kit):
 
 
 def annotated_at_the_top(content, kit):
-    """A name with a type, or without a value, is no answer."""
-    names = _names(kit).split(", ")
-    in_their_cells(content, kit)
-    below_imports(content, ["\n".join(f"{name}: object" for name in names)])
-    below_imports(content, ["\n".join(f"{name}: object = None" for name in names)])
+    """A name with a type, or without a value, is no answer; the answers are at the end."""
+    at_the_end(content, kit)
+    for value in ("", " = None"):
+        names = _names(kit).split(", ")
+        below_imports(content, ["\n".join(f"{name}: object{value}" for name in names)])
 
 
 def with_an_unfinished_method(content, kit):
@@ -415,7 +415,7 @@ JUST = {arrange.__name__: arrange for arrange in JUST} | {
     }.items()
 }
 #: Arrangements of which a person need not be told.
-ORDINARY = {"in_their_cells", "annotated_at_the_top"}
+ORDINARY = {"in_their_cells"}
 
 
 def answers_in_one_cell_and_helpers_below(content, kit):
