@@ -71,7 +71,8 @@ def precision_recall(
             negative side, or the threshold lies outside of (0, 1].
 
     Source:
-        Everingham et al. (2010), section 4.2.2.
+        Everingham et al. (2015), section 2.4.3; the object that counts is the one that overlaps
+        most, as in the development kit of Pascal VOC.
     """
     _check(found, boxes, labels, threshold)
     scores, correct, objects = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)], 0
@@ -99,8 +100,8 @@ def average_precision(curve: Curve) -> float:
         From 0 to 1; NaN if there is no object of the class.
 
     Source:
-        Everingham et al. (2015), section 3.2.1: the area under the curve, as of 2010, in place of
-        eleven points.
+        Everingham & Winn (2010), section 3.4.1, the development kit of Pascal VOC 2010: the area
+        under the whole curve, where earlier years had taken eleven points of it.
     """
     if not curve.objects:
         return float("nan")
