@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ..blocks import BasicBlock, Norm, conv3x3, make_shortcut
-from .layers import he_initialization
 
 #: The convolutions of the published network: (kernel, channels), with "/2" for a stride of 2, and
 #: "pool" for a 2x2 max pooling.
@@ -71,7 +70,6 @@ class YOLO(nn.Module):
             nn.ReLU(),
             nn.Conv2d(widths[-1], 5 * boxes + num_classes, 1),
         )
-        he_initialization(self.backbone)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the numbers of every cell."""
