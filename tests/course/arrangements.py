@@ -233,6 +233,35 @@ def with_magics(content, kit):
     ]
 
 
+def with_questions_and_long_commands(content, kit):
+    """What IPython runs in a cell, although Python does not."""
+    above = "torch.sum?\nfiles = %pwd\n!echo a \\\n    b\n?torch\n"
+    content["cells"] += [
+        *(code(f"\n{above}{text}") for text in kit.own),
+        *(
+            code(f"%%capture\n%%time\n{text}\n%time tried = 1\ntried??")
+            for text in kit.answers.values()
+        ),
+    ]
+
+
+def annotated_at_the_top(content, kit):
+    """A name with a type, or without a value, is no answer; the answers are at the end."""
+    at_the_end(content, kit)
+    for value in ("", " = None"):
+        names = _names(kit).split(", ")
+        below_imports(content, ["\n".join(f"{name}: object{value}" for name in names)])
+
+
+def with_an_unfinished_method(content, kit):
+    """Beyond what is asked for, in a class or a function, and further down than the tests."""
+    rest = "\n\n\n    def later(self):\n        raise NotImplementedError()"
+    content["cells"] += map(code, kit.own)
+    for answer in kit.answers.values():
+        is_class = answer.startswith("class ")
+        content["cells"].append(code(answer.rstrip() + rest if is_class else answer))
+
+
 def guarded(content, kit):
     """Inside of other statements."""
 
@@ -355,6 +384,9 @@ JUST = [
     stub_pasted_below,
     stub_pasted_at_the_end,
     with_magics,
+    with_questions_and_long_commands,
+    annotated_at_the_top,
+    with_an_unfinished_method,
     guarded,
     without_metadata_at_the_end,
     without_metadata_at_the_top,
@@ -378,7 +410,7 @@ JUST = {arrange.__name__: arrange for arrange in JUST} | {
         "that_are_empty": lambda stub: "",
         "that_are_comments": lambda stub: "# My answers are in cells of their own.\n",
         "that_pass": passing,
-        "that_have_lost_the_comment": lambda stub: stub.replace("# YOUR CODE HERE\n", ""),
+        "that_have_lost_the_comment": lambda stub: re.sub(" *# YOUR CODE HERE\n", "", stub),
         "that_return_none": lambda stub: passing(stub).replace("pass", "return None"),
     }.items()
 }

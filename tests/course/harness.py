@@ -6,14 +6,16 @@ Only for answers that we wrote.
 import contextlib
 import copy
 import io
+import traceback
 
+import nbformat
 import torch
 
 from resnorm.course.grading.apart import random_state, restore_random_state
 from resnorm.course.grading.cells import graded_cells, is_test, meta
 from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.judge import Judge, compare, expected
-from resnorm.course.grading.names import LINES_OF_IPYTHON
+from resnorm.course.grading.plain_python import as_python
 from resnorm.course.grading.verdicts import verdict
 from resnorm.course.remote.executor import Executor
 
@@ -29,7 +31,8 @@ def run(notebook, source, *, strict=False, only=None):
     torch.manual_seed(0)
     dtype, kept = torch.get_default_dtype(), [random_state()]
     try:
-        for cell in inside_the_box(notebook)[0].cells:
+        inside, places = inside_the_box(notebook)
+        for cell, place in zip(inside.cells, places, strict=True):
             if cell.cell_type != "code":
                 continue
             name = meta(cell).get("grade_id")
@@ -38,15 +41,27 @@ def run(notebook, source, *, strict=False, only=None):
             if name in judge.cells and (meta(cell).get("grade") or meta(cell).get("locked")):
                 with outside(dtype, kept):
                     found[name] = judge.run(name)
-            with (
-                contextlib.redirect_stdout(io.StringIO()),
-                contextlib.suppress(Exception, SystemExit),
-            ):
-                exec(compile(LINES_OF_IPYTHON.sub(r"\1pass", cell.source), "cell", "exec"), space)
+            text = as_python(cell.source) or cell.source
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    exec(compile(text, "cell", "exec"), space)
+            except (Exception, SystemExit) as error:
+                notebook.cells[place].outputs = [_told(error)]
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(True)
     return {name: outcome for name, outcome in found.items() if outcome is not None}
+
+
+def _told(error):
+    """An error as the kernel tells it."""
+    lines = [
+        n for at, n in traceback.walk_tb(error.__traceback__) if at.f_code.co_name == "<module>"
+    ]
+    told = [f"Cell \x1b[32mIn[1]\x1b[39m, line {n}" for n in lines]
+    return nbformat.v4.new_output(
+        "error", ename=type(error).__name__, evalue=str(error), traceback=told
+    )
 
 
 @contextlib.contextmanager

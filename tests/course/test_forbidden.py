@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import HINT, forbidden, forbidden_by_test, used
+from resnorm.course.grading.submission import restore
 from resnorm.course.sandbox.journal import UNSEEN
 from resnorm.course.sandbox.observation import observed
 
@@ -110,6 +111,43 @@ def test_an_answer_that_another_cell_replaces_is_looked_at():
 )
 def test_what_no_answer_uses_is_not_reported(own):
     assert reasons(own) == []
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "x = torch.randn(2, 3, 4, 4)\ny = F.batch_norm(x, None, None, training=True)",
+        "def check():\n    return nn.BatchNorm2d(3)(torch.randn(2, 3, 4, 4))\n\n\ncheck()",
+        "x = torch.ones(3, requires_grad=True)\n(x * x).sum().backward()",
+        "from torch.nn.functional import batch_norm\nprint(batch_norm)",
+    ],
+)
+def test_a_check_in_the_cell_of_an_answer_is_not_reported(check):
+    assert marked_up(check) == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "batch_norm_forward = F.batch_norm",
+        "batch_norm_forward.__code__ = F.batch_norm.__code__",
+        "setattr(batch_norm_forward, '__code__', F.batch_norm.__code__)",
+        "if True:\n    def batch_norm_forward(*x):\n        return F.batch_norm(*x)",
+    ],
+)
+def test_what_the_cell_of_an_answer_puts_into_it_is_reported(use):
+    assert marked_up(use) == [BATCH_NORM]
+
+
+def marked_up(more):
+    """The reports on an answer with more code in its cell, in the form in which it is graded."""
+    handed_in = copy.deepcopy(source())
+    for cell in handed_in.cells:
+        if meta(cell).get("grade_id") in ("forward", "backward"):
+            cell.source += f"\n\n\n{more}"
+    graded, _ = restore(handed_in, source())
+    graded.metadata["resnorm"] = dict(source().metadata["resnorm"])
+    return sorted({incident.message for incident in forbidden(graded)})
 
 
 def test_a_function_of_that_name_that_the_answer_defines_is_not_reported():
@@ -465,6 +503,50 @@ def test_switching_the_observation_off_is_noticed(how):
     with observed(["batch_norm"]) as found:
         SWITCHED_OFF[how]()
     assert found == [UNSEEN]
+
+
+def profiled(function):
+    """Compute under a profile of the student's own."""
+    with torch.profiler.profile(record_shapes=True) as found:
+        y = function(X)
+    return y, {event.key for event in found.key_averages()}
+
+
+def profiled_as_before():
+    from torch.autograd.profiler_legacy import profile
+
+    with profile() as found:
+        F.relu(X)
+    return found.key_averages()
+
+
+def test_an_answer_may_profile_itself_and_is_reported():
+    with observed(["batch_norm", "autograd"]) as found:
+        y, names = profiled(F.relu)
+        again, _ = profiled(F.relu)
+        for _ in range(3000):  # of which a record would have been looked at
+            F.relu(X)
+    assert torch.equal(y, F.relu(X)) and torch.equal(again, y) and "aten::relu" in names
+    assert found == [UNSEEN]
+    with observed(["batch_norm"]) as found:
+        assert profiled_as_before()
+    assert found == [UNSEEN]
+    with observed(["batch_norm", "autograd"]) as found:
+        profiled(lambda x: COMPOSED(x, None, None, training=True))
+    assert set(found) == {UNSEEN, "batch_norm"}
+    with observed(["batch_norm"]) as found:
+        F.relu(X)
+    assert found == []
+
+
+def test_a_profile_that_an_earlier_cell_has_begun_costs_the_answer_nothing():
+    with torch.profiler.profile() as profile, observed(["batch_norm"]) as found:
+        y = F.relu(X)
+    assert torch.equal(y, F.relu(X)) and found == [UNSEEN]
+    assert "aten::relu" in {event.key for event in profile.key_averages()}
+    with observed(["batch_norm"]) as found:
+        list(map(torch.batch_norm, *([value] for value in POSITIONAL)))
+    assert found == ["batch_norm"]
 
 
 @pytest.mark.parametrize("kind", ["a thread", "a pool", "a thread without a name"])

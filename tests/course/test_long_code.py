@@ -24,6 +24,10 @@ LONG = {
     "a long line of blanks": "'import torch.batch_norm\\n%x\\n' + ' ' * 90_000 + '\\n)'",
     "a long line of blanks that is code": "'torch.batch_norm\\n%x\\n' + ' ' * 90_000 + '\\n'",
     "a long name": "'torch.batch_norm\\n%x\\n' + 'a' * 90_000 + '\\n'",
+    "many commands": "'torch.batch_norm\\n' + '!a \\\\\\n b\\n' * 10_000",
+    "many blanks between what is no code": "('(' + ' ' * 900 + '$\\n') * 100 + '!a'",
+    "blanks before what is no code": "('(\\n' + ' ' * 900 + '$\\n') * 100 + '!a'",
+    "long names that are asked for": "'(\\n' + ('a' * 990 + '\\n') * 90 + 'b)?'",
     "many names in a line": "'torch.batch_norm\\n%x\\n' + 'a, ' * 30_000 + '\\n'",
 }
 

@@ -56,6 +56,14 @@ ANSWERS = {
         """,
         {UNSEEN},
     ),
+    "a profile of its own": (
+        """
+        def answer(x):
+            with torch.profiler.profile():
+                return x.relu()
+        """,
+        {UNSEEN},
+    ),
     "another process": (
         """
         def answer(x):

@@ -6,7 +6,7 @@ import arrangements
 import nbformat
 import pytest
 from arrangements import A1
-from odd_notebooks import WRITTEN, code, handed_in, named, pictures, read, source
+from odd_notebooks import WRITTEN, answers, code, handed_in, named, pictures, read, source
 from test_matching import colab_with_notes, unnamed
 from test_submission import helper_between
 
@@ -49,16 +49,35 @@ def test_right_answers_have_full_marks(change, expected, tmp_path):
     nbformat.validate(notebook)
 
 
-@pytest.mark.parametrize("name", ["at_the_end", "experiment_below", "all_from_a_file_at_the_end"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "at_the_end",
+        "experiment_below",
+        "all_from_a_file_at_the_end",
+        "with_questions_and_long_commands",
+    ],
+)
 def test_answers_in_cells_of_their_own_have_full_marks(name, expected, tmp_path):
     content = arrangements.handed_out("A1")
     arrangements.JUST[name](content, A1)
-    answers = tmp_path / "answers.py"
-    answers.write_text(arrangements.file_of(A1))
+    file = tmp_path / "answers.py"
+    file.write_text(arrangements.file_of(A1))
     submitted = read(content, tmp_path)
-    notebook, report = grade(submitted, source(), expected, files=[answers])
+    notebook, report = grade(submitted, source(), expected, files=[file])
     assert (report.status, report.points, report.bonus) == ("graded", report.possible, 3.0)
     assert {incident.kind for incident in report.incidents} == {"matched"}
     ids = [meta(cell)["grade_id"] for cell in notebook.cells if meta(cell)]
     assert ids == [meta(cell)["grade_id"] for cell in source().cells if meta(cell)]
     nbformat.validate(notebook)
+
+
+def test_a_cell_that_stops_before_its_answer_is_reported(expected, tmp_path):
+    content = handed_in()
+    named(content, "fold")["source"] = f"\n\nimport not_there\n{answers()['fold']}"
+    _, report = grade(read(content, tmp_path), source(), expected)
+    assert report.points < report.possible
+    assert [incident.message for incident in report.incidents] == [
+        "the cell that defines fold stopped at line 3 with ModuleNotFoundError: No module named "
+        "'not_there' (cell fold)"
+    ]

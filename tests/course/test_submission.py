@@ -257,6 +257,7 @@ def test_what_an_answer_in_a_cell_of_its_own_uses_is_reported(tmp_path):
         ("f = None", True),
         ("f = 0", False),
         ("f = lambda: None", False),
+        ("f: object = None", True),
     ],
 )
 def test_what_is_left_open(text, opens):
@@ -277,6 +278,14 @@ def test_what_is_left_open(text, opens):
         ("@cached\ndef f():\n    import math\n    return math.pi", {"cached"}),
         ("with a() as f:\n    pass", {"a"}),
         ("%time\nfiles = !ls\ndef f():\n    return g", {"g"}),
+        ("torch?\ndef f():\n    return g", {"g"}),
+        ("!echo a \\\n  (b\ndef f():\n    return g", {"g"}),
+        ("x = await g()\ndef f():\n    return g", {"g"}),
+        ("%time f = g()", {"g"}),
+        ("f = %time g()", {"str"}),
+        ("%x\nf = (g\n     %h)", {"g", "h"}),
+        ("%x\n" * 30 + "a?\nf = g", {"g"}),
+        ("#" * 150_000 + "\nf = g", {"g"}),
     ],
 )
 def test_what_a_definition_needs(text, names):
@@ -284,10 +293,29 @@ def test_what_a_definition_needs(text, names):
 
 
 @pytest.mark.parametrize(
-    "text", ["%%writefile a.py\ndef f(): pass", "%%bash\nf=1", "def f(:", "print(1)", "# f = 1"]
+    "text",
+    [
+        "%%writefile a.py\ndef f(): pass",
+        "%%bash\nf=1",
+        "def f(:",
+        "print(1)",
+        "# f = 1",
+        "f: object",
+        "!pip list",
+        "f?",
+        "#" * 300_000,
+    ],
 )
 def test_what_defines_nothing(text):
     assert definitions(text) == []
+
+
+def test_lines_keep_their_numbers():
+    text = "\n\n%%capture\n!echo a \\\n  b\nx = !ls \\\n -l\nf = 1"
+    assert [(each.name, each.lines) for each in definitions(text)] == [
+        ("x", range(5, 6)),
+        ("f", range(7, 8)),
+    ]
 
 
 @pytest.mark.parametrize(

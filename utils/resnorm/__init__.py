@@ -27,6 +27,7 @@ _SUBMODULES = (
     "continuous",
     "course",
     "data",
+    "detection",
     "experiments",
     "figures",
     "ledger",

@@ -6,17 +6,21 @@ from .dataset import ImageDataset
 from .electron_microscopy import microscopy
 from .gratings import synthetic
 from .handwriting import digits
+from .shapes import SHAPES, Scenes, scenes
 from .stick_figures import Skeletons, skeletons
 
 __all__ = [
     "Cells",
     "Cifar10",
     "ImageDataset",
+    "SHAPES",
+    "Scenes",
     "Skeletons",
     "cells",
     "cifar10",
     "digits",
     "microscopy",
+    "scenes",
     "skeletons",
     "synthetic",
 ]

@@ -20,6 +20,7 @@ from .compound import EfficientNet, compound_scaling, efficientnet
 from .convnet import ConvNet
 from .convnext import ConvNeXt, convnext_base, convnext_small, convnext_tiny
 from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
+from .fcn import FCN, DilatedFCN, as_convolution, bilinear_upsampling, fcn_resnet50
 from .hourglass import StackedHourglass, stacked_hourglass
 from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlenet
 from .mlp import MLP
@@ -48,6 +49,7 @@ from .shufflenet import ShuffleNetV2, channel_shuffle, shufflenet_v2_x1_0
 from .speed import SpeedNet
 from .transformer import Transformer, encoder_layer
 from .u_net import UNet, unet
+from .yolo import YOLO, yolo_v1
 
 __all__ = [
     "AlexNet",
@@ -55,7 +57,9 @@ __all__ = [
     "ConvNet",
     "DenseNet",
     "DesignedNet",
+    "DilatedFCN",
     "EfficientNet",
+    "FCN",
     "GoogLeNet",
     "InceptionModule",
     "InceptionResNetBlock",
@@ -75,7 +79,10 @@ __all__ = [
     "Transformer",
     "UNet",
     "VGG",
+    "YOLO",
     "alexnet",
+    "as_convolution",
+    "bilinear_upsampling",
     "channel_shuffle",
     "cifar_densenet",
     "cifar_nf_resnet",
@@ -94,18 +101,19 @@ __all__ = [
     "densenet201",
     "efficientnet",
     "encoder_layer",
+    "fcn_resnet50",
     "googlenet",
     "lenet5",
     "mobilenet_v1",
     "mobilenet_v2",
     "preact_resnet200",
+    "resnet101",
+    "resnet152",
     "resnet18",
     "resnet34",
     "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
     "resnext101_32x8d",
+    "resnext50_32x4d",
     "se_resnet50",
     "shufflenet_v2_x1_0",
     "stacked_hourglass",
@@ -120,4 +128,5 @@ __all__ = [
     "vgg19",
     "vgg19_bn",
     "wide_resnet50_2",
+    "yolo_v1",
 ]

@@ -6,11 +6,12 @@ runs in the same way, once (``reference``), and what the tests find with it is w
 
 ``cells`` reads the metadata of nbgrader. ``reading`` reads a student's file, ``matching`` finds the
 cells of the assignment in it, and ``submission`` puts the tests back. ``placement`` decides where
-they run, from the ``definitions`` in the code. ``execution`` runs a graded notebook, ``statements``
-executes a test so that one failure does not take the rest along, ``apart`` keeps each test from
-what others left, and ``verdicts`` gives points. ``inspection`` finds what an instructor should look
-at, for which ``names`` follows the names in the code. ``grader`` does all of this for one
-submission, and ``reports`` stores the result.
+they run, from the ``definitions`` in the code, which ``plain_python`` reads as IPython does.
+``execution`` runs a graded notebook, ``statements`` executes a test so that one failure does not
+take the rest along, ``apart`` keeps each test from what others left, and ``verdicts`` gives points.
+``inspection`` finds what an instructor should look at, for which ``names`` follows the names in the
+code, and ``losses`` what may explain lost points. ``grader`` does all of this for one submission,
+and ``reports`` stores the result.
 """
 
 from ...loading import on_first_use
@@ -25,9 +26,11 @@ __getattr__ = on_first_use(
     "grader",
     "inspection",
     "judge",
+    "losses",
     "matching",
     "names",
     "placement",
+    "plain_python",
     "reading",
     "reference",
     "reports",

@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .names import DEFINITIONS, FUNCTIONS, LINES_OF_IPYTHON, parse
+from .names import DEFINITIONS, FUNCTIONS, parse
+from .plain_python import as_python
 
 #: In place of a name: code that may define any name, such as ``from answers import *``.
 ANYTHING = "*"
@@ -31,7 +32,8 @@ class Definition:
         node: the statement.
         at_once: names of the notebook that the statement itself looks up when it runs.
         uses: these, and the names that what it defines looks up later, when it is called.
-        is_open: whether there is nothing in it yet, as in what is handed out.
+        is_open: whether there is nothing in it yet, as in what is handed out, or a part is missing.
+        is_empty: whether there is nothing in any part of it.
         is_part: whether it only sets a part of what the name stands for, as in ``A.forward = f``.
     """
 
@@ -40,6 +42,7 @@ class Definition:
     at_once: frozenset[str]
     uses: frozenset[str]
     is_open: bool = False
+    is_empty: bool = False
     is_part: bool = False
 
     @property
@@ -75,7 +78,8 @@ def definitions(source: str) -> list[Definition]:
             continue
         at_once = _at_once(node)
         about = (node, at_once, at_once | looked_up)
-        found += [Definition(name, *about, is_open=is_open(node)) for name in sorted(_bound(node))]
+        left = (is_open(node), _is_empty(node))
+        found += [Definition(name, *about, *left) for name in sorted(_bound(node))]
         found += [Definition(name, *about, is_part=True) for name in sorted(_changed(node))]
         if _is_unreadable(node):
             found.append(Definition(ANYTHING, *about))
@@ -84,6 +88,16 @@ def definitions(source: str) -> list[Definition]:
         node = ast.Pass(lineno=line, end_lineno=line)
         found.append(Definition(ANYTHING, node, frozenset(), frozenset()))
     return found
+
+
+def is_read(source: str) -> bool:
+    """Say whether the code of a cell can be read, or is none that Python runs.
+
+    Args:
+        source: text of the cell.
+    """
+    magic = re.match(r"\s*%%(\w*)", source)
+    return bool(magic and magic[1] not in PLAIN_MAGICS) or as_python(source) is not None
 
 
 def names_in(source: str) -> set[str]:
@@ -103,14 +117,10 @@ def is_open(node: ast.stmt) -> bool:
         node: a statement.
     """
     if isinstance(node, ast.ClassDef):
-        methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
-        others = [each for each in node.body if each not in methods and not _says_nothing(each)]
-        if any(_is_left(method) for method in methods):
-            return True
-        return not others and all(map(_is_empty, methods))
+        return any(map(_is_left, _methods(node))) or _is_empty(node)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return _is_empty(node) or _is_left(node)
-    return isinstance(node, ast.Assign) and _is_nothing(node.value)
+    return _is_empty(node)
 
 
 def without(source: str, lines: set[int]) -> str:
@@ -137,9 +147,23 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
 
 
-def _is_empty(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a function consists of ``pass``, a docstring, ``return None`` and the like."""
-    return all(map(_says_nothing, function.body))
+def _is_empty(node: ast.stmt) -> bool:
+    """Whether a function consists of ``pass``, a docstring, ``return None`` and the like.
+
+    So do all methods of an empty class, and a variable without a value is empty.
+    """
+    if isinstance(node, ast.ClassDef):
+        methods = _methods(node)
+        others = [each for each in node.body if each not in methods and not _says_nothing(each)]
+        return not others and all(map(_is_empty, methods))
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return all(map(_says_nothing, node.body))
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    return value is not None and _is_nothing(value)
+
+
+def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    return [each for each in node.body if isinstance(each, ast.FunctionDef)]
 
 
 def _is_left(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -188,6 +212,8 @@ def _bound(node: ast.AST) -> set[str]:
     waiting = [node]
     while waiting:
         node = waiting.pop()
+        if isinstance(node, ast.AnnAssign) and node.value is None:
+            continue  # an annotation alone
         if isinstance(node, DEFINITIONS):
             bound.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -200,11 +226,22 @@ def _bound(node: ast.AST) -> set[str]:
     return bound
 
 
-def _changed(node: ast.AST) -> set[str]:
-    """The names of what a statement sets a part of."""
+def _changed(node: ast.stmt) -> set[str]:
+    """The names of what a statement sets a part of, or sets when a function in it is called.
+
+    What a decorator gets as an argument, as in ``@add_to_class(Block)``, may be changed by it.
+    """
     targets = [each for each in _running(node) if isinstance(each, ast.Attribute | ast.Subscript)]
-    owners = [each.value for each in targets if isinstance(each.ctx, ast.Store)]
-    return {owner.id for owner in owners if isinstance(owner, ast.Name)}
+    owners: list[ast.expr] = [each.value for each in targets if isinstance(each.ctx, ast.Store)]
+    calls = [each for each in getattr(node, "decorator_list", []) if isinstance(each, ast.Call)]
+    owners += [argument for call in calls for argument in call.args]
+    changed: set[str] = set()
+    for owner in owners:
+        while isinstance(owner, ast.Attribute | ast.Subscript):
+            owner = owner.value
+        changed |= {owner.id} if isinstance(owner, ast.Name) else set()
+    shared = [each for each in ast.walk(node) if isinstance(each, ast.Global)]
+    return changed.union(*(each.names for each in shared))
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -235,16 +272,14 @@ def _looked_up(source: str, tree: ast.Module) -> list[set[str]]:
     """For each statement, the names of the notebook that functions in it look up."""
     found: list[set[str]] = [set() for _ in tree.body]
     starts = [_first_line(node) for node in tree.body]
-    for text in (source, LINES_OF_IPYTHON.sub(r"\1pass", source)):
-        try:
-            children = symtable.symtable(text, "<cell>", "exec").get_children()
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for child in children:
-            place = bisect_right(starts, child.get_lineno()) - 1
-            if place >= 0:
-                found[place] |= _globals(child)
-        break
+    try:
+        children = symtable.symtable(as_python(source) or "", "<cell>", "exec").get_children()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return found
+    for child in children:
+        place = bisect_right(starts, child.get_lineno()) - 1
+        if place >= 0:
+            found[place] |= _globals(child)
     return found
 
 

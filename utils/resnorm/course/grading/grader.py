@@ -15,6 +15,8 @@ from ..sandbox.limits import DEFAULT_LIMITS, Limits
 from .cells import graded_cells, is_test, is_written_answer, meta, ours
 from .execution import run_graded, stopping
 from .inspection import PROBE, forbidden, noticed, patched, used
+from .losses import explained
+from .matching import handed_out
 from .reports import Report
 from .submission import restore
 from .trusted import JudgeProcess, Reference
@@ -81,6 +83,8 @@ def grade(
             result = _unfinished(result, stopped)
         report.add(result)
         cell.outputs = _outputs(result)
+    lost = {each.name: each.message for each in report.verdicts if each.points < each.possible}
+    report.incidents += explained(notebook, lost, handed_out(source), edits)
     _trim(notebook)
     return notebook, report
 

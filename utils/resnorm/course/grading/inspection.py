@@ -15,6 +15,7 @@ from ..sandbox.incidents import Incident
 from ..sandbox.journal import BEGUN, UNSEEN
 from ..sandbox.observation import AUTOGRAD
 from .cells import is_test, meta, ours
+from .definitions import UNREADABLE
 from .names import DEFINITIONS, Names, parse
 
 #: How the last cell hands over the names of what was replaced.
@@ -59,8 +60,8 @@ def patched(probe: NotebookNode) -> list[Incident]:
 def forbidden(notebook: NotebookNode) -> list[Incident]:
     """Report answers whose code refers to a name that the assignment asks to write by hand.
 
-    The answers count, and what they refer to in other cells of the student. The student's own tests
-    do not count.
+    What the assignment asks for counts, and what it refers to in all cells of the student. The
+    student's own tests do not count, also in the cell of an answer.
 
     Args:
         notebook: its metadata list the forbidden names, such as ``batch_norm``, under ``resnorm``
@@ -74,34 +75,25 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
     names = Names(trees.values())
     cell_of = {id(node): index for index, tree in trees.items() for node in ast.walk(tree)}
     answers = [index for index in trees if meta(notebook.cells[index]).get("solution")]
-    # Whatever another cell puts in the place of something else may change an answer.
+    # Whatever a cell puts in the place of something else may change an answer.
     replacing = [
         node
         for index, tree in trees.items()
-        if not meta(notebook.cells[index])
+        if not meta(notebook.cells[index]) or index in answers
         for node in tree.body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets)
+        if _is_replacing(node)
     ]
     passes = [(_listed(notebook), answers)]
     passes += [(_listed(notebook.cells[index]), [index]) for index in answers]
     found: set[tuple[int, str]] = set()
     for wanted, cells in passes:
-        roots: list[ast.AST] = [trees[index] for index in cells]
-        roots += [
-            node
-            for index in cells
-            for own in trees[index].body
-            if isinstance(own, DEFINITIONS)
-            for node in names.definitions.get(own.name, [])
-        ]
-        # Answers may stand in cells of the student's own.
-        roots += [
-            node
-            for index in cells
-            for name in ours(notebook.cells[index]).get("asked", [])
-            for node in names.definitions.get(name, [])
-        ]
+        roots: list[ast.AST] = []
+        for index in cells:
+            asked = ours(notebook.cells[index]).get("asked")
+            own = [each.name for each in trees[index].body if isinstance(each, DEFINITIONS)]
+            # Answers may stand in cells of the student's own.
+            roots += [node for name in asked or own for node in names.definitions.get(name, [])]
+            roots += [] if asked else [trees[index]]
         for node, variables in names.reached([*roots, *replacing]) if wanted else ():
             place = cell_of[id(node)]
             if not meta(notebook.cells[place]) or meta(notebook.cells[place]).get("solution"):
@@ -168,12 +160,23 @@ def noticed(
     }
 
 
+def _is_replacing(node: ast.stmt) -> bool:
+    """Whether a statement puts something in the place of something else, or may do so."""
+    parts = ast.Attribute | ast.Subscript
+    if isinstance(node, ast.Assign) and any(isinstance(each, parts) for each in node.targets):
+        return True
+    called = (
+        node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+    )
+    return isinstance(called, ast.Name) and called.id in UNREADABLE
+
+
 def _asked(name: str) -> str:
     """A forbidden name, and why it is forbidden."""
     if name == UNSEEN:
         return (
-            "a thread or a process of its own, or switches observation off: what it uses is not "
-            "seen"
+            "a thread or a process of its own, or switches observation off, as torch's profiler "
+            "does: what it uses is not seen"
         )
     if name == AUTOGRAD:
         return "autograd, where the task asks to derive the gradient by hand"

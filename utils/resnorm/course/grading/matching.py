@@ -76,6 +76,20 @@ def asked(original: str) -> set[str]:
     return set(defined(SOLUTION.sub("pass", original))) or set(defined(original))
 
 
+def handed_out(source: NotebookNode) -> set[str]:
+    """List the shapes of the definitions in which answers are to be written.
+
+    Args:
+        source: the instructor's notebook.
+    """
+    return {
+        each.shape
+        for cell in source.cells
+        if cell.cell_type == "code" and meta(cell).get("solution")
+        for each in definitions(SOLUTION.sub("raise NotImplementedError()", cell.source))
+    }
+
+
 def defined(text: str) -> list[str]:
     """List the names that code binds when it runs.
 

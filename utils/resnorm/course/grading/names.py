@@ -7,12 +7,12 @@ composed while the code runs is not seen here; see ``sandbox.observation``.
 from __future__ import annotations
 
 import ast
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from ..sandbox.observation import AUTOGRAD, listed_by_plain_name, modules_around, plain
+from .plain_python import as_python
 
 #: Parts of torch that compute gradients, by the package that they are in.
 GRADIENTS = {
@@ -23,13 +23,8 @@ GRADIENTS = {
 #: What defines a function or a class.
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-#: Lines such as ``%matplotlib inline``, ``!pip list`` and ``files = !ls``.
-#: Each character can be matched in one way only, so that a long line takes no quadratic time.
-LINES_OF_IPYTHON = re.compile(r"^([ \t]*)(?:\w[\w, ]*=[ \t]*)?[%!].*$", re.MULTILINE)
 #: The longest name that is followed, in parts between dots.
 MAX_PARTS = 20
-#: The longest code that is read, in characters.
-MAX_LENGTH = 100_000
 
 
 def parse(source: str) -> ast.Module | None:
@@ -41,14 +36,8 @@ def parse(source: str) -> ast.Module | None:
     Returns:
         The syntax tree; None for what Python does not run, either.
     """
-    if len(source) > MAX_LENGTH:
-        return None
-    for text in (source, LINES_OF_IPYTHON.sub(r"\1pass", source)):
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return None
+    text = as_python(source)
+    return None if text is None else ast.parse(text)
 
 
 class Names:

@@ -21,7 +21,9 @@ from .definitions import ANYTHING, Definition, definitions, names_in, without
 Cells = Sequence[NotebookNode]
 
 
-def place_tests(cells: Cells, asked: Mapping[str, Set[str]]) -> list[Incident]:
+def place_tests(
+    cells: Cells, asked: Mapping[str, Set[str]], handed_out: Set[str] = frozenset()
+) -> list[Incident]:
     """Decide where each test runs, and take out what would hide an answer from it.
 
     A test runs where it stands if all that it needs is defined above it: the names that the
@@ -35,18 +37,15 @@ def place_tests(cells: Cells, asked: Mapping[str, Set[str]]) -> list[Incident]:
     Args:
         cells: of the notebook that runs; some are changed in place.
         asked: nbgrader's name of an answer -> names that it is to define.
+        handed_out: shapes of the definitions in which an answer is to be written.
 
     Returns:
         What a person should look at.
     """
     names = frozenset().union(*asked.values())
-    code = _Code(cells, names)
-    code.take_out_stubs()
-    tests = [
-        _Test(place, cell, names_in(cell.source) & names)
-        for place, cell in enumerate(cells)
-        if is_test(cell)
-    ]
+    code = Code(cells, names, handed_out)
+    unfinished = code.take_out_stubs()
+    tests = code.tests()
     for test in tests:
         test.find_place(code)
     return [
@@ -55,22 +54,24 @@ def place_tests(cells: Cells, asked: Mapping[str, Set[str]]) -> list[Incident]:
             *_elsewhere(code, tests, asked),
             *_moved(tests),
             *_ambiguous(code, tests, names),
+            *_left_out(unfinished),
             *_out_of_order(code, tests),
             *_unreadable(code, names),
         )
     ]
 
 
-class _Code:
+class Code:
     """The definitions of a notebook.
 
     Args:
         cells: of the notebook.
         asked: names that the assignment asks for, which may be left open.
+        handed_out: shapes of the definitions in which an answer is to be written.
     """
 
-    def __init__(self, cells: Cells, asked: Set[str]):
-        self.cells, self.asked = cells, asked
+    def __init__(self, cells: Cells, asked: Set[str], handed_out: Set[str]):
+        self.cells, self.asked, self.handed_out = cells, asked, handed_out
         self.found: dict[str, list[tuple[int, Definition]]] = {}
         for place, cell in enumerate(cells):
             if cell.cell_type == "code":
@@ -92,7 +93,12 @@ class _Code:
         if name not in self.asked:
             return found
         closed = [entry for entry in found if not entry[1].is_open]
-        return closed or self.found.get(ANYTHING, [])
+        begun = [entry for entry in found if not self.is_stub(entry[1])]
+        return closed or self.found.get(ANYTHING, []) or begun
+
+    def is_stub(self, each: Definition) -> bool:
+        """Whether nothing has been written into what is left open."""
+        return each.is_open and (each.is_empty or each.shape in self.handed_out)
 
     def students(self, name: str) -> list[tuple[int, Definition]]:
         """The student's own among them."""
@@ -105,9 +111,22 @@ class _Code:
         """
         above = [entry for entry in self.written(name) if entry[0] < at]
         whole = [index for index, entry in enumerate(above) if not entry[1].is_part]
+        while len(whole) > 1 and name in above[whole[-1]][1].at_once:
+            whole.pop()  # f = cached(f) needs the definition before it
         if above:
             return above[whole[-1] if whole else 0 :]
         return self.students(name)[:1]
+
+    def others(
+        self, name: str, counting: Sequence[tuple[int, Definition]]
+    ) -> list[tuple[int, Definition]]:
+        """The student's own definitions of a name that differ from those that count."""
+        shapes = {each.shape for _, each in counting}
+        return [
+            (place, each)
+            for place, each in self.students(name)
+            if not (each.is_import or each.is_part or each.shape in shapes)
+        ]
 
     def needed(self, names: Iterable[str], at: int) -> dict[str, list[tuple[int, Definition]]]:
         """What some names stand for before a cell, and all names that these look up."""
@@ -122,19 +141,38 @@ class _Code:
                     seen.add(each.node)
         return {name: found for name, found in needed.items() if found}
 
-    def take_out_stubs(self) -> None:
-        """Remove what is left open below its answer."""
+    def take_out_stubs(self) -> list[str]:
+        """Remove what is left open below its answer.
+
+        Returns:
+            The names of what was begun there.
+        """
         lines: dict[int, set[int]] = {}
+        begun = []
         for name in sorted(self.asked):
-            whole = [p for p, each in self.students(name) if not each.is_part]
+            whole = [(p, each) for p, each in self.students(name) if not each.is_part]
             for place, each in self.found.get(name, []):
-                if each.is_open and self.is_students(place) and whole and min(whole) < place:
-                    lines.setdefault(place, set()).update(each.lines)
+                if not (each.is_open and self.is_students(place) and whole and whole[0][0] < place):
+                    continue
+                if not self.is_stub(each):
+                    if whole[0][1].is_open or whole[0][1].name == ANYTHING:
+                        continue
+                    begun.append(name)
+                lines.setdefault(place, set()).update(each.lines)
         for place, some in lines.items():
             self.cells[place].source = without(self.cells[place].source, some)
+        return begun
+
+    def tests(self) -> list[Test]:
+        """The tests of the notebook, each where it stands."""
+        return [
+            Test(place, cell, names_in(cell.source) & self.asked)
+            for place, cell in enumerate(self.cells)
+            if is_test(cell)
+        ]
 
 
-class _Test:
+class Test:
     """A test, and where it runs.
 
     Args:
@@ -149,7 +187,7 @@ class _Test:
         self.waits_for: set[str] = set()
         self.needed: dict[str, list[tuple[int, Definition]]] = {}
 
-    def find_place(self, code: _Code) -> None:
+    def find_place(self, code: Code) -> None:
         """Move the test down until all that it needs is defined above it."""
         while True:
             self.needed = code.needed(self.names, self.at)
@@ -174,7 +212,7 @@ def _sections(cells: Cells) -> list[str]:
     return found
 
 
-def _elsewhere(code: _Code, tests: Iterable[_Test], asked: Mapping[str, Set[str]]) -> Iterable[str]:
+def _elsewhere(code: Code, tests: Iterable[Test], asked: Mapping[str, Set[str]]) -> Iterable[str]:
     """Say which answers stand neither in the cells for them nor right below these."""
     needed = {name: found for test in tests for name, found in test.needed.items()}
     below = _sections(code.cells)
@@ -191,17 +229,17 @@ def _elsewhere(code: _Code, tests: Iterable[_Test], asked: Mapping[str, Set[str]
         )
 
 
-def _moved(tests: Iterable[_Test]) -> Iterable[str]:
+def _moved(tests: Iterable[Test]) -> Iterable[str]:
     moved = [test for test in tests if test.at != test.place]
     if moved:
         names = sorted(set().union(*(test.waits_for for test in moved)))
         yield (
             f"these tests ran further down than they stand: {', '.join(t.name for t in moved)}; "
-            f"what they need is defined only below them: {_listed(names)}"
+            f"what they need is defined only below them: {listed(names)}"
         )
 
 
-def _ambiguous(code: _Code, tests: Iterable[_Test], asked: Set[str]) -> Iterable[str]:
+def _ambiguous(code: Code, tests: Iterable[Test], asked: Set[str]) -> Iterable[str]:
     """Say which definition counted, where the student has written several different ones.
 
     Tries that stand together above a test are what everybody writes: the last one counts, as
@@ -211,16 +249,12 @@ def _ambiguous(code: _Code, tests: Iterable[_Test], asked: Set[str]) -> Iterable
     told: set[str] = set()
     for test in tests:
         for name in sorted(test.needed.keys() - told):
-            place, counts = test.needed[name][0]
+            place = test.needed[name][0][0]
             if not code.is_students(place):
                 hidden = any(p < place for p, _ in code.students(name))
                 where = f", and {test.name} that of the cell {meta(code.cells[place])['grade_id']}"
             else:
-                others = [
-                    p
-                    for p, each in code.students(name)
-                    if not (each.is_import or each.is_part) and each.shape != counts.shape
-                ]
+                others = [p for p, _ in code.others(name, test.needed[name])]
                 above = [p for p in others if p < test.at and section[p] != section[place]]
                 below = [p for p in others if p >= test.at]
                 hidden = bool(below or above and name in asked)
@@ -233,7 +267,15 @@ def _ambiguous(code: _Code, tests: Iterable[_Test], asked: Set[str]) -> Iterable
                 )
 
 
-def _out_of_order(code: _Code, tests: Iterable[_Test]) -> Iterable[str]:
+def _left_out(names: Sequence[str]) -> Iterable[str]:
+    if names:
+        yield (
+            "an unfinished definition further down was left out, where a finished one stands "
+            f"further up: {listed(names)}"
+        )
+
+
+def _out_of_order(code: Code, tests: Iterable[Test]) -> Iterable[str]:
     """Say which cells cannot have run in the order in which they stand."""
     told: set[tuple[str, str]] = set()
     seen: set[ast.stmt] = set()
@@ -253,7 +295,7 @@ def _out_of_order(code: _Code, tests: Iterable[_Test]) -> Iterable[str]:
                         )
 
 
-def _unreadable(code: _Code, asked: Set[str]) -> Iterable[str]:
+def _unreadable(code: Code, asked: Set[str]) -> Iterable[str]:
     hidden = [
         name
         for name in sorted(asked)
@@ -262,9 +304,15 @@ def _unreadable(code: _Code, asked: Set[str]) -> Iterable[str]:
     if hidden:
         yield (
             "no cell shows a definition of these, but a cell imports or runs code that may define "
-            f"them: {_listed(hidden)}"
+            f"them: {listed(hidden)}"
         )
 
 
-def _listed(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Write names one after another, and not too many of them.
+
+    Args:
+        names: in their order.
+        most: how many are written.
+    """
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from .cells import is_test, is_written_answer, meta, ours, public_text
-from .matching import asked, is_unanswered, match, same
+from .matching import asked, handed_out, is_unanswered, match, same
 from .names import parse
 from .placement import place_tests
 
@@ -63,7 +63,7 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
         for cell in source.cells
         if cell.cell_type == "code" and meta(cell).get("solution")
     }
-    incidents += place_tests(cells, asked_by)
+    incidents += place_tests(cells, asked_by, handed_out(source))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     restored = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     return nbformat.from_dict(restored), incidents
@@ -126,7 +126,9 @@ def _answered(
 def _joined(texts: list[str]) -> str:
     """The code of which these are parts that are no code alone; empty if they are not."""
     whole = "\n".join(texts)
-    split = len(texts) > 1 and not all(parse(text) for text in texts)
+    # Of a part whose first line is indented, IPython would make code of its own.
+    alone = [bool(parse(text)) and not text.strip("\n")[:1].isspace() for text in texts]
+    split = len(texts) > 1 and not all(alone)
     return whole if split and parse(whole) else ""
 
 

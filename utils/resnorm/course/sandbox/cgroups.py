@@ -11,6 +11,8 @@ from .incidents import Incident, exceeded
 from .limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
+#: Seconds in which the last processes leave a group. A busy machine takes its time to end them.
+LEAVING = 30.0
 
 
 class ControlGroups:
@@ -82,12 +84,14 @@ class ControlGroups:
 
     def remove(self) -> None:
         """Remove the groups. The last processes leave them a moment after they were killed."""
+        end = time.monotonic() + LEAVING
         for folder in self.folders:
-            for _ in range(100):
+            while folder.exists():
                 try:
                     folder.rmdir()
-                    break
                 except OSError:
+                    if time.monotonic() > end:
+                        break
                     time.sleep(0.02)
 
 

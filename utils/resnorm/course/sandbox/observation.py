@@ -41,6 +41,9 @@ SWITCHES = {
     "_enable_record_function",
     "redispatch",
 }
+#: Functions that begin a profile of the student's own, as ``torch.profiler`` calls them. Torch
+#: keeps one profile per thread and refuses a second one.
+PROFILERS = {"_prepare_profiler", "_enable_profiler", "_enable_profiler_legacy"}
 #: How torch's profiler names a step of the backward pass.
 _ENGINE_STEP = "autograd::engine::evaluate_function"
 #: Calls of torch's functions after which the record of operators is looked at and begun anew.
@@ -129,8 +132,8 @@ def observed(names: Iterable[str], exempt: dict[str, Any] | None = None) -> Iter
 
     Yields:
         The names that were used so far, each once. The list grows while the body runs. ``UNSEEN``
-        is added if the code switches the observation off, or if a thread or a process runs that was
-        started before the body.
+        is added if the code switches the observation off or profiles itself, or if a thread or a
+        process runs that was started before the body.
     """
     if not (names := list(names)):
         yield []
@@ -194,7 +197,8 @@ def _is_monitor(frame: FrameType | None) -> bool:
 class _Record:
     """The operators that run in this thread, as torch records them for its profiler.
 
-    They show TorchScript and the backward pass, whoever starts it.
+    They show TorchScript and the backward pass, whoever starts it. A profile of the student's own
+    takes the record's place.
 
     Args:
         look: is called with the names of what ran, of some part of it at a time.
@@ -224,6 +228,13 @@ class _Record:
             self._end()
             self._begin()
 
+    def step_aside(self) -> None:
+        """Leave torch's profiler to the student's code, which is about to begin a profile."""
+        if self.runs and threading.get_ident() == self.thread:
+            self._end()
+            self.runs = False
+            self.look_at({UNSEEN})
+
     def _begin(self) -> None:
         if not self.runs:
             return
@@ -240,6 +251,9 @@ class _Record:
             )
         except (ImportError, AttributeError, TypeError):
             self.runs = False  # a version of torch that has another profiler
+        except RuntimeError:  # an earlier cell has begun a profile and not ended it
+            self.runs = False
+            self.look_at({UNSEEN})
 
     def _end(self) -> None:
         if not self.runs:
@@ -273,7 +287,7 @@ class _Observer:
         self.by_plain_name = dict(listed_by_plain_name(self.names))
         if AUTOGRAD in self.names:
             self.by_plain_name |= dict.fromkeys({*ENGINE, _ENGINE_STEP}, AUTOGRAD)
-        self.by_plain_name |= dict.fromkeys(SWITCHES, UNSEEN)
+        self.by_plain_name |= dict.fromkeys({*SWITCHES, UNSEEN}, UNSEEN)
         self.found: list[str] = []
         self.record = _Record(self._ran, _is_recorded(self.names))
         # The function of the tests that runs and has not returned.
@@ -312,7 +326,10 @@ class _Observer:
             name = getattr(argument, "__name__", "")
             if type(name) is not str or name in self.harmless:
                 return
-            if name in SWITCHES and not OWN.isdisjoint(_callers(frame)):
+            if name in SWITCHES | PROFILERS and not OWN.isdisjoint(_callers(frame)):
+                return
+            if name in PROFILERS:
+                self.record.step_aside()
                 return
             seen: CodeType | str = name
             self.operator(name)

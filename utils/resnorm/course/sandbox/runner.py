@@ -32,7 +32,7 @@ from .channels import Channels
 from .incidents import Incident, Trace
 from .limits import DEFAULT_LIMITS, Limits, MiB
 from .messages import CheckedSession, Meter
-from .watchdog import Watchdog
+from .watchdog import Watchdog, kill_family
 
 #: Seconds that a kernel may take to start.
 START_SECONDS = 120.0
@@ -232,6 +232,8 @@ class _Kernel:
         provisioner = self.manager.provisioner
         process = provisioner.process if isinstance(provisioner, LocalProvisioner) else None
         if process and process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                kill_family(psutil.Process(process.pid))
             process.kill()
             process.wait()
         self.channels.close()

@@ -16,6 +16,8 @@ from .memory import memory_in_use
 #: How much the grader itself may grow while it listens to one kernel, in bytes. A message is only
 #: counted when it is complete, and what a kernel sends until then makes the grader grow.
 GROWTH = GiB
+#: Seconds within which a process stops that is told to, and what it is then.
+SUSPENDING, STILL = 1.0, {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
 
 class Watchdog(threading.Thread):
@@ -100,8 +102,24 @@ class Watchdog(threading.Thread):
         self.kill()
 
     def kill(self) -> None:
-        """Kill the processes. The first one of a PID namespace takes all others with it."""
-        with contextlib.suppress(psutil.Error):
-            for process in [*self.root.children(recursive=True), self.root]:
-                with contextlib.suppress(psutil.Error):
-                    process.send_signal(signal.SIGKILL)
+        """Kill the processes."""
+        kill_family(self.root)
+
+
+def kill_family(root: psutil.Process) -> None:
+    """Kill a process and its descendants. The first of a PID namespace takes all others with it.
+
+    Args:
+        root: the process. One that has ended already is no error.
+    """
+    # What a box has begun to start outlives its first process until it has asked the system to die
+    # with it. So nothing may be started while the processes are listed.
+    with contextlib.suppress(psutil.Error):
+        root.suspend()
+        end = time.monotonic() + SUSPENDING
+        while root.status() not in STILL and time.monotonic() < end:
+            time.sleep(0.001)
+    with contextlib.suppress(psutil.Error):
+        for process in [*root.children(recursive=True), root]:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)

@@ -1,0 +1,163 @@
+"""What a person should look at where a test lost points: code that may hold a right answer.
+
+Code that is found in none of the usual places earns nothing, and so does code that did not run. So
+after the run, whatever may explain the loss is reported, with the place where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+from nbformat import NotebookNode
+
+from ..sandbox.incidents import Incident
+from .cells import meta, ours
+from .definitions import ANYTHING, is_read
+from .placement import Code, Test, listed
+
+#: What a test ends with where something is not there: its line of the verdict.
+ABSENT = re.compile(
+    r"^.*(?:(?:Name|Key|UnboundLocal|NotImplemented|Attribute)Error|NoneType|is None).*$",
+    re.MULTILINE,
+)
+UNKNOWN = re.compile(r"name '(\w+)' is not defined")
+#: Where in a cell an error came from, in the text of its traceback without colors.
+COLORS = re.compile(r"\x1b\[[\d;]*m")
+LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
+#: The longest traceback that is read, and message that is told, in characters.
+MAX_TRACEBACK, MAX_MESSAGE = 20_000, 200
+
+
+def explained(
+    notebook: NotebookNode,
+    lost: Mapping[str, str],
+    handed_out: Set[str] = frozenset(),
+    told: Sequence[Incident] = (),
+) -> list[Incident]:
+    """Say what may be the reason why tests lost points, besides wrong answers.
+
+    Args:
+        notebook: after it ran, with the outputs of its cells.
+        lost: name of a graded cell that lost points -> message of its verdict.
+        handed_out: shapes of the definitions in which answers are to be written.
+        told: what is reported already.
+
+    Returns:
+        What a person should look at.
+    """
+    asked: set[str] = set().union(*(ours(cell).get("asked", []) for cell in notebook.cells))
+    code = Code(notebook.cells, asked, handed_out)
+    tests = [test for test in code.tests() if test.name in lost]
+    for test in tests:
+        test.at = ours(test.cell).get("runs_at", test.place)
+        test.needed = code.needed(test.names, test.at)
+    messages = "\n".join(each.message for each in told)
+    return [
+        *(_unread(code) if lost else ()),
+        *_stopped(code, tests),
+        *_below(code, tests, lost),
+        *_between(code, tests, messages),
+    ]
+
+
+def _unread(code: Code) -> Iterator[Incident]:
+    """Cells that are no code, neither to Python nor to IPython, or too long."""
+    places = [
+        _place(code, place)
+        for place, cell in enumerate(code.cells)
+        if cell.cell_type == "code" and code.is_students(place) and not is_read(cell.source)
+    ]
+    if places:
+        yield Incident(
+            -1,
+            "matched",
+            "these cells are no code that can be read, so they define nothing: "
+            f"{listed([*dict.fromkeys(places)])}",
+        )
+
+
+def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
+    """Cells that ended in an error before they defined what a test needs."""
+    missing: dict[int, set[str]] = {}
+    for name, found in ((name, found) for test in tests for name, found in test.needed.items()):
+        for place, each in found:
+            error = _error(code.cells[place])
+            if error and code.is_students(place) and (error[0] or 0) <= each.lines.stop:
+                missing.setdefault(place, set()).add(name)
+    for place, names in sorted(missing.items()):
+        line, reason = _error(code.cells[place]) or (None, "")
+        stopped = f"stopped at line {line}" if line else "stopped"
+        yield Incident(
+            place,
+            "matched",
+            f"the cell that defines {listed(sorted(names))} {stopped} with {reason} "
+            f"({_place(code, place)})",
+        )
+
+
+def _error(cell: NotebookNode) -> tuple[int | None, str] | None:
+    """The line at which a cell ended in an error, and the error; None if it did not."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            text = COLORS.sub("", "\n".join(output.traceback)[:MAX_TRACEBACK])
+            # A magic at the head of the cell is all that the traceback sees of it.
+            line = None if cell.source.lstrip().startswith("%%") else LINE.search(text)
+            reason = f"{output.ename}: {output.evalue}".splitlines()[0][:MAX_MESSAGE]
+            # IPython does not count empty lines above the code.
+            above = cell.source[: -len(cell.source.lstrip())].count("\n")
+            return int(line[1][:6]) + above if line else None, reason
+    return None
+
+
+def _below(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterator[Incident]:
+    """Definitions and changes further down of what a test did not find."""
+    found: dict[int, tuple[set[str], list[str], str]] = {}
+    for test in tests:
+        if not (absent := ABSENT.search(lost[test.name])):
+            continue
+        names = {*test.names, *test.needed, *UNKNOWN.findall(lost[test.name]), ANYTHING}
+        for name in sorted(names):
+            shapes = {each.shape for _, each in test.needed.get(name, [])}
+            for place, each in code.found.get(name, []):
+                if place < test.at or not code.is_students(place):
+                    continue
+                if each.shape in shapes or code.is_stub(each):
+                    continue
+                changed, losing, _ = found.setdefault(place, (set(), [], absent[0]))
+                changed.add("what cannot be read" if name == ANYTHING else name)
+                losing += [] if test.name in losing else [test.name]
+    for place, (changed, losing, reason) in sorted(found.items()):
+        yield Incident(
+            place,
+            "matched",
+            f"{listed(losing)} lost points with {reason[:MAX_MESSAGE]}; a cell further down "
+            f"defines or changes {listed(sorted(changed))} ({_place(code, place)})",
+        )
+
+
+def _between(code: Code, tests: Iterable[Test], messages: str) -> Iterator[Incident]:
+    """Definitions further up that a different one hides from a test."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for test in tests:
+        for name, counting in sorted(test.needed.items()):
+            first = counting[0][0]
+            hidden = [place for place, _ in code.others(name, counting) if place <= first]
+            if hidden and f"{name} is defined more than once" not in messages:
+                found.setdefault((name, hidden[-1]), []).append(test.name)
+    for (name, place), losing in found.items():
+        yield Incident(
+            place,
+            "matched",
+            f"{listed(losing)} lost points with the last definition of {name} above; there is "
+            f"another one further up ({_place(code, place)})",
+        )
+
+
+def _place(code: Code, place: int) -> str:
+    """Where a cell stands, for a person who looks for it."""
+    if name := meta(code.cells[place]).get("grade_id"):
+        return f"cell {name}"
+    above = (meta(cell).get("grade_id") for cell in reversed(code.cells[:place]))
+    name = next(filter(None, above), None)
+    return f"own cell below {name}" if name else "own cell at the top"
