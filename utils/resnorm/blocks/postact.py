@@ -138,7 +138,14 @@ class Bottleneck(nn.Module):
         self.residual = residual
 
     def branch(self, x: Tensor) -> Tensor:
-        """Compute what is added to the shortcut."""
+        """Compute what is added to the shortcut.
+
+        Args:
+            x: the input of the block, (N, in_channels, H, W).
+
+        Returns:
+            (N, 4 * channels, H / stride, W / stride), rounded up.
+        """
         out = self.conv1(x)
         out = self.bn1(out)
         out = F.relu(out, inplace=True)
@@ -189,7 +196,14 @@ class SEBottleneck(Bottleneck):
         self.se = SqueezeExcitation(out_channels, max(1, out_channels // reduction))
 
     def branch(self, x: Tensor) -> Tensor:
-        """Compute what is added to the shortcut: the gated branch of a bottleneck."""
+        """Compute what is added to the shortcut: the gated branch of a bottleneck.
+
+        Args:
+            x: the input of the block, (N, in_channels, H, W).
+
+        Returns:
+            (N, 4 * channels, H / stride, W / stride), rounded up.
+        """
         return self.se(super().branch(x))
 
 

@@ -51,7 +51,14 @@ class SqueezeExcitation(nn.Module):
         self.scale_activation = gate()
 
     def gates(self, x: Tensor) -> Tensor:
-        """Compute the gates, (N, C, H, W) -> (N, C, 1, 1)."""
+        """Compute the gates.
+
+        Args:
+            x: the input, (N, in_channels, H, W).
+
+        Returns:
+            A gate for each channel of each image, (N, in_channels, 1, 1).
+        """
         z = self.avgpool(x)  # squeeze: (N, C, 1, 1)
         s = self.activation(self.fc1(z))  # (N, squeeze_channels, 1, 1)
         return self.scale_activation(self.fc2(s))

@@ -44,6 +44,9 @@ class Permute(nn.Module):
 
     Args:
         *dims: The dimensions of the input, in the order of the output.
+
+    Shape:
+        A tensor of as many dimensions -> the same numbers with the dimensions in another order.
     """
 
     def __init__(self, *dims: int):

@@ -45,7 +45,14 @@ class Design:
     downsampling: bool = False
 
     def norm(self, channels: int) -> nn.Module:
-        """Make the norm of this design, for a number of channels."""
+        """Make the norm of this design.
+
+        Args:
+            channels: Channels of what it normalizes.
+
+        Returns:
+            The layer.
+        """
         return LayerNorm2d(channels) if self.layer_norm else nn.BatchNorm2d(channels)
 
     def activation(self) -> nn.Module:
