@@ -80,7 +80,11 @@ class Code:
                     self.found.setdefault(each.name, []).append((place, each))
 
     def is_students(self, place: int) -> bool:
-        """Whether a cell is an answer or the student's own."""
+        """Whether a cell is an answer or the student's own.
+
+        Args:
+            place: number of the cell.
+        """
         about = meta(self.cells[place])
         return not about or bool(about.get("solution"))
 
@@ -88,6 +92,9 @@ class Code:
         """The definitions of a name in their order, without those that are left open.
 
         What is nowhere in the code may be in what cannot be read of it.
+
+        Args:
+            name: the name.
         """
         found = self.found.get(name, [])
         if name not in self.asked:
@@ -97,17 +104,29 @@ class Code:
         return closed or self.found.get(ANYTHING, []) or begun
 
     def is_stub(self, each: Definition) -> bool:
-        """Whether nothing has been written into what is left open."""
+        """Whether nothing has been written into what is left open.
+
+        Args:
+            each: a definition that is left open.
+        """
         return each.is_open and (each.is_empty or each.shape in self.handed_out)
 
     def students(self, name: str) -> list[tuple[int, Definition]]:
-        """The student's own among them."""
+        """The student's own among the definitions of a name.
+
+        Args:
+            name: the name.
+        """
         return [entry for entry in self.written(name) if self.is_students(entry[0])]
 
     def counting(self, name: str, at: int) -> list[tuple[int, Definition]]:
         """What a name stands for before a cell: its last definition, and changes of its parts.
 
         If there is none above, these are the first ones below that are the student's.
+
+        Args:
+            name: the name.
+            at: number of the cell.
         """
         above = [entry for entry in self.written(name) if entry[0] < at]
         whole = [index for index, entry in enumerate(above) if not entry[1].is_part]
@@ -120,7 +139,12 @@ class Code:
     def others(
         self, name: str, counting: Sequence[tuple[int, Definition]]
     ) -> list[tuple[int, Definition]]:
-        """The student's own definitions of a name that differ from those that count."""
+        """The student's own definitions of a name that differ from those that count.
+
+        Args:
+            name: the name.
+            counting: the definitions that count, each with the number of its cell.
+        """
         shapes = {each.shape for _, each in counting}
         return [
             (place, each)
@@ -129,7 +153,12 @@ class Code:
         ]
 
     def needed(self, names: Iterable[str], at: int) -> dict[str, list[tuple[int, Definition]]]:
-        """What some names stand for before a cell, and all names that these look up."""
+        """What some names stand for before a cell, and all names that these look up.
+
+        Args:
+            names: the names.
+            at: number of the cell.
+        """
         needed: dict[str, list[tuple[int, Definition]]] = {}
         waiting, seen = list(names), set()  # one statement may define thirty thousand names
         while waiting:
@@ -188,7 +217,11 @@ class Test:
         self.needed: dict[str, list[tuple[int, Definition]]] = {}
 
     def find_place(self, code: Code) -> None:
-        """Move the test down until all that it needs is defined above it."""
+        """Move the test down until all that it needs is defined above it.
+
+        Args:
+            code: the definitions of the notebook.
+        """
         while True:
             self.needed = code.needed(self.names, self.at)
             below = {name: f[0][0] for name, f in self.needed.items() if f[0][0] >= self.at}
