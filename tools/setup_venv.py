@@ -61,6 +61,11 @@ def main(arguments):
             "On Debian or Ubuntu: apt install python3-venv"
         )
 
+    if VENV.is_symlink():  # Installing would point another checkout's environment at this one.
+        stop(
+            f".venv is a link to {VENV.resolve()}, which belongs to another folder. "
+            "Remove the link, then run make again."
+        )
     python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         free = shutil.disk_usage(ROOT).free / 1e9

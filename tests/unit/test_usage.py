@@ -68,3 +68,13 @@ def test_the_benchmarks_explain_themselves(argument, status):
         text=True,
     )
     assert ran.returncode == status and "usage" in (ran.stdout + ran.stderr)
+
+
+def test_the_environment_of_another_folder_is_left_as_it_is(tmp_path, monkeypatch):
+    setup_venv = importlib.import_module("setup_venv")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / ".venv").symlink_to(tmp_path / "theirs")
+    monkeypatch.setattr(setup_venv, "VENV", tmp_path / ".venv")
+    with pytest.raises(SystemExit, match=r"\.venv is a link to .*theirs.*Remove the link"):
+        setup_venv.main([])
+    assert not list((tmp_path / "theirs").iterdir())
