@@ -17,7 +17,7 @@ from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.judge import Judge, compare, expected
 from resnorm.course.grading.plain_python import as_python
 from resnorm.course.grading.verdicts import verdict
-from resnorm.course.remote.executor import Executor
+from resnorm.course.remote.executor import Executor, described
 
 
 def run(notebook, source, *, strict=False, only=None):
@@ -60,7 +60,7 @@ def _told(error):
     ]
     told = [f"Cell \x1b[32mIn[1]\x1b[39m, line {n}" for n in lines]
     return nbformat.v4.new_output(
-        "error", ename=type(error).__name__, evalue=str(error), traceback=told
+        "error", ename=type(error).__name__, evalue=described(error)["message"], traceback=told
     )
 
 

@@ -268,3 +268,16 @@ def test_a_machine_or_a_bubblewrap_that_is_not_known_is_named(monkeypatch):
 def test_a_box_stays_on_the_processors_of_its_job(user):
     notebook, _ = go(TRY, "attempt('move', lambda: os.sched_setaffinity(0, {0}))", user=user)
     assert said(notebook).count("refused") == 1 and "WORKED" not in said(notebook)
+
+
+def test_an_error_that_cannot_be_told_ends_its_cell_alone():
+    """It raises SystemExit where its message is asked for."""
+    silent = """
+    class Silent(Exception):
+        def __str__(self): raise SystemExit
+        __repr__ = __str__
+    raise Silent
+    """
+    notebook, trace = go(silent, "print('the next cell')")
+    assert not trace.incidents
+    assert said(notebook) == "the next cell\n"

@@ -69,7 +69,7 @@ class Executor(Codec):
             with _circumstances(request), contextlib.redirect_stdout(_Nowhere()):
                 return written(self.operations[request["do"]](request))
         except BaseException as error:  # SystemExit and the like must not end the kernel
-            return written({"error": _described(error)})
+            return written({"error": described(error)})
 
     def _names(self, request: dict[str, Any]) -> dict[str, Any]:
         """What some names stand for at this moment."""
@@ -240,7 +240,7 @@ def _circumstances(request: dict[str, Any]) -> Iterator[None]:
         random.setstate(states[2])
 
 
-def _described(error: BaseException) -> dict[str, Any]:
+def described(error: BaseException) -> dict[str, Any]:
     """The names of an error's types, most special first, and its message."""
     try:
         message = str(error)[:2000]
