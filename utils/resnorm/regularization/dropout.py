@@ -75,7 +75,7 @@ class SpatialDropout(Dropout):
         - Output: as the input.
 
     Source:
-        Tompson et al. (2015), section 3.2.
+        Tompson et al. (2015).
     """
 
     def mask_shape(self, x: Tensor) -> tuple[int, ...]:
@@ -154,7 +154,7 @@ class DropConnectLinear(nn.Linear):
           values.
 
     Source:
-        Wan et al. (2013), section 3.
+        Wan et al. (2013).
     """
 
     def __init__(
