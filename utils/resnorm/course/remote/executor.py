@@ -241,7 +241,14 @@ def _circumstances(request: dict[str, Any]) -> Iterator[None]:
 
 
 def described(error: BaseException) -> dict[str, Any]:
-    """The names of an error's types, most special first, and its message."""
+    """The names of an error's types, most special first, and its message.
+
+    Args:
+        error: of the student's code; asking for its message may raise anything.
+
+    Returns:
+        ``kind``, ``kinds`` (those that Python has) and ``message``, at most 2,000 characters.
+    """
     try:
         message = str(error)[:2000]
     except BaseException:
