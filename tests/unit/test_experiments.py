@@ -1,6 +1,5 @@
 """The named experiments: every arm is what its name says, runs, is recorded and resumed."""
 
-import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_experiments import SMALL, record_of, tiny, write_images
 from torch import nn
 
 from resnorm import data, ledger, norms
@@ -18,7 +18,6 @@ from resnorm.experiments.__main__ import main
 from resnorm.experiments.command_line import make_parser
 from resnorm.probes import multiply_adds
 
-SMALL = data.synthetic(train=48, test=20, size=32)
 ARMS = {
     f"{name}: {arm}": chosen
     for name, e in cifar.EXPERIMENTS.items()
@@ -47,24 +46,6 @@ def test_every_arm_is_built_from_its_seed_and_trains_in_its_way(name):
     expected |= {f"ghosts of {size}": "GhostBatchNorm2d" for size in (32, 8, 4, 2)}
     assert {kind for kind in kinds if "Norm" in kind} == {expected[norm]} - {""}
     assert ("ChannelNoise2d" in kinds) == (norm in ("noise", "noisy batch"))
-
-
-def tiny(name, *arms, **changes):
-    experiment = cifar.EXPERIMENTS[name]
-    how = {"epochs": 2, "batch_size": 16, "side": 16, "compile": False, "sides": ()} | changes
-    return replace(
-        experiment,
-        arms={
-            arm: replace(
-                experiment.arms[arm], training=replace(experiment.arms[arm].training, **how)
-            )
-            for arm in arms
-        },
-    )
-
-
-def record_of(path, experiment):
-    return ledger.open_record(path, "test", "none", SMALL.source, experiment.configuration())
 
 
 def test_runs_are_recorded_resumed_and_reproduced(tmp_path):
@@ -316,18 +297,7 @@ def test_what_the_package_ships_was_trained_at_the_rates_of_its_search():
 
 @pytest.fixture
 def folder(tmp_path):
-    from PIL import Image
-
-    generator = torch.Generator().manual_seed(0)
-    for part, count in (("train", 6), ("test", 2)):
-        for name in data.cifar.CLASSES:
-            (tmp_path / "cifar" / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = torch.randint(
-                    256, (32, 32, 3), generator=generator, dtype=torch.uint8
-                ).numpy()
-                Image.fromarray(pixels).save(tmp_path / "cifar" / part / name / f"{i}.png")
-    return tmp_path / "cifar"
+    return write_images(tmp_path / "cifar")
 
 
 def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, capsys):
@@ -348,32 +318,6 @@ def test_the_command_records_resumes_and_merges(folder, tmp_path, monkeypatch, c
     assert "plain-20, seed 1: {'test error'" in capsys.readouterr().out
     assert main(["face-off", "--merge", *files, "--out", str(tmp_path / "c.json")]) == 2
     assert "records of 'degradation-short', not of 'face-off'" in capsys.readouterr().err
-
-
-def test_the_weights_of_a_run_are_kept_with_their_checksum(tmp_path):
-    experiment = tiny("degradation-short", "plain-20", epochs=1)
-    record = record_of(tmp_path / "r.json", experiment)
-    cifar.run(record, experiment, SMALL, [0], weights=tmp_path)
-    path = cifar.weights.weights_file(tmp_path, record.name, "plain-20", 0)
-    (run,) = ledger.read(tmp_path / "r.json").runs
-    assert run["results"]["weights"] == {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    assert path.stat().st_size < 2.3 * 269_722  # two bytes per parameter, and the names
-    model, *_ = cifar.train_arm(experiment.arms["plain-20"], SMALL, 0)
-    loaded = cifar.build(experiment.arms["plain-20"], SMALL, 1)
-    loaded.load_state_dict(torch.load(path, weights_only=True))
-    for name, tensor in model.state_dict().items():
-        kept = loaded.state_dict()[name]
-        assert kept.dtype == tensor.dtype
-        # Half precision rounds to 11 bits, and below 2^-14 to multiples of 2^-24.
-        torch.testing.assert_close(kept, tensor, rtol=2**-11, atol=2**-25)
-
-
-def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
-    model = torch.nn.Linear(1, 1)
-    torch.nn.init.constant_(model.weight, 70_000)
-    with pytest.raises(ValueError, match="weight is not finite in half precision.*is 70000"):
-        cifar.weights.save_weights(model, tmp_path / "w.pt")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,6 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     arms = options.arms
     if options.tuned is not None:
         arms = cifar.best_rates(experiment, ledger.read(options.tuned))
-    if options.weights is not None:  # That it can be made is tried before the training.
-        options.weights.mkdir(parents=True, exist_ok=True)
     cifar.run(
         record,
         experiment,

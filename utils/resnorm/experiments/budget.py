@@ -147,7 +147,7 @@ def record_within(
             if clock() >= deadline:
                 outcome.not_begun += 1
                 continue
-            state = cifar.runner.checkpoint_file(checkpoints, name, arm, seed)
+            state = cifar.run_file(checkpoints, name, arm, seed)
             needed = 0.0 if state.exists() else _seconds(record, arm, data)
             if (name, arm) in too_long or clock() + needed > deadline:
                 outcome.too_long.setdefault((name, arm, seed), needed)

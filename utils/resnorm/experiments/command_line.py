@@ -96,7 +96,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--weights",
         type=a_path,
         metavar="DIR",
-        help="CIFAR-10: keep the weights of each trained network here, in half precision",
+        help=(
+            "CIFAR-10: keep the weights of each trained network here, in half precision; "
+            "resnorm.experiments.cifar.trained loads them"
+        ),
     )
     parser.add_argument(
         "--out",

@@ -82,14 +82,18 @@ class BatchRenorm2d(BatchNorm2d):
         self._check_shape(x)
         m = self._values_per_channel(x)
         x_hat, mean, var = FORMS[self.form](at_least_float32(x), None, None, self.eps)
-        r, d = self._corrections(mean, var)
+        corrections = self._corrections
+        if torch.compiler.is_compiling():
+            # In one compiled graph the backward pass would compute r and d again, and by then the
+            # running statistics have moved on. Outside of the graph they are computed once. (Not
+            # as a decorator, because torch.compiler.disable imports the compiler, which takes
+            # seconds, and most programs compile nothing.)
+            corrections = torch.compiler.disable(corrections)
+        r, d = corrections(mean, var)
         self._update_running_stats(mean, var, m)
         x_hat = x_hat * per_channel(r, x) + per_channel(d, x)
         return scale_and_shift(x_hat, self.weight, self.bias).to(x.dtype)
 
-    # In one compiled graph the backward pass would compute r and d again, and by then the running
-    # statistics have moved on. Outside of the graph they are computed once.
-    @torch.compiler.disable
     def _corrections(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """Return r and d for the statistics of a batch, each (C,), as constants."""
         sigma = torch.sqrt(self.running_var + self.eps)

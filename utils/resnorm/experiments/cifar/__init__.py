@@ -7,16 +7,18 @@ experiment's ``-short`` twin asks the same question within the hours of a laptop
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
 experiments (``generalization`` and ``space`` make the arms of some of them), ``runner`` trains,
 measures and records, ``subsets`` says on which images, ``lesions`` removes blocks of what was
-trained, ``weights`` keeps it, and ``tuning`` chooses learning rates from a record of the validation
-split.
+trained, ``weights`` keeps it and loads it again, ``run_files`` names the files of a run, and
+``tuning`` chooses learning rates from a record of the validation split.
 """
 
 from .arms import Arm, Experiment, Training
 from .networks import MODELS, NORMS, build
+from .run_files import run_file
 from .runner import measure, run, train_arm
 from .subsets import reduced
 from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
 from .tuning import best_rates
+from .weights import save_weights, trained
 
 __all__ = [
     "Arm",
@@ -34,5 +36,8 @@ __all__ = [
     "measure",
     "reduced",
     "run",
+    "run_file",
+    "save_weights",
     "train_arm",
+    "trained",
 ]

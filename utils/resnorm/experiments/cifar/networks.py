@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -162,8 +162,30 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+def untrained(model: str, options: Mapping[str, Any], seed: int) -> nn.Module:
+    """Make a network on the CPU; torch's global generator is left as it was.
+
+    Args:
+        model: a key of ``MODELS``.
+        options: its arguments, as an arm has them; ``norm`` is a key of ``NORMS``.
+        seed: the seed of the weights.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: if the model or its norm is unknown.
+    """
+    make = choose("model", model, MODELS)
+    arguments = dict(options)
+    if "norm" in arguments:
+        arguments["norm"] = choose("norm", arguments["norm"], NORMS)
+    with seeded(seed):
+        return make(**arguments)
+
+
 def build(arm: Arm, data: ImageDataset, seed: int) -> nn.Module:
-    """Build the untrained network of an arm; torch's global generator is left as it was.
+    """Build the untrained network of an arm for its data, see :func:`untrained`.
 
     Args:
         arm: names the network and its options.
@@ -177,12 +199,7 @@ def build(arm: Arm, data: ImageDataset, seed: int) -> nn.Module:
     Raises:
         ValueError: if the model or its norm is unknown.
     """
-    make = choose("model", arm.model, MODELS)
-    options = dict(arm.options)
-    if "norm" in options:
-        options["norm"] = choose("norm", options["norm"], NORMS)
-    with seeded(seed):
-        model = make(**options)
+    model = untrained(arm.model, arm.options, seed)
     if isinstance(model, models.SpeedNet):
         model.whitening.fit(data.train_images[:5000].cpu())
     return model.to(data.train_images.device)

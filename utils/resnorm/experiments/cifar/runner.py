@@ -19,8 +19,9 @@ from ..choice import choose
 from .arms import Arm, Experiment
 from .lesions import errors_of_sets, errors_without_blocks
 from .networks import build
+from .run_files import run_file
 from .subsets import fewer_and_mislabeled, held_out, reduced, resize
-from .weights import save_weights, weights_file
+from .weights import save_weights
 
 
 def run(
@@ -46,14 +47,15 @@ def run(
         arms: the names of the arms to run; None means all.
         checkpoints: a folder for the state of unfinished runs; a run that was stopped is resumed
             from there. None keeps no states.
-        weights: a folder for the weights of each trained network, whose checksum is recorded; None
-            keeps no weights.
+        weights: a folder for the weights of each trained network, whose checksum is recorded; it
+            is made before the training. None keeps no weights.
         after_step: called after each step of each run, see :func:`resnorm.train.fit`.
         progress: whether to show a progress bar for each run.
         allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
             then, as a search for settings needs it.
 
     Raises:
+        OSError: if a file cannot be written. The state of a run that was to be recorded is kept.
         ValueError: if the experiment has no such arm.
         DivergedError: if a loss becomes infinite or NaN, unless that is allowed.
     """
@@ -63,6 +65,8 @@ def run(
             f"no arm named {', '.join(map(repr, unknown))}; "
             f"{record.name} has {', '.join(experiment.arms)}"
         )
+    if weights is not None:
+        Path(weights).mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for name in chosen:
             if record.has(name, seed):
@@ -70,7 +74,7 @@ def run(
             arm = experiment.arms[name]
             file = None
             if checkpoints is not None:
-                file = checkpoint_file(checkpoints, record.name, name, seed)
+                file = run_file(checkpoints, record.name, name, seed)
             with record.run(name, seed, data.train_images.device) as results:
                 trained = train_arm(
                     arm,
@@ -85,25 +89,10 @@ def run(
                 if arm.training.held_out:
                     results["validation error"] = validation_error(arm, trained[0], data)
                 if weights is not None:
-                    kept = weights_file(weights, record.name, name, seed)
+                    kept = run_file(weights, record.name, name, seed, weights=True)
                     results["weights"] = {"sha256": save_weights(trained[0], kept)}
             if file is not None:
                 file.unlink(missing_ok=True)  # The run is in the record now.
-
-
-def checkpoint_file(folder: str | Path, experiment: str, arm: str, seed: int) -> Path:
-    """Name the file for the state of an unfinished run.
-
-    Args:
-        folder: where the states are.
-        experiment: the name of the experiment.
-        arm: the name of the arm.
-        seed: the seed of the run.
-
-    Returns:
-        The file; it need not exist.
-    """
-    return Path(folder) / f"{experiment}, {arm}, seed {seed}.pt"
 
 
 def train_arm(

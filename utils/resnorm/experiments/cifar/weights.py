@@ -1,29 +1,19 @@
-"""Keeping the weights of trained networks in half precision, small enough to ship."""
+"""Trained networks with weights: kept in half precision, small enough to ship, and loaded again."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from ...ledger import Record, own, recorded
 from ...renaming import replace_whole
-
-
-def weights_file(folder: str | Path, experiment: str, arm: str, seed: int) -> Path:
-    """Name the file for the weights of a run.
-
-    Args:
-        folder: where the weights are.
-        experiment: the name of the experiment.
-        arm: the name of the arm.
-        seed: the seed of the run.
-
-    Returns:
-        The file; it need not exist.
-    """
-    return Path(folder) / f"{experiment}, {arm}, seed {seed}, weights.pt"
+from .networks import untrained
+from .run_files import run_file
 
 
 def save_weights(model: nn.Module, path: str | Path) -> str:
@@ -53,9 +43,103 @@ def save_weights(model: nn.Module, path: str | Path) -> str:
                     f"largest magnitude is {tensor.abs().max().item():g}"
                 )
         state[name] = kept.clone()
+    # Through memory: torch.save itself reports a full disk as a RuntimeError.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
-    torch.save(state, part)
-    checksum = hashlib.sha256(part.read_bytes()).hexdigest()
-    replace_whole(part, path)
-    return checksum
+    try:
+        part.write_bytes(buffer.getvalue())
+        replace_whole(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def trained(
+    name: str,
+    arm: str | None = None,
+    seed: int | None = None,
+    *,
+    folder: str | Path = "weights",
+    record: Record | None = None,
+) -> nn.Module:
+    """Load a network that ``python -m resnorm.experiments NAME --weights DIR`` has trained.
+
+    The record says how to build the network and which checksum its weights have, so that a damaged
+    file, or one of another run, is never loaded.
+
+    Args:
+        name: the name of the record, such as ``"six-minutes"``.
+        arm: the name of the arm; None if only one arm has weights.
+        seed: the seed of the run; None takes the smallest seed that has weights.
+        folder: the DIR of ``--weights``.
+        record: where the run is recorded; None takes the reader's own record, see
+            :func:`resnorm.ledger.own`, or else the one that comes with the package.
+
+    Returns:
+        The network on the CPU, in float32 and in evaluation mode. Its weights are those of the end
+        of the training, rounded to half precision.
+
+    Raises:
+        FileNotFoundError: there is no record of this name, or the folder has no such file.
+        ValueError: no such run has kept its weights, several arms have, or the file is not the one
+            that the run wrote.
+    """
+    if record is None:
+        record = own(name) or recorded(name)
+    run = _run_with_weights(record, arm, seed)
+    path = run_file(folder, record.name, run["arm"], run["seed"], weights=True)
+    content = _verified(path, run["results"]["weights"]["sha256"])
+    built_as = record.configuration["arms"][run["arm"]]
+    # A record holds lists where the arm has tuples.
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in built_as["options"].items()
+    }
+    model = untrained(built_as["model"], options, run["seed"])
+    model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+    return model.eval()
+
+
+def _run_with_weights(record: Record, arm: str | None, seed: int | None) -> dict[str, Any]:
+    """Choose the run whose weights are meant; an error lists those that there are."""
+    kept = [run for run in record.runs if "weights" in run["results"]]
+    if not kept:
+        raise ValueError(
+            f"no run in this record of {record.name} kept its weights. Train one: "
+            f"python -m resnorm.experiments {record.name} --weights weights, with the data, a new "
+            "record (--out) and what else the command needs"
+        )
+    there = "; ".join(f"{run['arm']!r}, seed {run['seed']}" for run in kept)
+    wanted = [
+        run
+        for run in kept
+        if (arm is None or run["arm"] == arm) and (seed is None or run["seed"] == seed)
+    ]
+    if not wanted:
+        raise ValueError(
+            f"{record.name} has no weights of arm {arm!r}, seed {seed}; it has those of {there}"
+        )
+    if len({run["arm"] for run in wanted}) > 1:
+        raise ValueError(f"{record.name} has weights of several arms; choose one of {there}")
+    return min(wanted, key=lambda run: int(run["seed"]))
+
+
+def _verified(path: Path, expected: str) -> bytes:
+    """Read a file whose SHA-256 checksum is known, and refuse any other content."""
+    if not path.exists():
+        there = ", ".join(sorted(found.name for found in path.parent.glob("*weights.pt")))
+        raise FileNotFoundError(
+            f"no file {path.name!r} in {str(path.parent)!r}, which has {there or 'no weights'}. "
+            "Give the DIR of --weights as folder"
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{path.name} has the SHA-256 checksum {found}; the record expects {expected}. The "
+            "file is damaged, or of another run, so it is not loaded. Copy it again, or delete it "
+            "and train again with --weights and a new record"
+        )
+    return content
