@@ -85,6 +85,10 @@ class _Part:
     def is_blank(self) -> bool:
         return not self.cell.source.strip()
 
+    @property
+    def is_code(self) -> bool:
+        return self.cell.cell_type == "code" and not self.is_blank
+
 
 def _answered(
     cell: NotebookNode, parts: list[_Part], incidents: list[Incident], is_displaced: bool
@@ -104,7 +108,7 @@ def _answered(
     elif other and not filled:
         message = f"the answer {name} had become a {other[0]} cell"
         incidents.append(Incident(-1, "edited", message))
-    elif whole := _joined([part.cell.source for part in parts if not part.is_blank]):
+    elif whole := _joined([part.cell.source for part in parts if part.is_code]):
         message = f"the cell {name} had been split inside of a statement and has been joined"
         incidents.append(Incident(-1, "edited", message))
         cell.source = whole
