@@ -37,6 +37,7 @@ def aten_operators():
     return [name for name in torch._C._dispatch_get_all_op_names() if name.startswith("aten::")]
 
 
+TWO = torch.ones(2)
 RUNNING = "def update_running(mean, var, x, momentum=0.1):\n    {}(x, mean, var, momentum)"
 
 
@@ -56,7 +57,7 @@ def test_a_part_of_a_norm_is_found_in_the_code():
         ),
         (lambda: scipy.stats.kendalltau([1, 2, 3], [1, 3, 2]), "kendalltau"),
         (
-            lambda: fusion.fuse_conv_bn_weights(X, None, ONE, ONE, 1e-5, ONE, ONE),
+            lambda: fusion.fuse_conv_bn_weights(X, None, TWO, TWO, 1e-5, TWO, TWO),
             "fuse_conv_bn_weights",
         ),
     ],

@@ -103,6 +103,10 @@ def at_the_end_and(*own):
 
 
 LOST = {
+    "what nobody can read": (
+        in_cells("globals()['batch_norm_forward'] = lambda *rest: 0", kit=A1),
+        "no cell shows a definition of these, but a cell imports or runs code that may define them",
+    ),
     "a change by a method": (
         in_cells(f"SETTINGS = {{}}\n\n\n{SETTINGS}", "SETTINGS.update(unit=1)", kit=A1),
         "a cell further down defines or changes SETTINGS (own cell below ",

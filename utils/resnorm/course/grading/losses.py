@@ -209,7 +209,7 @@ def _shadowed(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
     for test in tests:
         for name, counting in sorted(test.needed.items()):
             place, last = counting[0]
-            imported = any(each.is_import for _, each in code.found[name])
+            imported = any(each.is_import for _, each in code.found.get(name, []))
             is_other = code.is_students(place) and not (last.is_import or last.is_part)
             if is_other and (imported or name in dir(builtins)):
                 found.setdefault((name, place), []).append(test.name)

@@ -42,7 +42,7 @@ def parse(source: str) -> ast.Module | None:
     return None if text is None else ast.parse(text)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1000)
 def is_library(module: str) -> bool:
     """Say whether a module is installed, so that it does not lie beside the notebook.
 

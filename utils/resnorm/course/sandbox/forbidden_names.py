@@ -20,7 +20,7 @@ _PREFIXES = ("native_", "cudnn_", "miopen_", "mkldnn_", "fused_", "quantized_")
 _SUFFIXES = (
     *("_backward", "_legit", "_functional", "_no_training", "_impl_index", "_with_update"),
     # Parts of a norm, of which each does a task alone.
-    *("_stats", "_update_stats", "_gather_stats", "_gather_stats_with_counts", "_no_update"),
+    *("_update_stats", "_gather_stats", "_gather_stats_with_counts", "_stats", "_no_update"),
     *("_elemt", "_reduce", "_helper", "_decomposition"),
 )
 

@@ -1,9 +1,15 @@
 """Notice which forbidden functions a student's function uses while it runs.
 
 An answer can reach ``F.batch_norm`` in many ways: by an alias, by ``getattr``, through
-``torch.ops`` or through a module that calls it. So use is noticed where it happens, in calls of
-Python and C functions, in calls of modules, in what torch hands to its modes, and in the operators
-that torch records for its profiler. ``operators`` adds what these do not see.
+``torch.ops`` or through a module that calls it. So use is noticed where it happens: in calls of
+Python and C functions, by a profile function; in calls of modules; in what torch hands to its
+modes; and in the operators that torch records for its profiler (``record``). ``operators`` adds
+what these do not see.
+
+Operators alone would not do: much of what assignments forbid is plain Python, such as
+``scipy.stats.kendalltau`` or ``resnorm.probes``, and computes by operators that every answer uses.
+And without the profile function an answer that runs torch's profiler would end in an error, because
+only a profile function sees that profile before it begins, so that the record can make room.
 
 This runs beside the student's code, which can switch it off. What it finds is a reason for a person
 to look at the answer, and what it does not find proves nothing. It raises and lowers no mark.
