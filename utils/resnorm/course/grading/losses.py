@@ -30,6 +30,9 @@ USAGE = re.compile(r"^UsageError: .*$", re.MULTILINE)
 #: Where in a cell an error came from, in the text of its traceback without colors.
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
+#: The line at which a cell ended in an error, if it is known, and the error; and these by cell.
+Error = tuple[int | None, str]
+Errors = Mapping[int, Error]
 #: The longest traceback that is read, and message that is told, in characters.
 MAX_TRACEBACK, MAX_MESSAGE = 20_000, 200
 
@@ -58,12 +61,13 @@ def explained(
         test.at = ours(test.cell).get("runs_at", test.place)
         test.needed = code.needed(test.names, test.at)
     messages = "\n".join(each.message for each in told)
+    errors = {place: error for place, cell in enumerate(code.cells) if (error := _error(cell))}
     return [
         *(_unread(code) if lost else ()),
         *_behind_magics(code, tests),
-        *_stopped(code, tests),
+        *_stopped(code, tests, errors),
         *_below(code, tests, lost),
-        *_gone(code, tests, lost),
+        *_gone(code, tests, lost, errors),
         *_between(code, tests, messages),
         *_shadowed(code, tests),
     ]
@@ -101,16 +105,16 @@ def _behind_magics(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
                 )
 
 
-def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
+def _stopped(code: Code, tests: Iterable[Test], errors: Errors) -> Iterator[Incident]:
     """Cells that ended in an error before they defined what a test needs."""
     missing: dict[int, set[str]] = {}
     for name, found in ((name, found) for test in tests for name, found in test.needed.items()):
         for place, each in found:
-            error = _error(code.cells[place])
+            error = errors.get(place)
             if error and code.is_students(place) and (error[0] or 0) <= each.lines.stop:
                 missing.setdefault(place, set()).add(name)
     for place, names in sorted(missing.items()):
-        line, reason = _error(code.cells[place]) or (None, "")
+        line, reason = errors[place]
         stopped = f"stopped at line {line}" if line else "stopped"
         yield Incident(
             place,
@@ -120,13 +124,13 @@ def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
         )
 
 
-def _error(cell: NotebookNode) -> tuple[int | None, str] | None:
+def _error(cell: NotebookNode) -> Error | None:
     """The line at which a cell ended in an error, and the error; None if it did not.
 
     No line is known of an error because of which nothing of the cell ran.
     """
     for output in cell.get("outputs", []):
-        if output.output_type == "stream" and (usage := USAGE.search(output.text)):
+        if output.output_type == "stream" and (usage := USAGE.search(output.text[-MAX_TRACEBACK:])):
             return None, usage[0][:MAX_MESSAGE]
         if output.output_type == "error":
             text = COLORS.sub("", "\n".join(output.traceback)[:MAX_TRACEBACK])
@@ -168,13 +172,15 @@ def _below(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterat
         )
 
 
-def _gone(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterator[Incident]:
+def _gone(
+    code: Code, tests: Iterable[Test], lost: Mapping[str, str], errors: Errors
+) -> Iterator[Incident]:
     """Definitions further up of what a test did not find, as after ``del`` or ``%reset``."""
     found: dict[tuple[str, int], list[str]] = {}
     for test in tests:
         for name in set(UNKNOWN.findall(lost[test.name])):
             for place, _ in code.students(name):
-                if place < test.at and not _error(code.cells[place]):
+                if place < test.at and place not in errors:
                     found.setdefault((name, place), []).append(test.name)
     for (name, place), losing in sorted(found.items()):
         yield Incident(
