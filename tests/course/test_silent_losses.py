@@ -94,6 +94,10 @@ def test_what_a_statement_adds_to_is_needed_too(statement, used):
     assert "AXES" in {each.name for each in found} or "AXES" not in used
 
 
+def test_a_result_that_is_used_changes_nothing():
+    assert {each.name for each in definitions("z = torch.add(x, y)")} == {"z"}
+
+
 def at_the_end_and(*own):
     def arrange(content, kit):
         arrangements.at_the_end(content, kit)

@@ -166,8 +166,9 @@ def _changed(node: ast.stmt) -> set[str]:
     for each in _running(node):
         if isinstance(each, ast.Attribute | ast.Subscript) and isinstance(each.ctx, ast.Store):
             owners.append(each.value)
-        elif isinstance(each, ast.Call) and getattr(each.func, "attr", "") in CHANGING:
-            owners.append(each.func)
+        elif isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+            called = each.value.func
+            owners += [called] if getattr(called, "attr", "") in CHANGING else []
     decorators = getattr(node, "decorator_list", [])
     owners += [value for each in decorators if isinstance(each, ast.Call) for value in each.args]
     if decorators and isinstance(node, ast.FunctionDef):
