@@ -125,18 +125,14 @@ def _stopped(code: Code, tests: Iterable[Test], errors: Errors) -> Iterator[Inci
 
 
 def _error(cell: NotebookNode) -> Error | None:
-    """The line at which a cell ended in an error, and the error; None if it did not.
-
-    No line is known of an error because of which nothing of the cell ran.
-    """
+    """The line at which a cell ended in an error, and the error; None if it did not."""
     for output in cell.get("outputs", []):
         if output.output_type == "stream" and (usage := USAGE.search(output.text[-MAX_TRACEBACK:])):
             return None, usage[0][:MAX_MESSAGE]
         if output.output_type == "error":
             text = COLORS.sub("", "\n".join(output.traceback)[:MAX_TRACEBACK])
             # A magic at the head of the cell is all that the traceback sees of it.
-            whole = cell.source.lstrip().startswith("%%") or output.ename == "SyntaxError"
-            line = None if whole else LINE.search(text)
+            line = None if cell.source.lstrip().startswith("%%") else LINE.search(text)
             reason = f"{output.ename}: {output.evalue}".splitlines()[0][:MAX_MESSAGE]
             # IPython does not count empty lines above the code.
             above = cell.source[: -len(cell.source.lstrip())].count("\n")
