@@ -36,7 +36,8 @@ class Definition:
         uses: these, and the names that what it defines looks up later, when it is called.
         is_open: whether there is nothing in it yet, as in what is handed out, or a part is missing.
         is_empty: whether there is nothing in any part of it.
-        is_part: whether it only sets a part of what the name stands for, as in ``A.forward = f``.
+        is_part: whether it only changes a part of what the name stands for, as ``A.forward = f``
+            and ``a.append(3)`` do.
     """
 
     name: str

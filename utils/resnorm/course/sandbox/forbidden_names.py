@@ -1,4 +1,4 @@
-"""The names that an assignment may forbid, and those of torch's operators that work for them."""
+"""Names that an assignment may forbid: torch's operators that work for them, and whose they are."""
 
 from __future__ import annotations
 
