@@ -212,6 +212,22 @@ def helper_anew_below_each_test(content, kit):
         content["cells"].insert(place_of(content, last) + 1, code("\n\n\n".join(texts)))
 
 
+def at_the_end_with_copies_of_the_tests(content, kit):
+    """As it was worked through once more: each answer, and below it a copy of its tests."""
+    content["cells"] += map(code, kit.own)
+    for task, tests in harness.tests_of(source(kit.assignment)).items():
+        content["cells"].append(code(kit.answers[task]))
+        content["cells"] += [copy.deepcopy(named(content, test)) for test in tests]
+
+
+def at_the_end_with_pasted_tests(content, kit):
+    """The same, with the texts of the tests in cells of the student's own."""
+    length = len(content["cells"])
+    at_the_end_with_copies_of_the_tests(content, kit)
+    for cell in content["cells"][length:]:
+        cell["metadata"] = {}
+
+
 def stub_pasted_below(content, kit):
     """The cell was duplicated before it was filled in, and the copy stayed."""
     stub = copy.deepcopy(named(content, kit.task))
@@ -381,6 +397,8 @@ JUST = [
     without_cells,
     below_each_test,
     helper_anew_below_each_test,
+    at_the_end_with_copies_of_the_tests,
+    at_the_end_with_pasted_tests,
     stub_pasted_below,
     stub_pasted_at_the_end,
     with_magics,

@@ -268,6 +268,16 @@ def test_a_course_may_have_any_name(tmp_path, course):
     assert Gradebook(Course(folder))._api().coursedir.course_id == folder.name
 
 
+def test_a_command_that_is_stopped_does_not_look_done(run, monkeypatch):
+    """Typer's own exit code for Ctrl-C is 1, which says that some submissions need a look."""
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "Course", stopped)
+    assert run("status")[0] == 130
+
+
 NOISY = """
 import sys, warnings
 from resnorm.course import cli

@@ -77,6 +77,23 @@ ANSWERS = {
         """,
         {"batch_norm", UNSEEN},
     ),
+    "a full journal": (
+        """
+        import fcntl, stat
+        def answer(x):
+            for file in map(int, os.listdir("/proc/self/fd")):
+                try:
+                    flags = fcntl.fcntl(file, fcntl.F_GETFL)
+                    is_pipe = stat.S_ISFIFO(os.fstat(file).st_mode)
+                    if is_pipe and flags & os.O_NONBLOCK and flags & os.O_WRONLY:
+                        for _ in range(40):
+                            os.write(file, b"x" * 4096)
+                except OSError:
+                    pass
+            return normalized(x)
+        """,
+        {"batch_norm"},
+    ),
     "what looks at a result": (
         """
         class Late(dict):

@@ -81,3 +81,20 @@ def test_a_cell_that_stops_before_its_answer_is_reported(expected, tmp_path):
         "the cell that defines fold stopped at line 3 with ModuleNotFoundError: No module named "
         "'not_there' (cell fold)"
     ]
+
+
+def test_what_ipython_did_not_run_is_reported(expected, tmp_path):
+    """A command and a magic that it does not know, of which a notebook has no error."""
+    content = handed_in()
+    named(content, "fold")["source"] = f"%no_such_command\n{answers()['fold']}"
+    named(content, "merge")["source"] = f"%%no_such\n{answers()['merge']}"
+    _, report = grade(read(content, tmp_path), source(), expected)
+    lost = {each.name for each in report.verdicts if each.points < each.possible}
+    assert lost == {"test_fold", "test_merge"}
+    beginnings = (
+        "%%no_such keeps a cell from defining merge_statistics here (cell merge)",
+        "the cell that defines fold stopped with UsageError: Line magic function",
+    )
+    messages = sorted(incident.message for incident in report.incidents)
+    assert len(messages) == 2
+    assert all(map(str.startswith, messages, beginnings)), messages

@@ -1,7 +1,7 @@
 """Tools for instructors: release, collect, grade and export the assignments of the course.
 
-The command ``resnorm-course --help`` (``cli``) is the way in. The package is a thin layer over
-nbgrader, which keeps the gradebook and the forms for marking by hand.
+The command ``resnorm-course --help`` (``cli``, with its ``options``) is the way in. The package is
+a thin layer over nbgrader, which keeps the gradebook and the forms for marking by hand.
 
 ``sandbox`` runs a notebook that nobody has read, ``remote`` calls its functions from outside,
 ``grading`` turns this into marks and a report, and ``collecting`` sorts the downloads of a learning
@@ -25,6 +25,7 @@ __getattr__ = on_first_use(
     "hidden_labels",
     "markup",
     "marks",
+    "options",
     "remote",
     "runs",
     "sandbox",

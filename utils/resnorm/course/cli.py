@@ -1,9 +1,9 @@
 """``resnorm-course``: one command per step, from an empty folder to the marks.
 
 The commands are private functions, because they are called through ``app`` alone. Their arguments
-are documented by help texts, which ``resnorm-course COMMAND --help`` shows and which make this file
-longer than others. They import what needs nbformat, nbconvert or nbgrader themselves, because those
-take seconds, and help needs none of them.
+are documented by help texts (``options``), which ``resnorm-course COMMAND --help`` shows. They
+import what needs nbformat, nbconvert or nbgrader themselves, because those take seconds, and help
+needs none of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from . import options
 from .collecting import times
 from .collecting.collected import summary
 from .collecting.times import time_zone
@@ -37,22 +37,14 @@ app = typer.Typer(
     "(mark the written answers: jupyter lab, menu Nbgrader), feedback A1, export A1. "
     "Every command can be given again; what is done is not done twice.\n\n"
     "Exit codes: 0 done; 1 done, but some submissions need a look; 2 nothing was done, and the "
-    "message says why; 3 an error that was not foreseen.",
+    "message says why; 3 an error that was not foreseen; 130 stopped by Ctrl-C.",
 )
-CourseOption = Annotated[Path, typer.Option("--course", "-c", help="The course's folder.")]
-AssignmentArgument = Annotated[str, typer.Argument(help="Name of an assignment, such as A1.")]
 
 
 @app.command("init")
 def _init(
-    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Folder that holds one folder per assignment. Default: those of this checkout.",
-        ),
-    ] = None,
+    folder: options.NewFolder,
+    source: options.Source = None,
 ) -> None:
     """Make a course's folder: configuration, an empty class list, the source notebooks."""
     make(folder, source or CHECKOUT / "source")
@@ -66,7 +58,7 @@ def _init(
 
 
 @app.command("release")
-def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+def _release(assignment: options.Assignment, course: options.Course = Path(".")) -> None:
     """Write the students' notebook, without solutions and hidden tests."""
     from .gradebook import Gradebook
 
@@ -78,36 +70,13 @@ def _release(assignment: AssignmentArgument, course: CourseOption = Path(".")) -
 
 @app.command("collect")
 def _collect(
-    assignment: AssignmentArgument,
-    download: Annotated[
-        Path,
-        typer.Argument(metavar="export", help="The LMS's bulk download, a zip or a folder."),
-    ],
-    course: CourseOption = Path("."),
-    due: Annotated[
-        str,
-        typer.Option(
-            help="Deadline, such as 2026-11-30T23:59 (or 2026-11-30T23:59+01:00). It enters the "
-            "gradebook; without it, the deadline there counts."
-        ),
-    ] = "",
-    timezone: Annotated[
-        str,
-        typer.Option(
-            help="Time zone of times that do not say, such as Europe/Berlin. Default: that of this "
-            "machine."
-        ),
-    ] = "",
-    worksheet: Annotated[
-        Path | None,
-        typer.Option(
-            help="Moodle's grading worksheet of this assignment: it says who has which number, and "
-            "when they handed in."
-        ),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Take the new file of a student who has one already.")
-    ] = False,
+    assignment: options.Assignment,
+    download: options.Download,
+    course: options.Course = Path("."),
+    due: options.Due = "",
+    timezone: options.Timezone = "",
+    worksheet: options.Worksheet = None,
+    replace: options.Replace = False,
 ) -> None:
     """Sort what students handed in into one folder per student.
 
@@ -161,38 +130,15 @@ def _collect(
 
 @app.command("grade")
 def _grade(
-    assignment: AssignmentArgument,
-    students: Annotated[list[str] | None, typer.Argument(help="Only these students.")] = None,
-    course: CourseOption = Path("."),
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=1,
-            help="Submissions that run at the same time; each takes about 1 GB of memory.",
-        ),
-    ] = 1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Grade again what has not changed.")
-    ] = False,
-    cell_seconds: Annotated[
-        float, typer.Option(min=1, help="Seconds that one cell may run.")
-    ] = DEFAULT_LIMITS.cell_seconds,
-    notebook_seconds: Annotated[
-        float, typer.Option(min=1, help="Seconds that one notebook may run.")
-    ] = DEFAULT_LIMITS.notebook_seconds,
-    memory: Annotated[
-        float, typer.Option(min=0.5, help="Memory of one submission, in GiB.")
-    ] = DEFAULT_LIMITS.memory / GiB,
-    unsafe: Annotated[
-        bool,
-        typer.Option(
-            "--unsafe",
-            help="Grade without a sandbox: students' code runs with your rights, and can read and "
-            "change your files, this gradebook included.",
-        ),
-    ] = False,
+    assignment: options.Assignment,
+    students: options.Students = None,
+    course: options.Course = Path("."),
+    jobs: options.Jobs = 1,
+    force: options.Force = False,
+    cell_seconds: options.CellSeconds = DEFAULT_LIMITS.cell_seconds,
+    notebook_seconds: options.NotebookSeconds = DEFAULT_LIMITS.notebook_seconds,
+    memory: options.Memory = DEFAULT_LIMITS.memory / GiB,
+    unsafe: options.Unsafe = False,
 ) -> None:
     """Run each submission in a sandbox, mark it, and report what it did.
 
@@ -249,18 +195,11 @@ def _show(report: Report) -> bool:
 
 @app.command("hide")
 def _hide(
-    assignment: AssignmentArgument,
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz. Students predict in the "
-            "order of its test images.",
-        ),
-    ],
-    seed: Annotated[int, typer.Option(min=0, help="Your own number; keep it to yourself.")],
-    count: Annotated[int, typer.Option(min=1, help="How many of the test images count.")] = 5000,
-    course: CourseOption = Path("."),
+    assignment: options.Assignment,
+    data: options.Data,
+    seed: options.Seed,
+    count: options.Count = 5000,
+    course: options.Course = Path("."),
 ) -> None:
     """Choose the part of the test images that predictions are graded on (A6)."""
     from .. import data as datasets
@@ -282,7 +221,7 @@ def _hide(
 
 
 @app.command("feedback")
-def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) -> None:
+def _feedback(assignment: options.Assignment, course: options.Course = Path(".")) -> None:
     """Write one page per student, with the verdicts and your comments."""
     from .gradebook import Gradebook
 
@@ -296,19 +235,11 @@ def _feedback(assignment: AssignmentArgument, course: CourseOption = Path(".")) 
 
 @app.command("export")
 def _export(
-    assignment: AssignmentArgument,
-    system: Annotated[str, typer.Argument(help="canvas or moodle")],
-    course: CourseOption = Path("."),
-    template: Annotated[
-        Path | None,
-        typer.Option(
-            help="The gradebook that Canvas exports, or the grading worksheet that Moodle gives; "
-            "the marks are filled in."
-        ),
-    ] = None,
-    column: Annotated[
-        str, typer.Option(help="Header of the assignment in Canvas's gradebook.")
-    ] = "",
+    assignment: options.Assignment,
+    system: options.System,
+    course: options.Course = Path("."),
+    template: options.Template = None,
+    column: options.Column = "",
 ) -> None:
     """Write the marks as a CSV for the LMS. A student without a mark keeps an empty field."""
     from .export import export
@@ -328,7 +259,7 @@ def _export(
 
 
 @app.command("status")
-def _status(course: CourseOption = Path(".")) -> None:
+def _status(course: options.Course = Path(".")) -> None:
     """Show what is released, handed in and graded, and what waits for a person."""
     from .gradebook import Gradebook
 
@@ -358,6 +289,10 @@ def main() -> None:
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the processes that grade
     try:
         app()
+    except SystemExit as end:
+        if isinstance(end.__context__, typer.Abort):  # by Ctrl-C, which is 1 for typer, and "done"
+            sys.exit(130)
+        raise
     except (CourseError, OSError) as problem:
         typer.echo(f"resnorm-course: {problem}", err=True)
         sys.exit(2)

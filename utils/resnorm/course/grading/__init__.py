@@ -6,7 +6,8 @@ runs in the same way, once (``reference``), and what the tests find with it is w
 
 ``cells`` reads the metadata of nbgrader. ``reading`` reads a student's file, ``matching`` finds the
 cells of the assignment in it, and ``submission`` puts the tests back. ``placement`` decides where
-they run, from the ``definitions`` in the code, which ``plain_python`` reads as IPython does.
+they run, from the ``definitions`` in the code, which ``plain_python`` reads as IPython does and
+``cell_code`` puts together; ``unfinished`` says what is as it was handed out.
 ``execution`` runs a graded notebook, ``statements`` executes a test so that one failure does not
 take the rest along, ``apart`` keeps each test from what others left, and ``verdicts`` gives points.
 ``inspection`` finds what an instructor should look at, for which ``names`` follows the names in the
@@ -19,6 +20,7 @@ from ...loading import on_first_use
 __getattr__ = on_first_use(
     __name__,
     "apart",
+    "cell_code",
     "cells",
     "definitions",
     "execution",
@@ -37,5 +39,6 @@ __getattr__ = on_first_use(
     "statements",
     "submission",
     "trusted",
+    "unfinished",
     "verdicts",
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.util
 import re
 import symtable
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .names import DEFINITIONS, FUNCTIONS, parse
+from .names import DEFINITIONS, FUNCTIONS, is_library, parse
 from .plain_python import as_python
+from .unfinished import inside, is_empty, is_open
 
 #: In place of a name: code that may define any name, such as ``from answers import *``.
 ANYTHING = "*"
@@ -20,6 +20,8 @@ ANYTHING = "*"
 UNREADABLE = {"exec", "globals", "locals", "vars", "get_ipython", "setattr"}
 #: Magics that run the cell below them in the notebook's own namespace.
 PLAIN_MAGICS = {"time", "capture", "prun"}
+#: Methods by which a statement changes a collection, as ``LAYERS.append(3)`` does.
+CHANGING = {"add", "append", "extend", "insert", "setdefault", "update"}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -34,7 +36,8 @@ class Definition:
         uses: these, and the names that what it defines looks up later, when it is called.
         is_open: whether there is nothing in it yet, as in what is handed out, or a part is missing.
         is_empty: whether there is nothing in any part of it.
-        is_part: whether it only sets a part of what the name stands for, as in ``A.forward = f``.
+        is_part: whether it only changes a part of what the name stands for, as ``A.forward = f``
+            and ``a.append(3)`` do.
     """
 
     name: str
@@ -78,7 +81,7 @@ def definitions(source: str) -> list[Definition]:
             continue
         at_once = _at_once(node)
         about = (node, at_once, at_once | looked_up)
-        left = (is_open(node), _is_empty(node))
+        left = (is_open(node), is_empty(node))
         found += [Definition(name, *about, *left) for name in sorted(_bound(node))]
         found += [Definition(name, *about, is_part=True) for name in sorted(_changed(node))]
         if _is_unreadable(node):
@@ -110,19 +113,6 @@ def names_in(source: str) -> set[str]:
     return {each.id for each in nodes if isinstance(each, ast.Name)}
 
 
-def is_open(node: ast.stmt) -> bool:
-    """Say whether nothing is written yet into a function or class, or a variable has no value.
-
-    Args:
-        node: a statement.
-    """
-    if isinstance(node, ast.ClassDef):
-        return any(map(_is_left, _methods(node))) or _is_empty(node)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return _is_empty(node) or _is_left(node)
-    return _is_empty(node)
-
-
 def without(source: str, lines: set[int]) -> str:
     """Take lines out of a cell.
 
@@ -145,65 +135,6 @@ def _shape(node: ast.stmt) -> str:
 def _first_line(node: ast.stmt) -> int:
     """The number of the line on which a statement, or its first decorator, begins."""
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-
-
-def _is_empty(node: ast.stmt) -> bool:
-    """Whether a function consists of ``pass``, a docstring, ``return None`` and the like.
-
-    So do all methods of an empty class, and a variable without a value is empty.
-    """
-    if isinstance(node, ast.ClassDef):
-        methods = _methods(node)
-        others = [each for each in node.body if each not in methods and not _says_nothing(each)]
-        return not others and all(map(_is_empty, methods))
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return all(map(_says_nothing, node.body))
-    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    return value is not None and _is_nothing(value)
-
-
-def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
-    return [each for each in node.body if isinstance(each, ast.FunctionDef)]
-
-
-def _is_left(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a function still ends as it was handed out, and returns nothing before that."""
-    own = [node for each in function.body for node in _inside(each)]
-    returns = any(isinstance(node, ast.Return | ast.Yield | ast.YieldFrom) for node in own)
-    return _is_stub(function.body[-1]) and not returns
-
-
-def _inside(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below a statement of a function, without those of functions in it."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        if not isinstance(node, FUNCTIONS):
-            yield node
-            waiting += ast.iter_child_nodes(node)
-
-
-def _is_stub(node: ast.stmt) -> bool:
-    if not isinstance(node, ast.Raise):
-        return False
-    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    return isinstance(error, ast.Name) and error.id == "NotImplementedError"
-
-
-def _says_nothing(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Expr):  # super().__init__() is a part of what is handed out
-        called = node.value.func if isinstance(node.value, ast.Call) else node.value
-        is_start = isinstance(called, ast.Attribute) and called.attr == "__init__"
-        return isinstance(node.value, ast.Constant) or is_start
-    if isinstance(node, ast.Return):
-        return node.value is None or _is_nothing(node.value)
-    return isinstance(node, ast.Pass) or _is_stub(node)
-
-
-def _is_nothing(value: ast.expr) -> bool:
-    if isinstance(value, ast.Name):
-        return value.id == "NotImplemented"
-    return isinstance(value, ast.Constant) and value.value in (None, ...)
 
 
 def _bound(node: ast.AST) -> set[str]:
@@ -229,12 +160,20 @@ def _bound(node: ast.AST) -> set[str]:
 def _changed(node: ast.stmt) -> set[str]:
     """The names of what a statement sets a part of, or sets when a function in it is called.
 
-    What a decorator gets as an argument, as in ``@add_to_class(Block)``, may be changed by it.
+    What a decorator gets as an argument, as in ``@add_to_class(Block)``, may be changed by it, and
+    so may the type of the first argument of what it decorates, as in ``def forward(self: Block)``.
     """
-    targets = [each for each in _running(node) if isinstance(each, ast.Attribute | ast.Subscript)]
-    owners: list[ast.expr] = [each.value for each in targets if isinstance(each.ctx, ast.Store)]
-    calls = [each for each in getattr(node, "decorator_list", []) if isinstance(each, ast.Call)]
-    owners += [argument for call in calls for argument in call.args]
+    owners: list[ast.expr] = []
+    for each in _running(node):
+        if isinstance(each, ast.Attribute | ast.Subscript) and isinstance(each.ctx, ast.Store):
+            owners.append(each.value)
+        elif isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+            called = each.value.func
+            owners += [called] if getattr(called, "attr", "") in CHANGING else []
+    decorators = getattr(node, "decorator_list", [])
+    owners += [value for each in decorators if isinstance(each, ast.Call) for value in each.args]
+    if decorators and isinstance(node, ast.FunctionDef):
+        owners += [each.annotation for each in node.args.args[:1] if each.annotation]
     changed: set[str] = set()
     for owner in owners:
         while isinstance(owner, ast.Attribute | ast.Subscript):
@@ -261,11 +200,14 @@ def _at_once(node: ast.stmt) -> frozenset[str]:
     """The names that a statement looks up in the notebook when it runs."""
     nodes = list(_running(node))
     names = [each for each in nodes if isinstance(each, ast.Name)]
+    # What is added to, as in AXES += (1,), has been looked up as well.
+    added = {getattr(each.target, "id", "") for each in nodes if isinstance(each, ast.AugAssign)}
     inner = [each for each in nodes if isinstance(each, (ast.ClassDef, *COMPREHENSIONS))]
     own: set[str] = set()
     if inner:  # what a class or a comprehension sets is not looked up in the notebook
         own = {name.id for name in names if isinstance(name.ctx, ast.Store)} - _bound(node)
-    return frozenset(name.id for name in names if isinstance(name.ctx, ast.Load)) - own
+    loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    return frozenset((loaded | added) - own - {""})
 
 
 def _looked_up(source: str, tree: ast.Module) -> list[set[str]]:
@@ -296,17 +238,9 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
 
 def _is_unreadable(node: ast.stmt) -> bool:
     """Whether a statement may define names that cannot be read in the code."""
-    for each in _inside(node):
+    for each in inside(node):
         if isinstance(each, ast.ImportFrom) and any(name.name == "*" for name in each.names):
-            return not _is_library(each.module or "")
+            return not is_library(each.module or "")
         if isinstance(each, ast.Call) and getattr(each.func, "id", "") in UNREADABLE:
             return True
     return False
-
-
-def _is_library(module: str) -> bool:
-    """Whether a module is installed, so that it does not lie beside the notebook."""
-    try:
-        return importlib.util.find_spec(module.split(".")[0]) is not None
-    except (ImportError, ValueError):
-        return False

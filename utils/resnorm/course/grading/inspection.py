@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from nbformat import NotebookNode
 
+from ..sandbox.forbidden_names import AUTOGRAD
 from ..sandbox.incidents import Incident
 from ..sandbox.journal import BEGUN, UNSEEN
-from ..sandbox.observation import AUTOGRAD
 from .cells import is_test, meta, ours
 from .definitions import UNREADABLE
 from .names import DEFINITIONS, Names, parse
@@ -75,7 +75,8 @@ def forbidden(notebook: NotebookNode) -> list[Incident]:
     names = Names(trees.values())
     cell_of = {id(node): index for index, tree in trees.items() for node in ast.walk(tree)}
     answers = [index for index in trees if meta(notebook.cells[index]).get("solution")]
-    # Whatever a cell puts in the place of something else may change an answer.
+    # What is put in the place of a part of something else is followed by the name of that. Of
+    # setattr, exec and the like nobody can read what they change, so it may be an answer.
     replacing = [
         node
         for index, tree in trees.items()
@@ -161,10 +162,7 @@ def noticed(
 
 
 def _is_replacing(node: ast.stmt) -> bool:
-    """Whether a statement puts something in the place of something else, or may do so."""
-    parts = ast.Attribute | ast.Subscript
-    if isinstance(node, ast.Assign) and any(isinstance(each, parts) for each in node.targets):
-        return True
+    """Whether a statement may put something in the place of anything else."""
     called = (
         node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
     )

@@ -6,15 +6,18 @@ after the run, whatever may explain the loss is reported, with the place where i
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
+from .cell_code import Code, Test
 from .cells import meta, ours
-from .definitions import ANYTHING, is_read
-from .placement import Code, Test, listed
+from .definitions import ANYTHING, definitions, is_read
+from .placement import listed
+from .plain_python import HEADS
 
 #: What a test ends with where something is not there: its line of the verdict.
 ABSENT = re.compile(
@@ -22,9 +25,14 @@ ABSENT = re.compile(
     re.MULTILINE,
 )
 UNKNOWN = re.compile(r"name '(\w+)' is not defined")
+#: What IPython prints, without an error, of a command that it does not know.
+USAGE = re.compile(r"^UsageError: .*$", re.MULTILINE)
 #: Where in a cell an error came from, in the text of its traceback without colors.
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
+#: The line at which a cell ended in an error, if it is known, and the error; and these by cell.
+Error = tuple[int | None, str]
+Errors = Mapping[int, Error]
 #: The longest traceback that is read, and message that is told, in characters.
 MAX_TRACEBACK, MAX_MESSAGE = 20_000, 200
 
@@ -53,11 +61,15 @@ def explained(
         test.at = ours(test.cell).get("runs_at", test.place)
         test.needed = code.needed(test.names, test.at)
     messages = "\n".join(each.message for each in told)
+    errors = {place: error for place, cell in enumerate(code.cells) if (error := _error(cell))}
     return [
         *(_unread(code) if lost else ()),
-        *_stopped(code, tests),
+        *_behind_magics(code, tests),
+        *_stopped(code, tests, errors),
         *_below(code, tests, lost),
+        *_gone(code, tests, lost, errors),
         *_between(code, tests, messages),
+        *_shadowed(code, tests),
     ]
 
 
@@ -77,16 +89,32 @@ def _unread(code: Code) -> Iterator[Incident]:
         )
 
 
-def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
+def _behind_magics(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
+    """Cells whose first line keeps Python from defining here what a test calls."""
+    wanted: set[str] = set().union(*(test.names for test in tests))
+    for place, cell in enumerate(code.cells):
+        if cell.cell_type == "code" and code.is_students(place) and not definitions(cell.source):
+            head = HEADS.match(cell.source)
+            text = cell.source[head.end() :] if head else ""
+            if names := sorted({each.name for each in definitions(text)} & wanted):
+                yield Incident(
+                    place,
+                    "matched",
+                    f"{cell.source.split()[0]} keeps a cell from defining {listed(names)} here "
+                    f"({_place(code, place)})",
+                )
+
+
+def _stopped(code: Code, tests: Iterable[Test], errors: Errors) -> Iterator[Incident]:
     """Cells that ended in an error before they defined what a test needs."""
     missing: dict[int, set[str]] = {}
     for name, found in ((name, found) for test in tests for name, found in test.needed.items()):
         for place, each in found:
-            error = _error(code.cells[place])
+            error = errors.get(place)
             if error and code.is_students(place) and (error[0] or 0) <= each.lines.stop:
                 missing.setdefault(place, set()).add(name)
     for place, names in sorted(missing.items()):
-        line, reason = _error(code.cells[place]) or (None, "")
+        line, reason = errors[place]
         stopped = f"stopped at line {line}" if line else "stopped"
         yield Incident(
             place,
@@ -96,9 +124,11 @@ def _stopped(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
         )
 
 
-def _error(cell: NotebookNode) -> tuple[int | None, str] | None:
+def _error(cell: NotebookNode) -> Error | None:
     """The line at which a cell ended in an error, and the error; None if it did not."""
     for output in cell.get("outputs", []):
+        if output.output_type == "stream" and (usage := USAGE.search(output.text[-MAX_TRACEBACK:])):
+            return None, usage[0][:MAX_MESSAGE]
         if output.output_type == "error":
             text = COLORS.sub("", "\n".join(output.traceback)[:MAX_TRACEBACK])
             # A magic at the head of the cell is all that the traceback sees of it.
@@ -111,11 +141,10 @@ def _error(cell: NotebookNode) -> tuple[int | None, str] | None:
 
 
 def _below(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterator[Incident]:
-    """Definitions and changes further down of what a test did not find."""
+    """Definitions and changes further down of what a test did not find, or found otherwise."""
     found: dict[int, tuple[set[str], list[str], str]] = {}
     for test in tests:
-        if not (absent := ABSENT.search(lost[test.name])):
-            continue
+        absent = ABSENT.search(lost[test.name])
         names = {*test.names, *test.needed, *UNKNOWN.findall(lost[test.name]), ANYTHING}
         for name in sorted(names):
             shapes = {each.shape for _, each in test.needed.get(name, [])}
@@ -124,15 +153,37 @@ def _below(code: Code, tests: Iterable[Test], lost: Mapping[str, str]) -> Iterat
                     continue
                 if each.shape in shapes or code.is_stub(each):
                     continue
-                changed, losing, _ = found.setdefault(place, (set(), [], absent[0]))
+                if not absent and not (each.is_part and code.students(name)):
+                    continue
+                reason = f" with {absent[0][:MAX_MESSAGE]}" if absent else ""
+                changed, losing, _ = found.setdefault(place, (set(), [], reason))
                 changed.add("what cannot be read" if name == ANYTHING else name)
                 losing += [] if test.name in losing else [test.name]
     for place, (changed, losing, reason) in sorted(found.items()):
         yield Incident(
             place,
             "matched",
-            f"{listed(losing)} lost points with {reason[:MAX_MESSAGE]}; a cell further down "
+            f"{listed(losing)} lost points{reason}; a cell further down "
             f"defines or changes {listed(sorted(changed))} ({_place(code, place)})",
+        )
+
+
+def _gone(
+    code: Code, tests: Iterable[Test], lost: Mapping[str, str], errors: Errors
+) -> Iterator[Incident]:
+    """Definitions further up of what a test did not find, as after ``del`` or ``%reset``."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for test in tests:
+        for name in set(UNKNOWN.findall(lost[test.name])):
+            for place, _ in code.students(name):
+                if place < test.at and place not in errors:
+                    found.setdefault((name, place), []).append(test.name)
+    for (name, place), losing in sorted(found.items()):
+        yield Incident(
+            place,
+            "matched",
+            f"{listed(losing)} did not find {name}, although a cell further up defines it "
+            f"({_place(code, place)})",
         )
 
 
@@ -151,6 +202,25 @@ def _between(code: Code, tests: Iterable[Test], messages: str) -> Iterator[Incid
             "matched",
             f"{listed(losing)} lost points with the last definition of {name} above; there is "
             f"another one further up ({_place(code, place)})",
+        )
+
+
+def _shadowed(code: Code, tests: Iterable[Test]) -> Iterator[Incident]:
+    """Names of a library or of Python itself that the student's code uses for something else."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for test in tests:
+        for name, counting in sorted(test.needed.items()):
+            place, last = counting[0]
+            imported = any(each.is_import for _, each in code.found.get(name, []))
+            is_other = code.is_students(place) and not (last.is_import or last.is_part)
+            if is_other and (imported or name in dir(builtins)):
+                found.setdefault((name, place), []).append(test.name)
+    for (name, place), losing in found.items():
+        yield Incident(
+            place,
+            "matched",
+            f"{listed(losing)} lost points with {name} as a cell of the student's defines it, in "
+            f"place of what has this name otherwise ({_place(code, place)})",
         )
 
 

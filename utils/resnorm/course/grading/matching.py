@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from nbformat import NotebookNode
@@ -123,7 +122,7 @@ def match(submitted: Cells, source: Cells) -> tuple[Found, list[str], set[int]]:
     names = [
         meta(source[index]).get("grade_id", "") for index in sorted(missing.intersection(found))
     ]
-    displaced = _displaced(found, source)
+    displaced = _displaced(found, submitted, source)
     moved = {index for place in displaced if (index := found[place]) is not None}
     kept = [None if place in displaced else index for place, index in enumerate(found)]
     return kept, [name for name in names if name], moved
@@ -198,14 +197,31 @@ def _by_position(found: Found, submitted: Cells, source: Cells, missing: set[int
             found[place] = index
 
 
-def _displaced(found: Found, source: Cells) -> set[int]:
+def originals(found: Found, submitted: Cells) -> set[int]:
+    """Say which cells of a submission are those of the assignment, and not copies of them.
+
+    Of several, the first one that has kept nbgrader's metadata is, or else the first one.
+
+    Args:
+        found: for each cell of the submission the index of the one that it is, or None.
+        submitted: the student's cells.
+
+    Returns:
+        Their indices in the submission.
+    """
+    chosen: dict[int, int] = {}
+    for place in sorted(range(len(found)), key=lambda place: (not meta(submitted[place]), place)):
+        if (index := found[place]) is not None:
+            chosen.setdefault(index, place)
+    return set(chosen.values())
+
+
+def _displaced(found: Found, submitted: Cells, source: Cells) -> set[int]:
     """The places of answers in code that do not stand between the same cells of ours as there."""
-    counts = Counter(found)
     fixed = [
         (place, index)
-        for place, index in enumerate(found)
-        if index is not None
-        and counts[index] == 1
+        for place in sorted(originals(found, submitted))
+        if (index := found[place]) is not None
         and (is_test(source[index]) or is_shared(source[index]))
     ]
     displaced = set()

@@ -7,11 +7,13 @@ composed while the code runs is not seen here; see ``sandbox.observation``.
 from __future__ import annotations
 
 import ast
+import functools
+import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
-from ..sandbox.observation import AUTOGRAD, listed_by_plain_name, modules_around, plain
+from ..sandbox.forbidden_names import AUTOGRAD, listed_by_plain_name, modules_around, plain
 from .plain_python import as_python
 
 #: Parts of torch that compute gradients, by the package that they are in.
@@ -38,6 +40,19 @@ def parse(source: str) -> ast.Module | None:
     """
     text = as_python(source)
     return None if text is None else ast.parse(text)
+
+
+@functools.lru_cache(maxsize=1000)
+def is_library(module: str) -> bool:
+    """Say whether a module is installed, so that it does not lie beside the notebook.
+
+    Args:
+        module: its name, with those of the packages around it.
+    """
+    try:
+        return importlib.util.find_spec(module.split(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 class Names:
@@ -77,6 +92,8 @@ class Names:
         elif isinstance(node, DEFINITIONS):
             self.own.add(node.name)
             self.own_attributes.add(node.name)
+            if isinstance(node, ast.ClassDef):  # its fields
+                self.own_attributes |= {name for each in node.body for name in _field(each)}
         elif isinstance(node, ast.arg):
             self.own.add(node.arg)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -85,7 +102,10 @@ class Names:
             self.own_attributes.add(node.attr)
 
     def _define(self, node: ast.AST, aliases: list[tuple[str, ast.expr]]) -> None:
-        """Note what the name of a function, a class or a variable stands for in all cells."""
+        """Note what the name of a function, a class or a variable stands for in all cells.
+
+        A statement such as ``F.relu = f`` or ``Block.forward.__code__ = c`` is a part of that.
+        """
         if isinstance(node, DEFINITIONS):
             self.definitions[node.name].append(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
@@ -173,12 +193,15 @@ class Names:
         elif isinstance(node, ast.ImportFrom):
             origins = [f"{node.module or ''}.{each.name}" for each in node.names]
         if any(origins):
+            # A file beside the notebook may define anything under such a name.
+            origins = [each for each in origins if is_library(each)]
             found = {by_plain_name.get(plain(part), "") for o in origins for part in o.split(".")}
             found |= {name for origin in origins for name in modules_around(origin, names)}
             gradient = any(map(_is_gradient, origins))
             return (found | ({AUTOGRAD} & names if gradient else set())) - {""}
         if isinstance(node, ast.Name):
             unknown = node.id not in self.own and isinstance(node.ctx, ast.Load)
+            unknown = unknown and all(map(is_library, self.stars))
             found = {node.id} & names if unknown else set()  # after "from ... import *"
             if node.id not in variables and node.id not in self.definitions:
                 found |= {n for s in self.stars for n in modules_around(f"{s}.{node.id}", names)}
@@ -207,6 +230,13 @@ class Names:
         return {
             name for tree in trees for node in ast.walk(tree) for name in inside.used(node, names)
         }
+
+
+def _field(node: ast.stmt) -> set[str]:
+    """The names that a statement in the body of a class gives a value or a type."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    return {each.id for each in targets if isinstance(each, ast.Name)}
 
 
 def _outside_functions(tree: ast.Module) -> Iterator[ast.AST]:

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
 from .cells import is_test, is_written_answer, meta, ours, public_text
-from .matching import asked, handed_out, is_unanswered, match, same
+from .matching import asked, handed_out, is_unanswered, match, originals, same
 from .names import parse
 from .placement import place_tests
 
@@ -21,8 +21,8 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
 
     Every cell of the source is there, once, in its order. The answers come from the submission,
     everything else from the source. A cell of the student's own follows the cell that it followed,
-    and so does an answer that stands in another place than in the source. Where an answer is there
-    more than once, all of it runs.
+    copies of cells aside, and so does an answer that stands in another place than in the source.
+    Where an answer is there more than once, all of it runs.
 
     Args:
         submitted: the student's notebook.
@@ -40,13 +40,14 @@ def restore(submitted: NotebookNode, source: NotebookNode) -> tuple[NotebookNode
         )
         incidents.append(Incident(-1, "matched", message))
     parts: dict[int, list[_Part]] = defaultdict(list)
-    before = -1
-    for index, cell in zip(found, submitted.cells, strict=True):
+    before, in_place = -1, originals(found, submitted.cells)
+    for place, (index, cell) in enumerate(zip(found, submitted.cells, strict=True)):
         if index is None:
             parts[before].append(_Part(cell, is_copy=False))
         elif meta(source.cells[index]):
             parts[index].append(_Part(cell, is_copy=True))
-            before = index
+            # What follows a copy of a test at the end is not meant to stand where the test does.
+            before = index if place in in_place else before
     cells = [_own(part.cell) for part in parts[-1] if not part.is_blank]
     for index, original in enumerate(source.cells):
         cell = copy.deepcopy(original)
@@ -85,6 +86,10 @@ class _Part:
     def is_blank(self) -> bool:
         return not self.cell.source.strip()
 
+    @property
+    def is_code(self) -> bool:
+        return self.cell.cell_type == "code" and not self.is_blank
+
 
 def _answered(
     cell: NotebookNode, parts: list[_Part], incidents: list[Incident], is_displaced: bool
@@ -104,7 +109,7 @@ def _answered(
     elif other and not filled:
         message = f"the answer {name} had become a {other[0]} cell"
         incidents.append(Incident(-1, "edited", message))
-    elif whole := _joined([part.cell.source for part in parts if not part.is_blank]):
+    elif whole := _joined([part.cell.source for part in parts if part.is_code]):
         message = f"the cell {name} had been split inside of a statement and has been joined"
         incidents.append(Incident(-1, "edited", message))
         cell.source = whole

@@ -92,10 +92,10 @@ class Executor(Codec):
     def _apply(self, request: dict[str, Any]) -> dict[str, Any]:
         """Apply an operation to its arguments."""
         self.passed, self.leaves = [], {}
-        arguments = [self.decode(data) for data in request["arguments"]]
-        options = {name: self.decode(data) for name, data in request["options"].items()}
-        before = [contents(value) for value in self.passed]
         with observed(request["forbidden"], exempt=self.private) as used:
+            arguments = [self.decode(data) for data in request["arguments"]]
+            options = {name: self.decode(data) for name, data in request["options"].items()}
+            before = [contents(value) for value in self.passed]
             value = OPERATIONS[request["operation"]](*arguments, **options)
             # An object of the student's may compute only when it is looked at.
             after = [contents(value) for value in self.passed]

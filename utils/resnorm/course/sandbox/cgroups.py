@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from .incidents import Incident, exceeded
+from .leftovers import left_over
 from .limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -55,7 +57,11 @@ class ControlGroups:
             ):
                 continue
             parent = Path(ROOT, *([] if unified else [controllers]), path.lstrip("/"))
-            folder = parent / f"resnorm-{controller}-{os.getpid()}-{time.monotonic_ns()}"
+            prefix = f"resnorm-{controller}-"
+            for old in left_over(parent, prefix):
+                with contextlib.suppress(OSError):
+                    old.rmdir()
+            folder = parent / f"{prefix}{os.getpid()}-{time.monotonic_ns()}"
             folder.mkdir()
             present = {name: value for name, value in values.items() if (folder / name).exists()}
             if not present:

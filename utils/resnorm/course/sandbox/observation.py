@@ -1,9 +1,15 @@
 """Notice which forbidden functions a student's function uses while it runs.
 
 An answer can reach ``F.batch_norm`` in many ways: by an alias, by ``getattr``, through
-``torch.ops`` or through a module that calls it. So use is noticed where it happens, in calls of
-Python and C functions, in calls of modules, in what torch hands to its modes, and in the operators
-that torch records for its profiler. ``operators`` adds what these do not see.
+``torch.ops`` or through a module that calls it. So use is noticed where it happens: in calls of
+Python and C functions, by a profile function; in calls of modules; in what torch hands to its
+modes; and in the operators that torch records for its profiler (``record``). ``operators`` adds
+what these do not see.
+
+Operators alone would not do: much of what assignments forbid is plain Python, such as
+``scipy.stats.kendalltau`` or ``resnorm.probes``, and computes by operators that every answer uses.
+And without the profile function an answer that runs torch's profiler would end in an error, because
+only a profile function sees that profile before it begins, so that the record can make room.
 
 This runs beside the student's code, which can switch it off. What it finds is a reason for a person
 to look at the answer, and what it does not find proves nothing. It raises and lowers no mark.
@@ -12,19 +18,18 @@ to look at the answer, and what it does not find proves nothing. It raises and l
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from .forbidden_names import AUTOGRAD, is_own, listed_by_plain_name, modules_around, plain
 from .journal import BEGUN, UNSEEN, USED
+from .record import ENGINE_STEP, Record, is_recorded
 
-#: The name that forbids gradients by autograd, where a task asks to derive them by hand.
-AUTOGRAD = "autograd"
 #: Functions in C++ through which the ways to a gradient go: the backward pass, forward mode, and
 #: the transforms of ``torch.func``.
 ENGINE = {
@@ -44,10 +49,6 @@ SWITCHES = {
 #: Functions that begin a profile of the student's own, as ``torch.profiler`` calls them. Torch
 #: keeps one profile per thread and refuses a second one.
 PROFILERS = {"_prepare_profiler", "_enable_profiler", "_enable_profiler_legacy"}
-#: How torch's profiler names a step of the backward pass.
-_ENGINE_STEP = "autograd::engine::evaluate_function"
-#: Calls of torch's functions after which the record of operators is looked at and begun anew.
-_RECORD = 2000
 
 
 def _processes() -> set[str]:
@@ -70,50 +71,6 @@ _THREADS = set(sys._current_frames())
 _PROCESSES = _processes()
 #: Modules of which each starts a thread that runs nothing but its own code: of progress bars.
 _MONITORS = {"tqdm._monitor"}
-_PREFIXES = ("native_", "cudnn_", "miopen_", "mkldnn_", "fused_")
-_SUFFIXES = ("_backward", "_legit", "_functional", "_no_training", "_impl_index", "_with_update")
-
-
-def plain(name: str) -> str:
-    """Reduce the name of an operator of torch to that of the function that it works for.
-
-    Args:
-        name: such as ``_native_batch_norm_legit``.
-
-    Returns:
-        Such as ``batch_norm``. The name of anything else is returned as it is.
-    """
-    before = ""
-    while before != name:
-        before, name = name, name.strip("_") or name
-        for prefix in _PREFIXES:
-            name = name.removeprefix(prefix)
-        for suffix in _SUFFIXES:
-            name = name.removesuffix(suffix)
-    return name
-
-
-@functools.cache
-def listed_by_plain_name(names: frozenset[str]) -> dict[str, str]:
-    """Index names by what :func:`plain` makes of them.
-
-    Args:
-        names: those of an assignment.
-
-    Returns:
-        Plain name -> name, the shortest of several.
-    """
-    return {plain(name): name for name in sorted(names, key=lambda name: (-len(name), name))}
-
-
-def modules_around(path: str, names: Iterable[str]) -> set[str]:
-    """Say which of some names are modules that something is in, or are its own full name.
-
-    Args:
-        path: such as ``resnorm.blocks.postact``.
-        names: those with a dot are modules, such as ``resnorm.blocks``; others are ignored.
-    """
-    return {name for name in names if "." in name and f"{path}.".startswith(f"{name}.")}
 
 
 @contextlib.contextmanager
@@ -149,6 +106,8 @@ def observed(names: Iterable[str], exempt: dict[str, Any] | None = None) -> Iter
     outer = getattr(before[0], "__self__", None)
     if type(outer) is _Observer:  # which sees nothing until this one ends
         outer.note({UNSEEN})
+    if sys.gettrace() is not None:  # which runs where no profile function sees it
+        observer.note({UNSEEN})
 
     class Mode(TorchFunctionMode):
         def __torch_function__(
@@ -194,91 +153,6 @@ def _is_monitor(frame: FrameType | None) -> bool:
     return bool(modules & _MONITORS) and modules <= _MONITORS | {"threading"}
 
 
-class _Record:
-    """The operators that run in this thread, as torch records them for its profiler.
-
-    They show TorchScript and the backward pass, whoever starts it. A profile of the student's own
-    takes the record's place.
-
-    Args:
-        look: is called with the names of what ran, of some part of it at a time.
-        wanted: whether to record anything.
-    """
-
-    def __init__(self, look: Callable[[set[str]], None], wanted: bool):
-        self.look_at, self.runs, self.steps = look, wanted, 0
-        self.thread = threading.get_ident()
-
-    def __enter__(self) -> _Record:
-        self._begin()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def step(self) -> None:
-        """Keep the record short; it holds kilobytes for each operator."""
-        self.steps += 1
-        if self.steps % _RECORD == 0:
-            self.look()
-
-    def look(self) -> None:
-        """Look at what ran since the last look."""
-        if self.runs and threading.get_ident() == self.thread:
-            self._end()
-            self._begin()
-
-    def step_aside(self) -> None:
-        """Leave torch's profiler to the student's code, which is about to begin a profile."""
-        if self.runs and threading.get_ident() == self.thread:
-            self._end()
-            self.runs = False
-            self.look_at({UNSEEN})
-
-    def _begin(self) -> None:
-        if not self.runs:
-            return
-        try:
-            import torch._C._profiler
-            from torch.autograd import _enable_profiler_legacy
-
-            settings: Any = torch._C._profiler
-            nothing_else = [False] * 5  # no shapes, memory, stacks, operations and modules
-            _enable_profiler_legacy(
-                settings.ProfilerConfig(
-                    settings.ProfilerState.CPU, *nothing_else, settings._ExperimentalConfig()
-                )
-            )
-        except (ImportError, AttributeError, TypeError):
-            self.runs = False  # a version of torch that has another profiler
-        except RuntimeError:  # an earlier cell has begun a profile and not ended it
-            self.runs = False
-            self.look_at({UNSEEN})
-
-    def _end(self) -> None:
-        if not self.runs:
-            return
-        from torch.autograd import _disable_profiler_legacy
-
-        try:
-            threads = _disable_profiler_legacy()
-        except RuntimeError:  # somebody else has ended it
-            self.look_at({UNSEEN})
-        else:
-            self.look_at({event.name() for events in threads for event in events})
-
-
-@functools.cache
-def _is_recorded(names: frozenset[str]) -> bool:
-    """Whether some of these names are those of operators, or of what the record shows of autograd.
-
-    A record costs some microseconds for each operator.
-    """
-    import torch
-
-    return AUTOGRAD in names or any(hasattr(torch.ops.aten, name) for name in names)
-
-
 class _Observer:
     """Collects the forbidden names among those that it is told."""
 
@@ -286,10 +160,10 @@ class _Observer:
         self.names, self.exempt = frozenset(names), exempt
         self.by_plain_name = dict(listed_by_plain_name(self.names))
         if AUTOGRAD in self.names:
-            self.by_plain_name |= dict.fromkeys({*ENGINE, _ENGINE_STEP}, AUTOGRAD)
+            self.by_plain_name |= dict.fromkeys({*ENGINE, ENGINE_STEP}, AUTOGRAD)
         self.by_plain_name |= dict.fromkeys({*SWITCHES, UNSEEN}, UNSEEN)
         self.found: list[str] = []
-        self.record = _Record(self._ran, _is_recorded(self.names))
+        self.record = Record(self._ran, is_recorded(self.names))
         # The function of the tests that runs and has not returned.
         self.theirs: FrameType | None = None
         # What was looked at once. A profile function is called too often to look again.
@@ -297,14 +171,19 @@ class _Observer:
 
     def operator(self, name: str) -> None:
         """Note a function in C, which may work for a function of another name."""
-        self.note({self.by_plain_name.get(name), self.by_plain_name.get(plain(name))})
+        self.note({self.by_plain_name.get(name), self.listed(name)})
+
+    def listed(self, name: str) -> str | None:
+        """The forbidden name of what this function works for, if there is one."""
+        return self.by_plain_name.get(plain(name))
 
     def code(self, name: str, module: str) -> None:
         """Note a Python function or a class, and the module that it is from."""
-        if module != "__main__" and isinstance(module, str):
+        if isinstance(module, str) and not is_own(module):
             # The package torch.autograd also holds what switches autograd off.
             parts = {name, *module.split(".")} & self.names - {AUTOGRAD}
-            self.note(parts | modules_around(module, self.names))
+            # Torch also has its operators in Python, such as native_batch_norm_backward.
+            self.note({*parts, *modules_around(module, self.names), self.listed(name)})
 
     def note(self, names: Iterable[str | None]) -> None:
         """Note what is used, here and in the journal, unless the tests use it themselves."""
@@ -361,6 +240,6 @@ def _callers(frame: FrameType) -> set[CodeType]:
 #: The code of this package that calls what is noted as a switch.
 OWN = {
     observed.__wrapped__.__code__,  # type: ignore[attr-defined]
-    _Record._begin.__code__,
-    _Record._end.__code__,
+    Record._begin.__code__,
+    Record._end.__code__,
 }

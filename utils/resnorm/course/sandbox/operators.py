@@ -12,15 +12,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from .forbidden_names import NORMS, is_own, plain
 from .journal import USED
-from .observation import OWN, plain
-
-#: Functions whose operators are watched, by their plain names.
-WATCHED = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
+from .observation import OWN
 
 
 def watch(namespace: dict[str, Any]) -> object:
-    """Raise the audit event ``USED``, with a plain name, when an operator of ``WATCHED`` runs.
+    """Raise the audit event ``USED``, with a plain name, when an operator of ``NORMS`` runs.
 
     An operator that torch composes of others is noticed by these.
 
@@ -35,7 +33,7 @@ def watch(namespace: dict[str, Any]) -> object:
     library: Any = torch._C._dispatch_library("IMPL", "aten", "")
     for name in torch._C._dispatch_get_all_op_names():
         base, _, overload = name.removeprefix("aten::").partition(".")
-        if not name.startswith("aten::") or plain(base) not in WATCHED:
+        if not name.startswith("aten::") or plain(base) not in NORMS:
             continue
         if torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"):
             continue
@@ -66,7 +64,7 @@ def _is_of_the_tests(frame: FrameType | None, namespace: dict[str, Any]) -> bool
     while frame is not None:
         if frame.f_globals is namespace:
             return True
-        if frame.f_globals.get("__name__") == "__main__":
+        if is_own(str(frame.f_globals.get("__name__"))):
             return False
         frame = frame.f_back
     return False

@@ -30,10 +30,13 @@ from .cell_runner import Before, CellRunner, OutsideError
 from .cgroups import ControlGroups
 from .channels import Channels
 from .incidents import Incident, Trace
+from .leftovers import left_over
 from .limits import DEFAULT_LIMITS, Limits, MiB
 from .messages import CheckedSession, Meter
 from .watchdog import Watchdog, kill_family
 
+#: What the names of the boxes' folders begin with.
+FOLDER = "box-"
 #: Seconds that a kernel may take to start.
 START_SECONDS = 120.0
 #: Seconds after its own end at which a notebook is killed, should the kernel's messages keep this
@@ -114,9 +117,11 @@ async def execute(
             cell.outputs, cell.execution_count = [], None
     with contextlib.ExitStack() as stack:
         # Not in $TMPDIR, whose name may be long: that of a socket has at most 107 bytes.
-        place = "/tmp" if os.path.isdir("/tmp") else None
+        place = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
+        for old in left_over(Path(place), FOLDER):
+            shutil.rmtree(old, ignore_errors=True)
         folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=f"box-{os.getpid()}-", dir=place)
+            tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", dir=place)
         )
         groups = ControlGroups(limits)
         stack.callback(groups.remove)
