@@ -180,6 +180,19 @@ def test_a_graph_writes_every_node_and_edge_label():
     plt.close(fig)
 
 
+def test_an_edge_of_a_graph_and_its_label_have_their_own_color():
+    fig, ax = plt.subplots()
+    nodes = {"x": (0, 0, "in"), "y": (1, 0, "out", "#ff0000")}
+    edges = [("x", "y", "times", 0.0, "#00ff00"), ("x", "y", "plus")]
+    figures.draw_graph(ax, nodes, edges, tinted=True)
+    texts = {text.get_text(): text for text in ax.texts}
+    assert texts["times"].get_color() == "#00ff00"
+    assert texts["plus"].get_color() == figures.PALETTE["gray"]
+    red, green, blue, _ = texts["out"].get_bbox_patch().get_facecolor()
+    assert red == 1 and green == blue and 0.5 < blue < 1  # a light red
+    plt.close(fig)
+
+
 class _Part:
     def __init__(self, name, output_shape, parameters=0):
         self.name, self.output_shape, self.parameters = name, output_shape, parameters

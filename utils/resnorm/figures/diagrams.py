@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from .blocks import TEXT, TINT
 from .costs import short_count
 from .style import PALETTE
 
@@ -56,18 +57,23 @@ def annotated_heatmap(
 
 
 def draw_graph(
-    ax: Axes, nodes: Mapping[str, Sequence[Any]], edges: Sequence[Sequence[Any]]
+    ax: Axes,
+    nodes: Mapping[str, Sequence[Any]],
+    edges: Sequence[Sequence[Any]],
+    tinted: bool = False,
 ) -> None:
     """Draw a computational graph: rounded boxes joined by arrows.
 
     Args:
         ax: where to draw; its axes are removed.
         nodes: from name to ``(x, y, label)`` or ``(x, y, label, color)``, in data coordinates.
-        edges: ``(source, target)``, ``(source, target, label)`` or ``(source, target, label,
-            bend)``, with the curvature of matplotlib's ``arc3`` for the bend.
+        edges: ``(source, target)``, ``(source, target, label)``, ``(source, target, label, bend)``
+            or ``(source, target, label, bend, color)``, with the curvature of matplotlib's
+            ``arc3`` for the bend and gray if no color is given.
+        tinted: whether a box is filled with a tint of its color, as in block diagrams.
     """
     for source, target, *rest in edges:
-        label, bend = (*rest, "", 0.0)[:2] if len(rest) != 1 else (rest[0], 0.0)
+        label, bend, color = (*rest, *("", 0.0, PALETTE["gray"])[len(rest) :])
         (x0, y0), (x1, y1) = nodes[source][:2], nodes[target][:2]
         ax.annotate(
             "",
@@ -75,7 +81,7 @@ def draw_graph(
             (x0, y0),
             arrowprops={
                 "arrowstyle": "-|>",
-                "color": PALETTE["gray"],
+                "color": color,
                 "lw": 1.3,
                 "shrinkA": 17,
                 "shrinkB": 17,
@@ -89,12 +95,12 @@ def draw_graph(
                 label,
                 ha="center",
                 va="center",
-                size=8.5,
-                color=PALETTE["gray"],
+                size=TEXT,
+                color=color,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )
-    for x, y, label, *color in nodes.values():
-        edge_color = color[0] if color else PALETTE["blue"]
+    for x, y, label, *given in nodes.values():
+        edge_color = given[0] if given else PALETTE["blue"]
         ax.text(
             x,
             y,
@@ -105,12 +111,17 @@ def draw_graph(
             color=PALETTE["ink"],
             bbox={
                 "boxstyle": "round,pad=0.45",
-                "facecolor": "white",
+                "facecolor": _tint(edge_color) if tinted else "white",
                 "edgecolor": edge_color,
                 "linewidth": 1.5,
             },
         )
     ax.set_axis_off()
+
+
+def _tint(color: str) -> Any:
+    """Mix a color with white, as the shapes of block diagrams are filled."""
+    return tuple(1 - TINT * (1 - part) for part in mpl.colors.to_rgb(color))
 
 
 def draw_norm_cube(ax: Axes, groups: ArrayLike, selected: int = 0, title: str = "") -> None:
