@@ -149,8 +149,8 @@ class BatchNormFunction(torch.autograd.Function):
         dbeta = dz.sum(axes)
         dgamma = products.sum(axes) * rstd
 
-        # dx = scale * (dy - dbeta / m - x_hat * dgamma / m), gathered per channel so that each
-        # large tensor is read once, and written into memory that is no longer needed.
+        # dx = scale * (dy - dbeta / m - x_hat * dgamma / m), gathered per channel so that two
+        # operations on large tensors suffice, written into memory that is no longer needed.
         scale = rstd if gamma is None else gamma * rstd
         slope, shift = -scale * rstd * dgamma / m, -scale * dbeta / m
         dx = torch.addcmul(
