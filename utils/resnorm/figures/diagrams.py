@@ -72,8 +72,9 @@ def draw_graph(
             ``arc3`` for the bend and gray if no color is given.
         tinted: whether a box is filled with a tint of its color, as in block diagrams.
     """
+    defaults: tuple[Any, ...] = ("", 0.0, PALETTE["gray"])
     for source, target, *rest in edges:
-        label, bend, color = (*rest, *("", 0.0, PALETTE["gray"])[len(rest) :])
+        label, bend, color = (*rest, *defaults[len(rest) :])
         (x0, y0), (x1, y1) = nodes[source][:2], nodes[target][:2]
         ax.annotate(
             "",
