@@ -72,6 +72,9 @@ def test_the_norms_of_the_small_lenet_stand_after_its_convolutions():
     features = models.small_lenet(nn.BatchNorm2d).features
     kinds = [type(layer).__name__ for layer in features]
     assert kinds == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"] * 2
+    old = cifar.build(ARMS["LeNet-5, rate 0.1"], data.synthetic(train=10, test=10, size=32), 0)
+    kinds = [type(layer).__name__ for layer in old.features]
+    assert kinds == ["Conv2d", "Tanh", "AvgPool2d"] * 2
 
 
 @pytest.mark.parametrize("make", MAKERS.values())

@@ -16,26 +16,40 @@ from .inception import ConvNormReLU, InceptionModule
 from .layers import check_choice, he_initialization
 
 
-def small_lenet(norm: Norm | None = None, in_channels: int = 3, num_classes: int = 10) -> nn.Module:
-    """Make LeNet-5 with ReLU and maximum pooling, and with a norm after each convolution.
+def small_lenet(
+    norm: Norm | None = None,
+    activation: str = "relu",
+    pooling: str = "max",
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> nn.Module:
+    """Make LeNet-5 with a norm after each convolution, or without.
 
     Args:
         norm: Makes a norm from a number of channels; None makes none.
+        activation: ``"tanh"`` or ``"relu"``.
+        pooling: ``"average"`` or ``"max"``.
         in_channels: Channels of the images.
         num_classes: Number of classes.
 
     Returns:
         The network, initialized by :func:`he_initialization`.
 
+    Raises:
+        ValueError: The activation or the pooling is unknown.
+
     Shape:
         (N, in_channels, 32, 32) -> (N, num_classes), the logits.
+
+    Source:
+        LeCun et al. (1998), section II.B, in the form of :class:`LeNet5`.
     """
-    model = LeNet5(num_classes, in_channels, activation="relu", pooling="max")
+    model = LeNet5(num_classes, in_channels, activation, pooling)
     if norm is not None:
-        layers = list(model.features)
+        conv1, act1, pool1, conv2, act2, pool2 = model.features
         model.features = nn.Sequential(
-            layers[0], norm(6), *layers[1:4], norm(16), *layers[4:]
-        )  # after the first and the second convolution
+            conv1, norm(6), act1, pool1, conv2, norm(16), act2, pool2
+        )  # fmt: skip
     he_initialization(model)
     return model
 

@@ -28,10 +28,11 @@ def generations(training: Training) -> dict[str, Arm]:
         "small VGG": "small VGG",
         "small Inception": "small Inception",
     }
-    arms = {"LeNet-5": Arm("LeNet-5", training, {"in_channels": 3})}
+    options: dict[str, Any] = {"norm": "none", "activation": "tanh", "pooling": "average"}
+    arms = {"LeNet-5": Arm("small LeNet-5", training, options)}
     for name, model in networks.items():
         arms[name] = Arm(model, training, {"norm": "none"})
         arms[f"{name}, batch norm"] = Arm(model, training, {"norm": "batch"})
-    options: dict[str, Any] = {"norm": "batch", "head": "global"}
+    options = {"norm": "batch", "head": "global"}
     arms["small VGG, batch norm, global head"] = Arm("small VGG", training, options)
     return at_rates(arms, RATES)

@@ -159,7 +159,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "SpeedNet": models.SpeedNet,
     "space": models.SpaceNet,
     "pre-activation": models.SmallResNet,
-    "LeNet-5": models.lenet5,
     "small LeNet-5": models.small_lenet,
     "small AlexNet": models.small_alexnet,
     "small VGG": models.small_vgg,
