@@ -41,6 +41,7 @@ QUESTIONS = {
 CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
     "degradation-generated": ("1.2", "ch-degradation"),
+    "generations": ("1.1", "sec-arch-one-loop"),
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),

@@ -21,6 +21,7 @@ from .convnet import ConvNet
 from .convnext import ConvNeXt, convnext_base, convnext_small, convnext_tiny
 from .densenet import DenseNet, cifar_densenet, densenet121, densenet161, densenet169, densenet201
 from .fcn import FCN, DilatedFCN, as_convolution, bilinear_upsampling, fcn_resnet50
+from .generations import small_alexnet, small_inception, small_lenet, small_vgg
 from .hourglass import StackedHourglass, stacked_hourglass
 from .inception import GoogLeNet, InceptionModule, InceptionResNetBlock, googlenet
 from .mlp import MLP
@@ -116,6 +117,10 @@ __all__ = [
     "resnext50_32x4d",
     "se_resnet50",
     "shufflenet_v2_x1_0",
+    "small_alexnet",
+    "small_inception",
+    "small_lenet",
+    "small_vgg",
     "stacked_hourglass",
     "unet",
     "vgg",

@@ -159,6 +159,10 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "SpeedNet": models.SpeedNet,
     "space": models.SpaceNet,
     "pre-activation": models.SmallResNet,
+    "small LeNet-5": models.small_lenet,
+    "small AlexNet": models.small_alexnet,
+    "small VGG": models.small_vgg,
+    "small Inception": models.small_inception,
 }
 
 

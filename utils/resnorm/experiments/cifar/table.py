@@ -8,6 +8,7 @@ from typing import Any
 
 from .arms import Arm, Experiment, Training
 from .generalization import epoch_wise, scaling
+from .generations import generations
 from .space import space
 from .tuning import at_rates
 
@@ -138,6 +139,7 @@ NOISE = "What does the noise cost, with batch norm and without, each at its best
 LONGER = "Does the test error descend a second time when the training goes on?"
 SCALING = "With which power of the number of images and of the width does the error fall?"
 SPACE = "Which network of a small space makes the most of the same multiply-adds?"
+GENERATIONS = "Which generation of networks makes the most of LeNet-5's multiply-adds?"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -348,5 +350,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"{SPACE} Here each of 216 is trained once, for 640 steps of images reduced to 16 x 16.",
         space(replace(SHORT, epochs=4, batch_size=64, images=10_240, held_out=5000, curve=False)),
         "a CPU core, 10 seconds per run",
+    ),
+    "generations-short": Experiment(
+        f"{GENERATIONS} Here in three epochs of images of 32 x 32, with and without batch norm.",
+        generations(Training(epochs=3, schedule="one cycle")),
+        "a CPU core, half a minute per run; the search has 40 runs or more",
     ),
 }
