@@ -91,7 +91,11 @@ def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below a statement of a function, without those of functions in it."""
+    """The nodes below a statement of a function, without those of functions in it.
+
+    Args:
+        node: the statement; it comes first, unless it is a function itself.
+    """
     waiting = [node]
     while waiting:
         node = waiting.pop()
