@@ -69,7 +69,7 @@ def _processes() -> set[str]:
 _THREADS = set(sys._current_frames())
 #: The processes from before it.
 _PROCESSES = _processes()
-#: Modules of which each starts a thread that runs nothing but its own code: of progress bars.
+#: Modules of progress bars, each of which starts a thread that runs only its own code.
 _MONITORS = {"tqdm._monitor"}
 
 

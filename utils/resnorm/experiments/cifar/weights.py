@@ -103,7 +103,7 @@ def trained(
 
 
 def _run_with_weights(record: Record, arm: str | None, seed: int | None) -> dict[str, Any]:
-    """Choose the run whose weights are meant; an error lists those that there are."""
+    """Choose the run whose weights are asked for; an error lists the runs that kept theirs."""
     kept = [run for run in record.runs if "weights" in run["results"]]
     if not kept:
         raise ValueError(
