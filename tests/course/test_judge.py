@@ -184,37 +184,6 @@ def test_what_a_notebook_does_between_its_answers_changes_no_input(assignment):
     assert [v for v in found.values() if v.points < v.possible] == []
 
 
-LOOPS = """
-def channel_statistics(x):
-    C = x.shape[1]
-    mean, var = torch.zeros(C), torch.zeros(C)
-    for c in range(C):
-        mean[c] = x[:, c].mean()
-        var[c] = ((x[:, c] - mean[c]) ** 2).mean()
-    return mean, var
-"""
-
-
-def test_answers_that_need_the_default_type_of_their_notebook_have_full_marks():
-    """They create tensors without a type, and the visible tests compute in double precision."""
-    whole, wanted = source("A1"), expected("A1")
-    double = LOOPS + "\ntorch.set_default_dtype(torch.float64)"
-    found = harness.verdicts(whole, wanted, {"channel_statistics": double}, again=True)
-    assert [v for v in found.values() if v.points < v.possible or v.message] == []
-
-
-def test_with_the_default_type_of_the_notebook_a_wrong_answer_stays_wrong():
-    whole, wanted = source("A1"), expected("A1")
-    wrong = LOOPS.replace("** 2", "** 4")
-    tests = {*harness.tests_of(whole)["channel_statistics"]}
-    typed = wrong.replace("torch.zeros(C)", "torch.zeros(C, dtype=x.dtype)")
-    plain = harness.verdicts(whole, wanted, {"channel_statistics": typed}, tests)
-    double = wrong + "\ntorch.set_default_dtype(torch.float64)"
-    found = harness.verdicts(whole, wanted, {"channel_statistics": double}, tests, again=True)
-    assert all(v.points < v.possible for v in found.values())
-    assert {n: v.points for n, v in found.items()} == {n: v.points for n, v in plain.items()}
-
-
 OWN_INITIALIZATION = """
 def _initialized(cls):
     old = cls.__init__
