@@ -15,21 +15,32 @@ from resnorm.course.grading.apart import random_state, restore_random_state
 from resnorm.course.grading.cells import graded_cells, is_test, meta
 from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.judge import Judge, compare, expected
+from resnorm.course.grading.own_dtype import better_outcome
 from resnorm.course.grading.plain_python import as_python
 from resnorm.course.grading.verdicts import verdict
 from resnorm.course.remote.executor import Executor, described
 
 
-def run(notebook, source, *, strict=False, only=None):
+def run(notebook, source, *, strict=False, only=None, wanted=None):
     """Graded cell -> what its test finds, for the answers in a notebook.
 
-    Only these tests are run, if they are given. No test needs another one.
+    Only these tests are run, if they are given. No test needs another one. What is wanted of each
+    test decides whether it runs again with the notebook's default type.
     """
     space = {"__name__": "__main__"}
-    judge = Judge(Executor(space).answer, source, strict=strict)
-    found = {}
     torch.manual_seed(0)
     dtype, kept = torch.get_default_dtype(), [random_state()]
+    executor, theirs = Executor(space), [dtype]
+
+    def ask(text):
+        torch.set_default_dtype(theirs[0])
+        try:
+            return executor.answer(text)
+        finally:
+            torch.set_default_dtype(dtype)
+
+    judge = Judge(ask, source, strict=strict)
+    found = {}
     try:
         inside, places = inside_the_box(notebook)
         for cell, place in zip(inside.cells, places, strict=True):
@@ -39,8 +50,11 @@ def run(notebook, source, *, strict=False, only=None):
             if is_test(cell) and only is not None and name not in only:
                 continue
             if name in judge.cells and (meta(cell).get("grade") or meta(cell).get("locked")):
+                theirs[0] = torch.get_default_dtype()
                 with outside(dtype, kept):
                     found[name] = judge.run(name)
+                    if wanted and found[name]:
+                        found[name] = better_outcome(judge, name, found[name], wanted[name])
             text = as_python(cell.source) or cell.source
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
@@ -86,14 +100,17 @@ def reference(source):
     return {name: expected(outcome) for name, outcome in found.items()}
 
 
-def verdicts(source, wanted, answers, only=None):
-    """Graded cell -> verdict, for the source with some answers replaced; of all tests, or these."""
+def verdicts(source, wanted, answers, only=None, *, again=False):
+    """Graded cell -> verdict, for the source with some answers replaced; of all tests, or these.
+
+    Where points are lost, they may run again with the notebook's default type.
+    """
     notebook = copy.deepcopy(source)
     for cell in notebook.cells:
         name = meta(cell).get("grade_id")
         if name in answers:
             cell.source = answers[name]
-    found = run(notebook, source, only=only)
+    found = run(notebook, source, only=only, wanted=wanted if again else None)
     marks = {}
     for cell in graded_cells(source):
         name = meta(cell)["grade_id"]

@@ -145,3 +145,43 @@ def test_what_may_be_a_right_answer_is_reported_where_points_are_lost(kind, mark
     verdicts, messages = marked(kit, arrange, of_task(kit, kit.task))
     assert lost(verdicts)
     assert [message in each for each in messages].count(True) == 1, messages
+
+
+def uses(call, kit=A1):
+    """The answer of the kit, which makes this call, too."""
+    name = "batch_norm_forward"
+    start, colon, rest = kit.answers["forward"].partition(":\n")
+    assert f"def {name}(" in start
+    return f"{start}{colon}    {call}\n{rest}"
+
+
+@pytest.mark.parametrize(
+    "above, call, scratch",
+    [
+        ("", "assert sum((1, 2)) == 3", "sum = 0"),
+        ("", "assert max(1, 2) == 2", "for max in range(3):\n    pass"),
+        ("from torch import *", "assert ceil(torch.ones(1)) == 1", "ceil = 3"),
+        ("from torch.nn.functional import *", "relu(torch.ones(1))", "relu = False"),
+    ],
+)
+def test_what_python_or_a_library_gives_is_not_waited_for(above, call, scratch, marked):  # noqa: F811
+    def arrange(content, kit):
+        arrangements.fill_in(content, kit)
+        arrangements.below_imports(content, [*kit.own, above])
+        named(content, "forward")["source"] = uses(call)
+        content["cells"].append(code(scratch))
+
+    verdicts, messages = marked(A1, arrange, of_task(A1, A1.task))
+    assert lost(verdicts) == {} and messages == []
+
+
+def test_a_name_that_no_star_gives_is_waited_for(marked):  # noqa: F811
+    def arrange(content, kit):
+        arrangements.fill_in(content, kit)
+        arrangements.below_imports(content, [*kit.own, "from torch.nn.functional import *"])
+        named(content, "forward")["source"] = uses("assert helper() == 1")
+        content["cells"].append(code("def helper():\n    return 1"))
+
+    verdicts, messages = marked(A1, arrange, of_task(A1, A1.task))
+    assert lost(verdicts) == {}
+    assert any("ran further down" in message for message in messages)

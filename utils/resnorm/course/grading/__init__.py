@@ -31,6 +31,7 @@ __getattr__ = on_first_use(
     "losses",
     "matching",
     "names",
+    "own_dtype",
     "placement",
     "plain_python",
     "reading",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
+import importlib
 from collections.abc import Iterable, Sequence, Set
 
 from nbformat import NotebookNode
 
 from .cells import is_test, meta, public_text
-from .definitions import ANYTHING, Definition, definitions, names_in, without
+from .definitions import ANYTHING, Definition, definitions, names_in, stars, without
 
 Cells = Sequence[NotebookNode]
+#: Modules of which it is known what a star import gives. They are imported to find that out, so
+#: none is here whose import changes anything.
+STARRED = {"math", "numpy", "torch", "torch.nn", "torch.nn.functional", "torch.nn.init"}
 
 
 class Code:
@@ -24,11 +30,13 @@ class Code:
     def __init__(self, cells: Cells, asked: Set[str], handed_out: Set[str]):
         self.cells, self.asked, self.handed_out = cells, asked, handed_out
         self.found: dict[str, list[tuple[int, Definition]]] = {}
+        self.stars: list[tuple[int, str]] = []
         for place, cell in enumerate(cells):
             if cell.cell_type == "code":
                 text = public_text(cell.source) if is_test(cell) else cell.source
                 for each in definitions(text):
                     self.found.setdefault(each.name, []).append((place, each))
+                self.stars += [(place, module) for module in stars(text) if module in STARRED]
 
     def is_students(self, place: int) -> bool:
         """Whether a cell is an answer or the student's own.
@@ -73,7 +81,8 @@ class Code:
     def counting(self, name: str, at: int) -> list[tuple[int, Definition]]:
         """What a name stands for before a cell: its last definition, and changes of its parts.
 
-        If there is none above, these are the first ones below that are the student's.
+        If there is none above, these are the first ones below that are the student's. A variable
+        below that is called like what Python or a library gives above is something else.
 
         Args:
             name: the name.
@@ -85,7 +94,20 @@ class Code:
             whole.pop()  # f = cached(f) needs the definition before it
         if above:
             return above[whole[-1] if whole else 0 :]
-        return self.students(name)[:1]
+        return [] if self.is_given(name, at) else self.students(name)[:1]
+
+    def is_given(self, name: str, at: int) -> bool:
+        """Whether a name has a meaning before a cell without any definition.
+
+        Args:
+            name: the name; what the assignment asks for has none before its answer.
+            at: number of the cell.
+        """
+        if name in self.asked:
+            return False
+        return hasattr(builtins, name) or any(
+            place < at and name in _exported(module) for place, module in self.stars
+        )
 
     def others(
         self, name: str, counting: Sequence[tuple[int, Definition]]
@@ -194,3 +216,10 @@ class Test:
         if self.at != self.place:
             self.cell.metadata["resnorm"] = {**self.cell.metadata.get("resnorm", {})}
             self.cell.metadata["resnorm"]["runs_at"] = self.at
+
+
+@functools.cache
+def _exported(module: str) -> frozenset[str]:
+    """The names that a star import of a library gives."""
+    space = vars(importlib.import_module(module))
+    return frozenset(space.get("__all__", (name for name in space if not name.startswith("_"))))

@@ -71,8 +71,7 @@ def definitions(source: str) -> list[Definition]:
     Args:
         source: text of the cell. What Python does not run defines nothing.
     """
-    magic = re.match(r"\s*%%(\w*)", source)
-    tree = parse(source) if not magic or magic[1] in PLAIN_MAGICS else None
+    tree = _run_here(source)
     if tree is None:
         return []
     found = []
@@ -101,6 +100,28 @@ def is_read(source: str) -> bool:
     """
     magic = re.match(r"\s*%%(\w*)", source)
     return bool(magic and magic[1] not in PLAIN_MAGICS) or as_python(source) is not None
+
+
+def stars(source: str) -> list[str]:
+    """List the modules of which code outside of functions imports all names.
+
+    Args:
+        source: text of a cell.
+    """
+    tree = _run_here(source) or ast.Module([], [])
+    return [
+        each.module
+        for node in tree.body
+        for each in inside(node)
+        if isinstance(each, ast.ImportFrom) and each.names[0].name == "*"
+        if each.module and not each.level
+    ]
+
+
+def _run_here(source: str) -> ast.Module | None:
+    """The syntax tree of a cell that runs in the notebook's own namespace."""
+    magic = re.match(r"\s*%%(\w*)", source)
+    return parse(source) if not magic or magic[1] in PLAIN_MAGICS else None
 
 
 def names_in(source: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,9 +84,23 @@ def grade(
         report.add(result)
         cell.outputs = _outputs(result)
     lost = {each.name: each.message for each in report.verdicts if each.points < each.possible}
+    report.incidents += _kept(tests.dtypes)
     report.incidents += explained(notebook, lost, handed_out(source), edits)
     _trim(notebook)
     return notebook, report
+
+
+def _kept(dtypes: Mapping[str, str]) -> list[Incident]:
+    """Say which tests counted as they ran with the notebook's own default type."""
+    return [
+        Incident(
+            -1,
+            "matched",
+            f"the notebook sets the default type {dtype}, with which more of these tests agreed: "
+            + ", ".join(name for name, kept in dtypes.items() if kept == dtype),
+        )
+        for dtype in dict.fromkeys(dtypes.values())
+    ]
 
 
 def _unfinished(result: Verdict, stopped: Incident) -> Verdict:

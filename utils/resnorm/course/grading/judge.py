@@ -66,11 +66,13 @@ class Outcome:
         comparisons: in their order.
         failures: statements that raised an error.
         used: names that the assignment forbids and that the answers used, by what the box says.
+        dtype: the default type with which the answers ran, where it was the notebook's own.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
+    dtype: str = ""
 
 
 class Judge:

@@ -9,7 +9,6 @@ test runs further down instead.
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from ..sandbox.incidents import Incident
@@ -139,9 +138,10 @@ def _out_of_order(code: Code, tests: Iterable[Test]) -> Iterable[str]:
             for place, each in found:
                 names = frozenset() if each.node in seen else each.at_once
                 seen.add(each.node)
-                for used in sorted(names - {name} - set(dir(builtins))):
+                for used in sorted(names - {name}):
                     places = [p for p, _ in code.found.get(used, [])]
                     late = places and min(places) > place and (name, used) not in told
+                    late = late and not code.is_given(used, place)
                     if late and any(code.is_students(p) for p in places):
                         told.add((name, used))
                         yield (

@@ -62,6 +62,8 @@ class JudgeProcess:
     Attributes:
         verdicts: by the name of the graded cell, as far as the run came.
         used: forbidden names that the answers used, by the name of the graded cell.
+        dtypes: default type of the notebook with which the answers ran, by the name of the graded
+            cell, where it was not that of the tests.
         expected: what the tests expect, in the run of the solution.
     """
 
@@ -76,6 +78,7 @@ class JudgeProcess:
         self.seconds, self.computing = limits.cell_seconds, _seconds_of_computing(limits)
         self.verdicts: dict[str, Verdict] = {}
         self.used: dict[str, list[str]] = {}
+        self.dtypes: dict[str, str] = {}
         self.expected: Reference = {}
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([*PRELOADED, *_imported(source)])
@@ -126,6 +129,7 @@ class JudgeProcess:
         if "verdict" in message:
             self.verdicts[name] = Verdict(**message["verdict"])
             self.used[name] = message["used"]
+            self.dtypes |= {name: message["dtype"]} if message["dtype"] else {}
         if "expected" in message:
             self.expected[name] = message["expected"]
         if stop:
@@ -244,6 +248,7 @@ def _result(
 ) -> dict[str, Any]:
     """Run one cell, and mark it if it is graded."""
     from .judge import compare, expected
+    from .own_dtype import better_outcome
 
     outcome = judge.run(name)
     if outcome is None:
@@ -255,9 +260,10 @@ def _result(
         found = [made.value for made in outcome.comparisons if made.name == "predictions"]
         result = by_accuracy(cell, found[0] if found else None, labels)
     else:
+        outcome = better_outcome(judge, name, outcome, reference[name])
         agree, problems = compare(outcome, reference[name])
         result = verdict(cell, agree, len(reference[name]), problems)
-    return {"verdict": asdict(result), "used": outcome.used}
+    return {"verdict": asdict(result), "used": outcome.used, "dtype": outcome.dtype}
 
 
 def _limit_this_process(limits: Limits) -> None:

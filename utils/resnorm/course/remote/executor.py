@@ -48,6 +48,7 @@ class Executor(Codec):
         self.numbers: dict[int, int] = {}
         self.passed: list[Any] = []
         self.leaves: dict[int, torch.Tensor] = {}
+        self.dtype = torch.get_default_dtype()
         self.operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "names": self._names,
             "define": self._define,
@@ -66,13 +67,14 @@ class Executor(Codec):
         """
         try:
             request = read(text)
+            self.dtype = torch.get_default_dtype()
             with _circumstances(request), contextlib.redirect_stdout(_Nowhere()):
                 return written(self.operations[request["do"]](request))
         except BaseException as error:  # SystemExit and the like must not end the kernel
             return written({"error": described(error)})
 
     def _names(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What some names stand for at this moment."""
+        """What some names stand for at this moment, and the student's default type."""
         boxed, self.passed = request["boxed"], []
         space = self.private if boxed else self.student
         found = []
@@ -82,7 +84,7 @@ class Executor(Codec):
                 # A collection of a boxed cell, in which it may take notes, is no copy.
                 whole = boxed and type(value) in (list, dict, set)
                 found.append([name, self.opaque(value) if whole else self.encode(value)])
-        return {"value": found}
+        return {"value": found, "dtype": self.encode(self.dtype)}
 
     def _define(self, request: dict[str, Any]) -> dict[str, Any]:
         """Execute code of the instructor's in a namespace of its own."""
@@ -219,10 +221,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 @contextlib.contextmanager
 def _circumstances(request: dict[str, Any]) -> Iterator[None]:
-    """Use the caller's defaults and random numbers of our own, then the student's again."""
+    """Use the caller's defaults and random numbers of our own, then the student's again.
+
+    The default type stays the student's where the caller names none.
+    """
     dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.set_default_dtype(Codec().decode(request["dtype"]))
+    torch.set_default_dtype(Codec().decode(request["dtype"]) or dtype)
     torch.set_grad_enabled(request["gradients"])
     torch.manual_seed(request["seed"])
     np.random.seed(request["seed"])

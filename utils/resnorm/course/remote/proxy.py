@@ -81,12 +81,17 @@ class Session(Codec):
     Attributes:
         forbidden: names whose use in the box is to be noticed.
         used: those of them that were used, by what the box says.
+        dtype: the default type of the notebook when names were last asked for, by what the box
+            says.
+        keeps_dtype: whether code in the box runs with that one, and not with that of this process.
     """
 
     def __init__(self, ask: Callable[[str], Any]):
         self.ask = ask
         self.forbidden: list[str] = []
         self.used: set[str] = set()
+        self.dtype = torch.get_default_dtype()
+        self.keeps_dtype = False
         self.requests = 0
         self.passed: list[Any] = []
         self.leaves: dict[int, int] = {}
@@ -101,6 +106,10 @@ class Session(Codec):
         """
         reply = self._exchange({"do": "names", "names": names, "boxed": boxed})
         found = self._decoded(reply, {})
+        try:
+            self.dtype = self.expect(torch.dtype, Codec().decode(reply.get("dtype")))
+        except CodecError as problem:
+            raise RemoteError(f"the reply cannot be read: {problem}") from None
         pairs = [pair for pair in self.expect(list, found) if type(pair) is list and len(pair) == 2]
         return {name: value for name, value in pairs if type(name) is str and name in names}
 
@@ -196,7 +205,7 @@ class Session(Codec):
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request with the state of this process, and read the reply."""
         self.requests += 1
-        request["dtype"] = self.encode(torch.get_default_dtype())
+        request["dtype"] = None if self.keeps_dtype else self.encode(torch.get_default_dtype())
         request["gradients"] = torch.is_grad_enabled()
         request["device"] = torch.get_default_device().type
         request["seed"] = self.requests
