@@ -15,7 +15,7 @@ from resnorm.course.grading.apart import random_state, restore_random_state
 from resnorm.course.grading.cells import graded_cells, is_test, meta
 from resnorm.course.grading.execution import inside_the_box
 from resnorm.course.grading.judge import Judge, compare, expected
-from resnorm.course.grading.own_dtype import better_outcome
+from resnorm.course.grading.own_dtype import better_outcome, may_gain
 from resnorm.course.grading.plain_python import as_python
 from resnorm.course.grading.verdicts import verdict
 from resnorm.course.remote.executor import Executor, described
@@ -53,7 +53,7 @@ def run(notebook, source, *, strict=False, only=None, wanted=None):
                 theirs[0] = torch.get_default_dtype()
                 with outside(dtype, kept):
                     found[name] = judge.run(name)
-                    if wanted and found[name]:
+                    if wanted and found[name] and may_gain(judge, found[name], wanted[name]):
                         found[name] = better_outcome(judge, name, found[name], wanted[name])
             text = as_python(cell.source) or cell.source
             try:

@@ -5,10 +5,12 @@ import functools
 
 import harness
 import nbformat
+import pytest
 from arrangements import source
 
 from resnorm.course.grading.grader import grade
 from resnorm.course.sandbox import bubblewrap
+from resnorm.course.sandbox.limits import Limits
 
 LOOPS = """
 def channel_statistics(x):
@@ -51,16 +53,44 @@ def test_a_wrong_answer_gains_nothing_from_another_default_type():
     assert all(v.points < v.possible for v in marked(f"{wrong}\n{SET}", tests).values())
 
 
-def test_a_person_is_told_which_tests_ran_with_the_type_of_the_notebook(missing):
+@pytest.fixture
+def submitted(missing):
+    """A notebook that sets its own default type, and the answer with loops in it."""
     if reason := bubblewrap.unavailable():
         missing(reason)
-    submitted = copy.deepcopy(source("A1"))
-    cells = [cell for cell in submitted.cells if cell.cell_type == "code"]
-    answer = next(c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == ANSWER)
-    answer.source = LOOPS
-    imports = next(c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "imports")
-    submitted.cells.insert(submitted.cells.index(imports) + 1, nbformat.v4.new_code_cell(SET))
-    _, report = grade(submitted, source("A1"), expected())
+    notebook = copy.deepcopy(source("A1"))
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in notebook.cells}
+    cells[ANSWER].source = LOOPS
+    place = notebook.cells.index(cells["imports"]) + 1
+    notebook.cells.insert(place, nbformat.v4.new_code_cell(SET))
+    return notebook, cells[ANSWER]
+
+
+def test_a_person_is_told_which_tests_ran_with_the_type_of_the_notebook(submitted):
+    _, report = grade(submitted[0], source("A1"), expected())
     assert [v for v in report.verdicts if v.points < v.possible] == []
     told = [each.message for each in report.incidents if "default type" in each.message]
     assert len(told) == 1 and "torch.float64" in told[0] and "test_statistics" in told[0]
+
+
+def test_a_second_run_that_is_stopped_costs_nothing_that_the_first_has_earned(submitted):
+    notebook, answer = submitted
+    answer.source = LOOPS.replace(
+        "    C = x.shape[1]\n",
+        "    import time\n"
+        "    C = x.shape[1]\n"
+        "    if torch.get_default_dtype() == torch.float64 and 'slow' in globals():\n"
+        "        time.sleep(1000)\n",
+    )
+    test = next(
+        place
+        for place, cell in enumerate(notebook.cells)
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_forward"
+    )
+    notebook.cells.insert(test, nbformat.v4.new_code_cell("slow = True"))
+    _, report = grade(notebook, source("A1"), expected(), limits=Limits(cell_seconds=20))
+    points = {verdict.name: verdict.points for verdict in report.verdicts}
+    alone = {name: verdict.points for name, verdict in marked(LOOPS).items()}
+    assert points["test_statistics"] > alone["test_statistics"]
+    assert points["test_forward"] == alone["test_forward"] > 0
+    assert any(each.kind == "time" for each in report.incidents)

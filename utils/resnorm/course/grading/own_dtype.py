@@ -15,10 +15,24 @@ import torch
 from .judge import Judge, Outcome, compare
 
 
+def may_gain(judge: Judge, first: Outcome, entries: Sequence[dict[str, Any]]) -> bool:
+    """Whether a test lost points in a notebook that has set another default type.
+
+    Args:
+        judge: that has just run the test.
+        first: what the test found.
+        entries: what it expects.
+    """
+    if judge.session.dtype == torch.get_default_dtype():
+        return False
+    agree, problems = compare(first, entries)
+    return agree < len(entries) or bool(problems)
+
+
 def better_outcome(
     judge: Judge, name: str, first: Outcome, entries: Sequence[dict[str, Any]]
 ) -> Outcome:
-    """Run a test again if it lost points and the notebook has set another default type.
+    """Run a test again with the default type that the notebook has set.
 
     Args:
         judge: that has just run the test.
@@ -29,9 +43,6 @@ def better_outcome(
     Returns:
         What was found in the run in which more comparisons agree; the first one, if none did.
     """
-    dtype = judge.session.dtype
-    if dtype == torch.get_default_dtype() or not _lost(first, entries):
-        return first
     judge.session.keeps_dtype = True
     try:
         second = judge.run(name)
@@ -39,10 +50,5 @@ def better_outcome(
         judge.session.keeps_dtype = False
     if second is None or compare(second, entries)[0] <= compare(first, entries)[0]:
         return first
-    second.dtype = str(dtype)
+    second.dtype = str(judge.session.dtype)
     return second
-
-
-def _lost(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> bool:
-    agree, problems = compare(outcome, entries)
-    return agree < len(entries) or bool(problems)
