@@ -120,3 +120,24 @@ def test_collecting_takes_files_of_the_size_that_grading_reads(collect):
     assert (len(taken or b""), result.left) == (len(large), [])
     _, result = collect({NOTEBOOK: large + b" " * 40 * 2**20})
     assert ("ann", f"{NOTEBOOK} has 110 MB; at most 100 are taken") in result.left
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "predictions (1).npy",
+        "predictions(2).npy",
+        "predictions - Copy.npy",
+        "predictions copy 2.npy",
+    ],
+)
+def test_the_only_copy_of_a_file_has_its_plain_name(name, tmp_path):
+    notebook = File(tmp_path / NOTEBOOK, NOTEBOOK)
+    copy = File(tmp_path / name, name)
+    assert choosing.beside([notebook, copy], notebook) == {"predictions.npy": copy.path}
+
+
+@pytest.mark.parametrize("other", ["predictions.npy", "predictions (2).npy"])
+def test_copies_of_which_several_were_handed_in_keep_their_names(other, tmp_path):
+    files = [File(tmp_path / name, name) for name in (NOTEBOOK, "predictions (1).npy", other)]
+    assert set(choosing.beside(files, files[0])) == {"predictions (1).npy", other}

@@ -15,7 +15,7 @@ from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import PROBE, forbidden, patched
 from resnorm.course.grading.reading import NotGradableError, read_submission
 from resnorm.course.grading.submission import restore
-from resnorm.course.grading.verdicts import by_accuracy, not_run, verdict
+from resnorm.course.grading.verdicts import NO_PREDICTIONS, by_accuracy, not_run, verdict
 
 SOURCE = next(
     (Path(__file__).parents[2] / "notebooks" / "assignments" / "source" / "A1").glob("*.ipynb")
@@ -76,6 +76,7 @@ def test_predictions_are_marked_by_levels():
     for other in (torch.tensor([0, 1]), None, 3.0, *others):
         assert points(other).points == 0
         assert "no predictions of 6 images" in points(other).message
+    assert points(torch.full((6,), -1)).message == NO_PREDICTIONS
 
 
 def test_a_restored_notebook_is_the_source_with_the_answers():

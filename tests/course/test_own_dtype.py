@@ -88,9 +88,28 @@ def test_a_second_run_that_is_stopped_costs_nothing_that_the_first_has_earned(su
         if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_forward"
     )
     notebook.cells.insert(test, nbformat.v4.new_code_cell("slow = True"))
-    _, report = grade(notebook, source("A1"), expected(), limits=Limits(cell_seconds=20))
+    _, report = grade(notebook, source("A1"), expected(), limits=Limits(cell_seconds=60))
     points = {verdict.name: verdict.points for verdict in report.verdicts}
     alone = {name: verdict.points for name, verdict in marked(LOOPS).items()}
     assert points["test_statistics"] > alone["test_statistics"]
     assert points["test_forward"] == alone["test_forward"] > 0
     assert any(each.kind == "time" for each in report.incidents)
+
+
+def test_a_default_device_that_is_not_here_costs_nothing(submitted):
+    notebook, answer = submitted
+    answer.source = harness.solution(source("A1"), ANSWER)
+    set_dtype = next(cell for cell in notebook.cells if cell.source == SET)
+    set_dtype.source = "torch.set_default_device('cuda')"
+    _, report = grade(notebook, source("A1"), expected())
+    assert [v for v in report.verdicts if v.points < v.possible] == []
+
+
+def test_a_person_is_told_of_another_type_where_points_were_lost(submitted):
+    notebook, answer = submitted
+    answer.source = LOOPS.replace("** 2", "** 4")
+    _, report = grade(notebook, source("A1"), expected())
+    assert any(
+        "torch.float64" in each.message and "lost points" in each.message
+        for each in report.incidents
+    )

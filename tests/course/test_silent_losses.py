@@ -3,6 +3,7 @@
 import arrangements
 import harness
 import pytest
+import torch
 from arrangements import A1, A3, source
 from odd_notebooks import code, graded, handed_in, named, pasted, place_of, text
 from test_arrangements import SETTINGS, block, in_cells, lost, marked  # noqa: F401
@@ -185,3 +186,37 @@ def test_a_name_that_no_star_gives_is_waited_for(marked):  # noqa: F811
     verdicts, messages = marked(A1, arrange, of_task(A1, A1.task))
     assert lost(verdicts) == {}
     assert any("ran further down" in message for message in messages)
+
+
+ELSEWHERE = {
+    "a GPU": "x = x.to('cuda')",
+    "a module": "import module_of_mine",
+    "a file": "open('drive/weights.pt')",
+}
+
+
+@pytest.mark.parametrize("missing", ELSEWHERE)
+def test_what_only_the_student_has_is_named_where_it_cost_points(missing, marked):  # noqa: F811
+    if missing == "a GPU" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU, so the answer is right here")
+
+    def arrange(content, kit):
+        arrangements.fill_in(content, kit)
+        cell = named(content, "channel_statistics")
+        head, body = cell["source"].split("\n", 1)
+        cell["source"] = f"{head}\n    {ELSEWHERE[missing]}\n{body}"
+
+    verdicts, messages = marked(A1, arrange, of_task(A1, "channel_statistics"))
+    assert lost(verdicts)
+    assert any("that the grader does not have" in message for message in messages)
+
+
+def test_a_loop_that_reuses_the_name_of_an_answer_hides_it_with_a_note(marked):  # noqa: F811
+    def arrange(content, kit):
+        arrangements.fill_in(content, kit)
+        place = place_of(content, "channel_statistics") + 1
+        loop = "for channel_statistics in (1, 2):\n    print(channel_statistics)"
+        content["cells"].insert(place, code(loop))
+
+    verdicts, messages = marked(A1, arrange, of_task(A1, "channel_statistics"))
+    assert not lost(verdicts) or any("channel_statistics" in message for message in messages)

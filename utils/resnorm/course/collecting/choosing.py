@@ -15,6 +15,9 @@ from .people import File
 #: An answer cell in which nothing is answered, as nbgrader releases it.
 STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError(\(\))?|\*Your answer here\.\*")
 
+#: What a browser or a system appends to the name of a copy.
+COPIED = re.compile(r"( ?\(\d+\)| - Copy| copy( \d+)?)+(?=\.[^.]+$)", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -102,7 +105,8 @@ def beside(files: list[File], chosen: File) -> dict[str, Path]:
     """Choose the files that are copied beside the notebook.
 
     Of several with the same name, the one that lies nearest to the notebook counts. The newest of
-    those that Canvas renamed, because they were handed in again, gets the name back.
+    those that Canvas renamed, because they were handed in again, gets the name back. So does the
+    only copy that a browser renamed, such as ``predictions (1).npy``, if nothing has that name.
 
     Args:
         files: all files of the submission.
@@ -117,6 +121,10 @@ def beside(files: list[File], chosen: File) -> dict[str, Path]:
     for file in others:
         name = file.name if file.first_name in found else file.first_name
         found.setdefault(writable(name), file.path)
+    plain = [COPIED.sub("", name) for name in found]
+    for name, first in zip(list(found), plain, strict=True):
+        if name != first and plain.count(first) == 1:
+            found[first] = found.pop(name)
     return found
 
 

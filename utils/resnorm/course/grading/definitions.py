@@ -228,7 +228,21 @@ def _at_once(node: ast.stmt) -> frozenset[str]:
     if inner:  # what a class or a comprehension sets is not looked up in the notebook
         own = {name.id for name in names if isinstance(name.ctx, ast.Store)} - _bound(node)
     loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-    return frozenset((loaded | added) - own - {""})
+    return frozenset((loaded | added) - own - _set_first(node) - {""})
+
+
+def _set_first(node: ast.stmt) -> set[str]:
+    """The names that a loop or a ``with`` sets before anything in it can look them up."""
+    if isinstance(node, ast.For | ast.AsyncFor):
+        pairs: list[tuple[ast.expr | None, ast.expr]] = [(node.target, node.iter)]
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        pairs = [(item.optional_vars, item.context_expr) for item in node.items]
+    else:
+        return set()
+    targets = [name for target, _ in pairs if target for name in ast.walk(target)]
+    first = {name.id for name in targets if isinstance(name, ast.Name)}
+    given = [name for _, value in pairs for name in ast.walk(value)]
+    return first - {name.id for name in given if isinstance(name, ast.Name)}
 
 
 def _looked_up(source: str, tree: ast.Module) -> list[set[str]]:

@@ -20,7 +20,7 @@ from .matching import handed_out
 from .reports import Report
 from .submission import restore
 from .trusted import JudgeProcess, Reference
-from .verdicts import Verdict, not_run
+from .verdicts import NO_PREDICTIONS, Verdict, not_run
 
 #: Number of characters that a graded notebook keeps of one printed output.
 MAX_TEXT = 20_000
@@ -54,6 +54,7 @@ def grade(
     Returns:
         The notebook, with verdicts in place of the outputs of graded cells, and the report.
     """
+    files = list(files)
     notebook, edits = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(ours(source))
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
@@ -84,19 +85,23 @@ def grade(
         report.add(result)
         cell.outputs = _outputs(result)
     lost = {each.name: each.message for each in report.verdicts if each.points < each.possible}
-    report.incidents += _kept(tests.dtypes)
+    if files and NO_PREDICTIONS in lost.values():
+        beside = ", ".join(sorted(path.name for path in files))
+        report.incidents.append(Incident(-1, "matched", f"{NO_PREDICTIONS}, only {beside}"))
+    report.incidents += _of_types(tests.dtypes, "with which more of these tests agreed")
+    report.incidents += _of_types(tests.others, "and these tests lost points")
     report.incidents += explained(notebook, lost, handed_out(source), edits)
     _trim(notebook)
     return notebook, report
 
 
-def _kept(dtypes: Mapping[str, str]) -> list[Incident]:
-    """Say which tests counted as they ran with the notebook's own default type."""
+def _of_types(dtypes: Mapping[str, str], what: str) -> list[Incident]:
+    """Say which tests are concerned by the notebook's own default type, and how."""
     return [
         Incident(
             -1,
             "matched",
-            f"the notebook sets the default type {dtype}, with which more of these tests agreed: "
+            f"the notebook sets the default type {dtype}, {what}: "
             + ", ".join(name for name, kept in dtypes.items() if kept == dtype),
         )
         for dtype in dict.fromkeys(dtypes.values())

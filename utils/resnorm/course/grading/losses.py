@@ -24,6 +24,12 @@ ABSENT = re.compile(
     r"^.*(?:(?:Name|Key|UnboundLocal|NotImplemented|Attribute)Error|NoneType|is None).*$",
     re.MULTILINE,
 )
+#: The same where it is there for the student and not for the grader.
+ELSEWHERE = re.compile(
+    r"^.*(?:NVIDIA|CUDA|Torch not compiled with|(?:ModuleNotFound|Import|FileNotFound|URL|"
+    r"Connection\w*)Error|gaierror).*$",
+    re.MULTILINE,
+)
 UNKNOWN = re.compile(r"name '(\w+)' is not defined")
 #: What IPython prints, without an error, of a command that it does not know.
 USAGE = re.compile(r"^UsageError: .*$", re.MULTILINE)
@@ -66,6 +72,7 @@ def explained(
         *(_unread(code) if lost else ()),
         *_behind_magics(code, tests),
         *_stopped(code, tests, errors),
+        *_elsewhere(lost),
         *_below(code, tests, lost),
         *_gone(code, tests, lost, errors),
         *_between(code, tests, messages),
@@ -121,6 +128,21 @@ def _stopped(code: Code, tests: Iterable[Test], errors: Errors) -> Iterator[Inci
             "matched",
             f"the cell that defines {listed(sorted(names))} {stopped} with {reason} "
             f"({_place(code, place)})",
+        )
+
+
+def _elsewhere(lost: Mapping[str, str]) -> Iterator[Incident]:
+    """Tests that ended at a GPU, a module, a file or a connection that only the student has."""
+    found: dict[str, list[str]] = {}
+    for name, message in lost.items():
+        if line := ELSEWHERE.search(message):
+            found.setdefault(line[0][:MAX_MESSAGE], []).append(name)
+    for missing, losing in found.items():
+        yield Incident(
+            -1,
+            "matched",
+            f"{listed(losing)} lost points at a GPU, a module, a file or a connection that the "
+            f"grader does not have: {missing}",
         )
 
 

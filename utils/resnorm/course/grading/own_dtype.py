@@ -51,4 +51,5 @@ def better_outcome(
     if second is None or compare(second, entries)[0] <= compare(first, entries)[0]:
         return first
     second.dtype = str(judge.session.dtype)
+    second.used = sorted({*first.used, *second.used})
     return second

@@ -67,6 +67,7 @@ class JudgeProcess:
         used: forbidden names that the answers used, by the name of the graded cell.
         dtypes: default type of the notebook with which the answers ran, by the name of the graded
             cell, where it was not that of the tests.
+        others: the same, where it was not that of the tests and the test lost points.
         expected: what the tests expect, in the run of the solution.
     """
 
@@ -82,6 +83,7 @@ class JudgeProcess:
         self.verdicts: dict[str, Verdict] = {}
         self.used: dict[str, list[str]] = {}
         self.dtypes: dict[str, str] = {}
+        self.others: dict[str, str] = {}
         self.expected: Reference = {}
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([*PRELOADED, *_imported(source)])
@@ -133,6 +135,7 @@ class JudgeProcess:
             self.verdicts[name] = Verdict(**message["verdict"])
             self.used[name] = message["used"]
             self.dtypes |= {name: message["dtype"]} if message["dtype"] else {}
+            self.others |= {name: message["other"]} if message["other"] else {}
         if "expected" in message:
             self.expected[name] = message["expected"]
         if stop:
@@ -263,7 +266,7 @@ def _result(
         return {}
     if reference is None:
         return {"expected": expected(outcome)}
-    cell = judge.cells[name]
+    cell, other = judge.cells[name], ""
     if labels is not None and levels(cell):
         found = [made.value for made in outcome.comparisons if made.name == "predictions"]
         result = by_accuracy(cell, found[0] if found else None, labels)
@@ -271,9 +274,10 @@ def _result(
         quick = time.monotonic() - begin < seconds / AGAIN
         if quick and may_gain(judge, outcome, reference[name]):
             outcome = better_outcome(judge, name, outcome, reference[name])
+        other = str(judge.session.dtype) if may_gain(judge, outcome, reference[name]) else ""
         agree, problems = compare(outcome, reference[name])
         result = verdict(cell, agree, len(reference[name]), problems)
-    return {"verdict": asdict(result), "used": outcome.used, "dtype": outcome.dtype}
+    return {"verdict": asdict(result), "used": outcome.used, "dtype": outcome.dtype, "other": other}
 
 
 def _limit_this_process(limits: Limits) -> None:
