@@ -83,4 +83,4 @@ def test_each_arm_is_named_by_what_it_is_and_every_network_has_the_same_rates():
         assert name == f"{arm.network}, rate {arm.lr}"
         rates.setdefault(arm.network, []).append(arm.lr)
     assert len(rates) == 4 and len({tuple(sorted(values)) for values in rates.values()}) == 1
-    assert "FCN-8s from random, rate 0.02" in experiment.ARMS
+    assert "FCN-8s from random, rate 0.03" in experiment.ARMS
