@@ -359,6 +359,7 @@ READ = {
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
+    "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
 WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}

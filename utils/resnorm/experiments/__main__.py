@@ -10,10 +10,10 @@ import torch
 
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
-from . import cifar, degradation, generated_depth, microscopy
+from . import cifar, microscopy
 from .budget import record_within
 from .choice import choose
-from .command_line import make_parser, refuse_unused
+from .command_line import GENERATED, make_parser, refuse_unused
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             return run_record(options, parser.prog)
         elif options.name == "segmentation":
             record = run_segmentation(options, out)
-        elif options.name == "degradation-generated":
+        elif options.name in GENERATED:
             record = run_generated(options, out)
         else:
             record = run_cifar(options, out)
@@ -189,7 +189,7 @@ def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
 
 
 def run_generated(options: argparse.Namespace, out: Path) -> ledger.Record:
-    """Run the experiment on depth, whose images are generated.
+    """Run an experiment on generated images.
 
     Args:
         options: the command line.
@@ -198,13 +198,14 @@ def run_generated(options: argparse.Namespace, out: Path) -> ledger.Record:
     Returns:
         The record with all of its runs.
     """
-    names = options.arms or generated_depth.ARMS
-    arms = {name: choose("arm", name, generated_depth.ARMS) for name in names}
-    images = degradation.page_data().to(device(options))
+    experiment = GENERATED[options.name]
+    names = options.arms or experiment.ARMS
+    arms = {name: choose("arm", name, experiment.ARMS) for name in names}
+    images = experiment.page_data().to(device(options))
     record = ledger.open_record(
-        out, options.name, command(options), images.source, generated_depth.configuration()
+        out, options.name, command(options), images.source, experiment.configuration()
     )
-    generated_depth.run(record, images, options.seeds or SEEDS, arms)
+    experiment.run(record, images, options.seeds or SEEDS, arms)
     return record
 
 
@@ -257,7 +258,7 @@ def command(options: argparse.Namespace) -> str:
     how = " --validation" if options.validation else ""
     if options.tuned is not None:
         how = f" --tuned {options.tuned.name}"
-    data_folder = "" if options.name == "degradation-generated" else " --data DIR"
+    data_folder = "" if options.name in GENERATED else " --data DIR"
     return f"python -m resnorm.experiments {options.name}{data_folder}{how}"
 
 

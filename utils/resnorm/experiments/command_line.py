@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import math
 import textwrap
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
-from . import cifar, generated_depth
+from . import cifar, generated_depth, generated_masks
+
+#: Experiments on generated images, which need no data.
+GENERATED: Mapping[str, ModuleType] = {
+    "degradation-generated": generated_depth,
+    "masks-generated": generated_masks,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,7 +28,9 @@ def make_parser() -> argparse.ArgumentParser:
         name: f"{experiment.question} ({experiment.scale})"
         for name, experiment in cifar.EXPERIMENTS.items()
     }
-    described["degradation-generated"] = f"{generated_depth.QUESTION} (a CPU core, five minutes)"
+    described |= {
+        name: f"{experiment.QUESTION} ({experiment.TIME})" for name, experiment in GENERATED.items()
+    }
     described["record"] = "What no record has yet, the most valuable runs first, within --budget"
     fill = partial(textwrap.fill, width=96, initial_indent=" " * 6, subsequent_indent=" " * 6)
     experiments = "\n".join(f"  {name}\n{fill(text)}" for name, text in described.items())
@@ -42,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=(
             "CIFAR-10: the archive, or train/<class>/*.png; "
-            "segmentation: image/N.png and label/N.png; degradation-generated needs none"
+            "segmentation: image/N.png and label/N.png; those on generated images need none"
         ),
     )
     parser.add_argument(
@@ -198,7 +208,7 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         read |= {"budget", "download", "checkpoints"}
     elif options.name == "segmentation":
         read |= {"arms", "out"}
-    elif options.name == "degradation-generated":
+    elif options.name in GENERATED:
         read = {"seeds", "device", "runs", "arms", "out"}
     else:
         read |= {"arms", "out", "download", "validation", "tuned", "checkpoints", "weights"}

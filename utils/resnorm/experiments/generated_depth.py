@@ -11,12 +11,15 @@ from typing import Any
 
 from ..data import ImageDataset
 from ..ledger import Record
-from .degradation import Recipe, train_one
+from .degradation import Recipe, page_data, train_one
+
+__all__ = ["ARMS", "Arm", "configuration", "name_of", "page_data", "run"]
 
 QUESTION = (
     "Which depths does the recipe of the chapter's page train, and do more steps or another "
     "learning rate help?"
 )
+TIME = "a CPU core, five minutes"
 #: Steps per epoch: 512 images in batches of 64.
 STEPS_PER_EPOCH = 8
 
