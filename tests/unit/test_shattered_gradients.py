@@ -1,4 +1,4 @@
-"""Shattered gradients: what is measured. Chapter 1.3 asserts orderings and decays."""
+"""Shattered gradients: what is measured. Chapter 1.4 asserts orderings and decays."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Chapter 1.3: do the gradients of deep networks look like noise?
+"""Chapter 1.4: do the gradients of deep networks look like noise?
 
 Balduzzi et al. (2017): the gradient dy/dx of a deep plain network, seen along a line of inputs,
 resembles white noise, and skips keep more of its structure. There are two measurements at

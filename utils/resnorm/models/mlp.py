@@ -1,4 +1,4 @@
-"""Fully connected networks of equal layers: the laboratory for depth (chapter 1.3)."""
+"""Fully connected networks of equal layers: the laboratory for depth (chapters 1.3 and 1.4)."""
 
 from __future__ import annotations
 
