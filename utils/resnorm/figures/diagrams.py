@@ -181,7 +181,7 @@ def draw_norm_cube(ax: Axes, groups: ArrayLike, selected: int = 0, title: str = 
 
 
 #: How a skip joins what it reaches, and how it is drawn.
-JOINS: dict[str, Any] = {"add": "-", "concatenate": (0, (3, 2))}
+JOINS: dict[str, Any] = {"add": "-", "concatenate": (0, (3, 2)), "project": (0, (1, 1))}
 
 
 class DrawnPart(Protocol):
@@ -217,7 +217,8 @@ def draw_model(
         ax: where to draw; its axes are removed.
         parts: what :func:`resnorm.probes.outline` returns, or anything like it.
         skips: ``(source, target, join)``: two names of parts, and one of :data:`JOINS`. They are
-            drawn as arcs above, solid where they add, dashed where they concatenate.
+            drawn as arcs above: solid where they add, dashed where they concatenate, dotted where
+            they add a projection.
         labels: from a part's name to what is written in its place; None writes the names.
         title: above the row.
 
