@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from resnorm import figures
+from resnorm.figures import diagrams
 
 matplotlib.use("agg")
 ALT = "A straight line rises from zero to one."
@@ -233,6 +234,15 @@ def test_a_model_is_drawn_with_shapes_counts_and_skips():
     assert ax.lines[0].get_linestyle() == "--"
     top = max(line.get_ydata().max() for line in ax.lines)
     assert slabs[0].get_height() / 2 < top < ax.get_ylim()[1]
+    plt.close(fig)
+
+
+def test_an_identity_is_solid_and_a_projection_is_not():
+    fig, ax = plt.subplots()
+    figures.draw_model(ax, PARTS, [("down", "up", "add"), ("bottom", "up", "project")])
+    identity, projection = ax.lines[0], ax.lines[2]  # after each line comes its arrowhead
+    assert identity.get_linestyle() == "-" and projection.get_linestyle() == "--"
+    assert len({str(style) for style in diagrams.JOINS.values()}) == len(diagrams.JOINS)
     plt.close(fig)
 
 
