@@ -320,8 +320,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a CPU core, 20 seconds per run",
     ),
     "noise-tuned-short": Experiment(
-        f"{NOISE} Here for a convolutional network of seven layers, in six epochs of images reduced to "
-        "16 x 16.",
+        f"{NOISE} Here for a convolutional network of seven layers, in six epochs of images "
+        "reduced to 16 x 16.",
         _noise(replace(SHORT, epochs=6), widths=(8, 16, 32), depth=2),
         "a CPU core, half a minute per run; the search has 16 runs or more",
     ),
