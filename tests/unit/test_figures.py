@@ -246,6 +246,20 @@ def test_an_identity_is_solid_and_a_projection_is_not():
     plt.close(fig)
 
 
+def test_levels_share_a_color_where_resolutions_differ():
+    parts = [
+        _Part("down", (4, 568, 568)),
+        _Part("bottom", (8, 280, 280)),
+        _Part("up", (4, 388, 388)),
+    ]
+    for levels, alike in (({"down": 0, "bottom": 1, "up": 0}, True), (None, False)):
+        fig, ax = plt.subplots()
+        figures.draw_model(ax, parts, levels=levels)
+        down, bottom, up = (slab.get_facecolor() for slab in ax.patches)
+        assert (down == up) == alike and down != bottom
+        plt.close(fig)
+
+
 @pytest.mark.parametrize(
     "skip, message",
     [

@@ -150,6 +150,27 @@ def test_a_diagram_writes_labels_and_shapes():
     plt.close(fig)
 
 
+def test_a_skip_into_a_concatenation_ends_in_its_bar():
+    steps = [Step("x"), Step("a", ("x",)), Step("cat", ("x", "a"), kind="concatenation")]
+    fig = figures.draw_blocks({"left": steps, "right": steps})
+    ax = fig.axes[0]
+    bars = sorted(
+        (p for p in ax.patches if p.get_height() < p.get_width()), key=lambda p: p.get_x()
+    )
+    bars = [
+        b for b in bars if b.get_edgecolor() == matplotlib.colors.to_rgba(figures.PALETTE["gray"])
+    ]
+    edges = [(b.get_x(), b.get_x() + b.get_width()) for b in bars]
+    assert len(edges) == 2 and edges[0][0] >= 0 and edges[1][1] <= 3.5
+    assert edges[0][1] < edges[1][0], "the bars of neighbors must not overlap"
+    ends = [t.xy for t in ax.texts if not t.get_text()]
+    for (left, right), bar in zip(edges, bars, strict=True):
+        top = bar.get_y() + bar.get_height()
+        inside = [x for x, y in ends if left < x < right and y == pytest.approx(top)]
+        assert len(inside) == 2 and inside[0] != pytest.approx(inside[1])
+    plt.close(fig)
+
+
 def test_one_kind_has_one_color_and_kinds_differ():
     fig = figures.draw_legend()
     looks = {

@@ -67,7 +67,9 @@ class DenseLayer(nn.Module):
         return self.conv2(out)
 
     def read(self, *features: Tensor) -> Tensor:
-        """Concatenate, normalize and convolve: the part that is cheap to compute and large to keep.
+        """Concatenate, normalize and convolve: the part that is large to keep.
+
+        With a bottleneck, whose convolution is 1x1, it is also fairly cheap to repeat.
 
         Args:
             *features: Earlier feature maps, (N, channels_i, H, W) each.

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Patch, Polygon, Rectangle
 
-from .layout import Chain, chain_of, height_of, width_of
+from .layout import SKIP, Chain, chain_of, height_of, width_of
 from .style import PALETTE
 
 #: Width in inches of a figure that a phone shows at its full size.
@@ -181,7 +181,9 @@ class _Drawing:
         """Inches that an operation is wide; a concatenation spans what it reads."""
         operation = self.operations[name]
         if operation.kind == "concatenation":
-            return len(operation.inputs) * self.column - 0.12
+            # What others read as well arrives by a skip connection, which is narrower.
+            columns = [SKIP if len(self.readers[each]) > 1 else 1.0 for each in operation.inputs]
+            return sum(columns) * self.column - 0.12
         return min(self.column - 0.1, 1.75)
 
     def lines(self, name: str) -> list[str]:
@@ -251,7 +253,9 @@ class _Drawing:
         detour = self.detours.get((source, target))
         joins = self.operations[target].kind == "concatenation"
         forks = len(self.readers[source]) > 1
-        if detour is not None:
+        if detour is not None and joins:
+            corners = [(x0, y0), (x0, y0 - 0.08), (detour, y0 - 0.08), (detour, y1)]
+        elif detour is not None:
             side = (y1 + low) / 2
             radius = 0.13 if self.operations[target].kind == "addition" else 0.0
             end = x1 + radius * (1 if detour > x1 else -1)

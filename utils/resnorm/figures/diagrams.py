@@ -206,6 +206,7 @@ def draw_model(
     skips: Sequence[tuple[str, str, str]] = (),
     labels: Mapping[str, str] | None = None,
     title: str = "",
+    levels: Mapping[str, int] | None = None,
 ) -> None:
     """Draw a model as a row of slabs, one per part: height for resolution, width for channels.
 
@@ -221,11 +222,14 @@ def draw_model(
             they add a projection.
         labels: from a part's name to what is written in its place; None writes the names.
         title: above the row.
+        levels: from a part's name to the number of its level, from 0; parts of one level share a
+            color, also where their resolutions differ. A part without a level is colored by its
+            resolution.
 
     Raises:
         ValueError: a skip leads from or to a part that does not exist, or has an unknown join.
     """
-    labels = labels or {}
+    labels, levels = labels or {}, levels or {}
     sides = [part.output_shape[-1] if len(part.output_shape) > 1 else 1 for part in parts]
     tints = ["blue", "green", "orange", "purple", "red", "gray", "ink"]
     smallest = min(side for side in sides if side > 1 or max(sides) == 1)
@@ -236,7 +240,8 @@ def draw_model(
     for part, height, octave in zip(parts, heights, octaves, strict=True):
         width = 0.12 + 0.09 * np.log2(part.output_shape[0] + 1)
         middle = left + max(width, 1.0) / 2
-        color = PALETTE[tints[octave % len(tints)] if len(part.output_shape) > 1 else "gray"]
+        level = levels.get(part.name, octave)
+        color = PALETTE[tints[level % len(tints)] if len(part.output_shape) > 1 else "gray"]
         ax.add_patch(
             mpl.patches.Rectangle(
                 (middle - width / 2, -height / 2), width, height, color=color, alpha=0.85
