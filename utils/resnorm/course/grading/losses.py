@@ -1,7 +1,8 @@
-"""What a person should look at where a test lost points: code that may hold a right answer.
+"""Report what may explain why a test lost points, besides a wrong answer.
 
-Code that is found in none of the usual places earns nothing, and so does code that did not run. So
-after the run, whatever may explain the loss is reported, with the place where it stands.
+A right answer earns nothing if it stands in an unusual place, if its cell did not run, or if it
+needs something that only the student has, such as a GPU. A person should look at such cases, so
+they are reported after the run, with the place where the code stands.
 """
 
 from __future__ import annotations
