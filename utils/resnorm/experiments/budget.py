@@ -17,6 +17,8 @@ from . import cifar
 ORDER = {
     "cuda": (
         "time-to-94",
+        "lesion-short",
+        "face-off-short",
         "face-off",
         "noisy-batch-norm",
         "lesion",
