@@ -17,6 +17,8 @@ from . import cifar
 ORDER = {
     "cuda": (
         "time-to-94",
+        "fast-recipe",
+        "fast-recipe-long",
         "face-off",
         "noisy-batch-norm",
         "lesion",

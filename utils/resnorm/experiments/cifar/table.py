@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from . import fast_recipe
 from .arms import Arm, Experiment, Training
 from .generalization import epoch_wise, scaling
 from .generations import generations
@@ -140,6 +141,7 @@ LONGER = "Does the test error descend a second time when the training goes on?"
 SCALING = "With which power of the number of images and of the width does the error fall?"
 SPACE = "Which network of a small space makes the most of the same multiply-adds?"
 GENERATIONS = "Which generation of networks makes the most of LeNet-5's multiply-adds?"
+AIRBENCH94 = "94.01 % in 3.29 s on an A100 (Jordan 2024, airbench94_compiled)"
 STEADY = "Does batch norm help by keeping distributions steady?"
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -265,9 +267,26 @@ EXPERIMENTS: dict[str, Experiment] = {
                 ),
                 {"widths": (64, 256, 256), "flip_average": True},
             ),
+            "SpeedNet, all tricks": fast_recipe.without(),
         },
         "a GPU, a few minutes per run",
-        {"SpeedNet": "94.01 % in 3.29 s on an A100, with further tricks (Jordan 2024, airbench94)"},
+        {"SpeedNet, all tricks": AIRBENCH94},
+    ),
+    "fast-recipe": Experiment(
+        "What is each part of the fast recipe worth, at the learning rate of the whole?",
+        fast_recipe.ablation(),
+        "a GPU, a minute per run",
+        {"all": AIRBENCH94},
+    ),
+    "fast-recipe-rates": Experiment(
+        "Which learning rate does the fast recipe need?",
+        fast_recipe.rate_search(),
+        "a GPU, a minute per run",
+    ),
+    "fast-recipe-long": Experiment(
+        "What does the fast recipe reach in more epochs?",
+        fast_recipe.at_lengths((10, 30, 60)),
+        "a GPU, one to three minutes per run",
     ),
     "six-minutes": Experiment(
         "What does a small network learn in six minutes of two CPU cores?",
