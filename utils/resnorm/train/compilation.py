@@ -34,7 +34,9 @@ def compile_model(
     Returns:
         The compiled model.
     """
-    compiled = cast(nn.Module, torch.compile(model))
+    # Each shape gets code of its own: code for any shape is slower, and torch would choose it after a
+    # run with another batch size, so that the time of a run would depend on those before it.
+    compiled = cast(nn.Module, torch.compile(model, dynamic=False))
     device = next(model.parameters()).device
     generators = own_generators(model)
     states = [generator.get_state() for generator in generators]
