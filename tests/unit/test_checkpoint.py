@@ -372,7 +372,9 @@ def compiled(monkeypatch):
         return graph.forward
 
     torch._dynamo.reset()
-    monkeypatch.setattr(torch, "compile", lambda model: original(model, backend=count))
+    monkeypatch.setattr(
+        torch, "compile", lambda model, **options: original(model, backend=count, **options)
+    )
     yield graphs
     torch._dynamo.reset()
 
@@ -484,3 +486,17 @@ def test_without_tqdm_there_is_a_warning_and_a_training(monkeypatch, capsys):
     with pytest.warns(UserWarning, match="no progress bar.*pip install tqdm"):
         _, history = run(None, progress=True)
     assert len(history.losses) == 4 and not capsys.readouterr().err
+
+
+def test_code_is_for_one_batch_size_whatever_ran_before(compiled):
+    run(None, convolutional(), compile=True)
+    run(None, convolutional(), compile=True, batch_size=8)
+    run(None, convolutional(), compile=True)  # has code already
+    assert len(compiled) == 2
+    for graph, size in zip(compiled, (16, 8)):
+        shapes = [
+            node.meta["example_value"].shape
+            for node in graph.graph.nodes
+            if node.op == "placeholder"
+        ]
+        assert (size, 3, 8, 8) in shapes

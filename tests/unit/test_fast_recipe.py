@@ -308,7 +308,9 @@ def test_a_killed_run_of_the_whole_recipe_equals_an_uninterrupted_one(
     tmp_path, monkeypatch, stop, compile
 ):
     backend = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda model: backend(model, backend="eager"))
+    monkeypatch.setattr(
+        torch, "compile", lambda model, **options: backend(model, backend="eager", **options)
+    )
     arm = tiny("fast-recipe", "all", epochs=4, curve=True, compile=compile).arms["all"]
     arm = replace(arm, options=arm.options | {"widths": (4, 8, 8)})
     model, whole, _ = cifar.train_arm(arm, SMALL, 0)

@@ -34,8 +34,8 @@ def compile_model(
     Returns:
         The compiled model.
     """
-    # Each shape gets code of its own: code for any shape is slower, and torch would choose it after a
-    # run with another batch size, so that the time of a run would depend on those before it.
+    # Each shape gets code of its own. By default torch makes code for any shape after a run with
+    # another batch size, and the speed of a run would depend on those before it.
     compiled = cast(nn.Module, torch.compile(model, dynamic=False))
     device = next(model.parameters()).device
     generators = own_generators(model)
