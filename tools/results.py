@@ -15,12 +15,7 @@ PAGE = ROOT / "book" / "results.md"
 sys.path.insert(0, str(ROOT / "utils"))
 
 from resnorm import ledger  # noqa: E402
-from resnorm.experiments import (  # noqa: E402
-    cifar,
-    generated_depth,
-    generated_families,
-    generated_masks,
-)
+from resnorm.experiments import cifar, generated_depth, generated_masks  # noqa: E402
 
 HEAD = """\
 % Written by tools/results.py from utils/resnorm/results/*.json. Edit neither: run make results.
@@ -41,7 +36,6 @@ QUESTIONS = {
     "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, "
     "and what are border weights?",
     "degradation-generated": generated_depth.QUESTION,
-    "families-generated": generated_families.QUESTION,
     "masks-generated": generated_masks.QUESTION,
 }
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
@@ -49,7 +43,6 @@ CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
     "degradation-generated": ("1.2", "ch-degradation"),
     "generations": ("1.1", "sec-arch-one-loop"),
-    "families-generated": ("3.4", "ch-wide"),
     "masks-generated": ("3.8", "ch-pixels-boxes"),
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),

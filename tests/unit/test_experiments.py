@@ -359,7 +359,6 @@ READ = {
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
-    "families-generated": {"seeds", "arms", "device", "out", "runs"},
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }

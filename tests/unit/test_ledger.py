@@ -12,13 +12,7 @@ import torch
 
 import results
 from resnorm import ledger
-from resnorm.experiments import (
-    cifar,
-    generated_depth,
-    generated_families,
-    generated_masks,
-    microscopy,
-)
+from resnorm.experiments import cifar, generated_depth, generated_masks, microscopy
 from resnorm.experiments.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -371,7 +365,6 @@ def test_the_records_are_of_the_experiments_as_they_are():
     configurations = {name: e.configuration() for name, e in cifar.EXPERIMENTS.items()}
     configurations["segmentation"] = microscopy.configuration()
     configurations["degradation-generated"] = generated_depth.configuration()
-    configurations["families-generated"] = generated_families.configuration()
     configurations["masks-generated"] = generated_masks.configuration()
     for path in sorted(ledger.RESULTS.glob("*.json")):
         record = ledger.read(path)

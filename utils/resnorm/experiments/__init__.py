@@ -2,9 +2,9 @@
 
 Each module states a question, the arms that answer it, and what is measured; it returns plain data
 and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, ``microscopy`` the
-one on electron-microscopy slices, ``generated_depth``, ``generated_families`` and
-``generated_masks`` those on generated images, which ``python -m resnorm.experiments`` runs and
-records. The others train on generated data within seconds.
+one on electron-microscopy slices, ``generated_depth`` and ``generated_masks`` those on generated
+images, which ``python -m resnorm.experiments`` runs and records. The others train on generated data
+within seconds.
 """
 
 from ..loading import on_first_use
@@ -19,13 +19,11 @@ __getattr__ = on_first_use(
     "command_line",
     "degradation",
     "generated_depth",
-    "generated_families",
     "generated_masks",
     "lesion",
     "microscopy",
     "noisy_batch_norm",
     "residual_variance",
-    "searched",
     "seeded",
     "segmentation",
     "shattered_gradients",

@@ -12,12 +12,11 @@ from types import ModuleType
 
 import torch
 
-from . import cifar, generated_depth, generated_families, generated_masks
+from . import cifar, generated_depth, generated_masks
 
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
     "degradation-generated": generated_depth,
-    "families-generated": generated_families,
     "masks-generated": generated_masks,
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from statistics import mean
 from typing import Any
 
@@ -23,7 +22,6 @@ from ..ledger import Record
 from ..models import FCN
 from ..segmentation import iou
 from ..train import one_cycle
-from .searched import best_arms, runs_to_do
 from .seeded import seeded
 
 QUESTION = (
@@ -32,6 +30,8 @@ QUESTION = (
 )
 TIME = "a CPU core, three minutes"
 NUM_CLASSES = len(SHAPES) + 1
+#: The runs with these seeds choose the learning rate; other seeds run at that rate only.
+CHOOSING = (0, 1)
 #: The loss is averaged over as many steps as this before it is recorded.
 LOSS_STEPS = 25
 
@@ -209,6 +209,8 @@ def configuration(recipe: Recipe = Recipe()) -> dict[str, Any]:
 def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]:
     """Choose the learning rate of each network by its mean validation IoU.
 
+    Only the seeds in ``CHOOSING`` count, because the other seeds run at the chosen rate only.
+
     Args:
         record: the finished runs.
         arms: name -> arm; those without runs were not part of the search.
@@ -216,8 +218,16 @@ def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]
     Returns:
         The name of each network and the name of its best arm; of equal ones the first.
     """
-    networks = {name: arm.network for name, arm in arms.items()}
-    return best_arms(record, networks, "validation iou", max)
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, arm in arms.items():
+        for run in record.runs:
+            if run["arm"] == name and run["seed"] in CHOOSING:
+                values = found.setdefault(arm.network, {}).setdefault(name, [])
+                values.append(run["results"]["validation iou"])
+    return {
+        network: max(by_rate, key=lambda name: mean(by_rate[name]))
+        for network, by_rate in found.items()
+    }
 
 
 def run(
@@ -227,7 +237,7 @@ def run(
     arms: Mapping[str, Arm] = ARMS,
     recipe: Recipe = Recipe(),
 ) -> None:
-    """Train what the record lacks: every arm with two seeds, the best rates with the others.
+    """Train what the record lacks: every arm with the seeds in ``CHOOSING``, the best with others.
 
     Args:
         record: where the runs go, see :func:`resnorm.ledger.open_record`.
@@ -239,15 +249,26 @@ def run(
     Raises:
         ValueError: if a further seed is given before the seeds that choose the rates have run.
     """
-    for name, seed in runs_to_do(record, seeds, arms, partial(best_rates, arms=arms)):
-        with record.run(name, seed, data.training.images.device) as results:
-            model, losses = train_one(arms[name], data.training, seed=seed, recipe=recipe)
-            results |= {
-                "validation iou": round(mean_iou(model, data.validation), 4),
-                "iou": round(mean_iou(model, data.test), 4),
-                "losses": [
-                    round(mean(losses[i : i + LOSS_STEPS]), 4)
-                    for i in range(0, len(losses), LOSS_STEPS)
-                ],
-                "steps": len(losses),
-            }
+    for seed in sorted(set(seeds), key=lambda seed: (seed not in CHOOSING, seed)):
+        names = list(arms)
+        if seed not in CHOOSING:
+            if lacking := [s for s in CHOOSING for name in names if not record.has(name, s)]:
+                raise ValueError(
+                    f"seed {seed} runs at the learning rates that seeds {CHOOSING} choose, but the "
+                    f"record has no run of seed {lacking[0]} for some arms; run that seed first"
+                )
+            names = list(best_rates(record, arms).values())
+        for name in names:
+            if record.has(name, seed):
+                continue
+            with record.run(name, seed, data.training.images.device) as results:
+                model, losses = train_one(arms[name], data.training, seed=seed, recipe=recipe)
+                results |= {
+                    "validation iou": round(mean_iou(model, data.validation), 4),
+                    "iou": round(mean_iou(model, data.test), 4),
+                    "losses": [
+                        round(mean(losses[i : i + LOSS_STEPS]), 4)
+                        for i in range(0, len(losses), LOSS_STEPS)
+                    ],
+                    "steps": len(losses),
+                }
