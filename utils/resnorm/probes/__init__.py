@@ -13,6 +13,7 @@ from .operation_list import Operation, operations
 from .paths import PathLengthProfile, gradient_by_path_length, path_jacobians
 from .selection import select_layers
 from .step_profile import StepProfile, gradient_step_profile
+from .timing import time_ratios
 
 __all__ = [
     "LayerStatistics",
@@ -39,4 +40,5 @@ __all__ = [
     "saved_bytes",
     "select_layers",
     "subsets",
+    "time_ratios",
 ]
