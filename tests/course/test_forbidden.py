@@ -451,6 +451,7 @@ def test_tasks_that_ask_for_a_derivation_forbid_autograd():
     assert found == {
         "test_backward_parameters": "A1",
         "test_backward_input": "A1",
+        "test_weighted_input": "A1",
         "test_layer_parameters": "A2",
         "test_layer_input": "A2",
     }

@@ -7,6 +7,8 @@ import harness
 import nbformat
 import pytest
 from arrangements import source
+from mutants import a1
+from odd_notebooks import named
 
 from resnorm.course.grading.grader import grade
 from resnorm.course.sandbox import bubblewrap
@@ -75,6 +77,11 @@ def test_a_person_is_told_which_tests_ran_with_the_type_of_the_notebook(submitte
 
 def test_a_second_run_that_is_stopped_costs_nothing_that_the_first_has_earned(submitted):
     notebook, answer = submitted
+    # A later answer that calls the slow one, as the solution's do not, and loses some points.
+    right, edit = harness.solution(source("A1"), "repairs"), "running variance biased"
+    partly = harness.edited(right, a1.WRONG["repairs"][edit])
+    calling = partly.replace("if training:\n", "if training:\n        channel_statistics(x)\n")
+    named(notebook, "repairs")["source"] = calling
     answer.source = LOOPS.replace(
         "    C = x.shape[1]\n",
         "    import time\n"
@@ -85,14 +92,16 @@ def test_a_second_run_that_is_stopped_costs_nothing_that_the_first_has_earned(su
     test = next(
         place
         for place, cell in enumerate(notebook.cells)
-        if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_forward"
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_stateful"
     )
     notebook.cells.insert(test, nbformat.v4.new_code_cell("slow = True"))
     _, report = grade(notebook, source("A1"), expected(), limits=Limits(cell_seconds=60))
     points = {verdict.name: verdict.points for verdict in report.verdicts}
-    alone = {name: verdict.points for name, verdict in marked(LOOPS).items()}
+    answers = {ANSWER: LOOPS, "repairs": calling}
+    found = harness.verdicts(source("A1"), expected(), answers, again=True)
+    alone = {name: verdict.points for name, verdict in found.items()}
     assert points["test_statistics"] > alone["test_statistics"]
-    assert points["test_forward"] == alone["test_forward"] > 0
+    assert points["test_stateful"] == alone["test_stateful"] > 0
     assert any(each.kind == "time" for each in report.incidents)
 
 
