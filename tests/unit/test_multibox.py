@@ -28,8 +28,8 @@ def test_the_loss_is_that_of_torchvisions_ssd(seed):
         SimpleNamespace(
             box_coder=BoxCoder(list(detection.multibox.OFFSET_SCALE)), neg_to_pos_ratio=3
         ),
-        [dict(boxes=b, labels=k + 1) for b, k in zip(SCENES.boxes, SCENES.labels)],
-        dict(bbox_regression=offsets, cls_logits=scores),
+        [{"boxes": b, "labels": k + 1} for b, k in zip(SCENES.boxes, SCENES.labels)],
+        {"bbox_regression": offsets, "cls_logits": scores},
         [ANCHORS] * 6,
         MATCHES,
     )

@@ -270,19 +270,14 @@ def run(
             value = detection.mean_average_precision(found, *truth, NUM_CLASSES, threshold)
             return round(value, 4)
 
-        return (
-            {
-                "validation mAP": score(data.validation, 0.5),
-                "mAP at 0.5": score(data.test, 0.5),
-                "mAP at 0.75": score(data.test, 0.75),
-            }
-            | {
-                f"both found at {place}": round(
-                    both_found(search(arm, model, pairs[place].images, 0.01), pairs[place]), 4
-                )
-                for place in PAIR_PLACES
-            }
-            | {"steps": recipe.steps}
-        )
+        found = {
+            "validation mAP": score(data.validation, 0.5),
+            "mAP at 0.5": score(data.test, 0.5),
+            "mAP at 0.75": score(data.test, 0.75),
+        }
+        for place, close in pairs.items():
+            shown = search(arm, model, close.images, 0.01)
+            found[f"both found at {place}"] = round(both_found(shown, close), 4)
+        return found | {"steps": recipe.steps}
 
     run_searched(record, seeds, arms, "validation mAP", results)
