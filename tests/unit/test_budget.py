@@ -134,7 +134,7 @@ def test_the_command_says_what_was_too_long(monkeypatch, tmp_path, capsys):
             return SMALL
 
     monkeypatch.setattr(data, "cifar10", lambda *_, **__: Cifar())
-    command = ["record", "--data", "DIR", "--budget", "1e-6", "--seeds", "0"]
+    command = ["record", "--data", "DIR", "--budget", "1e-6", "--seeds", "0", "--device", "cpu"]
     monkeypatch.setitem(ORDER, "cpu", ("pair", "one"))
     monkeypatch.setitem(cifar.EXPERIMENTS, "pair", PAIR)
     monkeypatch.setitem(cifar.EXPERIMENTS, "one", ONE)

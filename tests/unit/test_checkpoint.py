@@ -86,6 +86,20 @@ RUNS = [
         "loss.keywords.label_smoothing 0.1 there, 0.2 here",
     ),
     ({}, {"channels_last": True}, "channels_last False there, True here"),
+    ({}, {"lookahead": train.Lookahead()}, "lookahead None there, 'Lookahead' here"),
+    (
+        {"lookahead": train.Lookahead()},
+        {"lookahead": train.Lookahead(every=6)},
+        "lookahead.every 5 there, 6 here",
+    ),
+    ({}, {"norm_bias_rate": 64}, "norm_bias_rate 1.0 there, 64 here"),
+    ({}, {"train_until": {"1.bias": 0.5}}, "train_until None there"),
+    ({}, {"flip": augment.AlternatingFlip(32)}, "flip None there, 'AlternatingFlip' here"),
+    (
+        {"flip": augment.AlternatingFlip(32)},
+        {"flip": augment.AlternatingFlip(32, seed=1)},
+        "flip.first",
+    ),
     ({}, {"evaluate": False}, "evaluate True there, False here"),
     ({}, {"split": data.synthetic(32, 16, 8, noise=9)}, "train_images"),
     ({}, {"split": data.synthetic(32, 16, 8, seed=1)}, "source"),
@@ -358,7 +372,9 @@ def compiled(monkeypatch):
         return graph.forward
 
     torch._dynamo.reset()
-    monkeypatch.setattr(torch, "compile", lambda model: original(model, backend=count))
+    monkeypatch.setattr(
+        torch, "compile", lambda model, **options: original(model, backend=count, **options)
+    )
     yield graphs
     torch._dynamo.reset()
 
@@ -470,3 +486,17 @@ def test_without_tqdm_there_is_a_warning_and_a_training(monkeypatch, capsys):
     with pytest.warns(UserWarning, match="no progress bar.*pip install tqdm"):
         _, history = run(None, progress=True)
     assert len(history.losses) == 4 and not capsys.readouterr().err
+
+
+def test_code_is_for_one_batch_size_whatever_ran_before(compiled):
+    run(None, convolutional(), compile=True)
+    run(None, convolutional(), compile=True, batch_size=8)
+    run(None, convolutional(), compile=True)  # has code already
+    assert len(compiled) == 2
+    for graph, size in zip(compiled, (16, 8)):
+        shapes = [
+            node.meta["example_value"].shape
+            for node in graph.graph.nodes
+            if node.op == "placeholder"
+        ]
+        assert (size, 3, 8, 8) in shapes

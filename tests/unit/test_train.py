@@ -279,6 +279,8 @@ def test_label_smoothing_is_that_of_torch():
 def test_schedules_rise_and_fall_as_they_say():
     rise = train.one_cycle(0.25, final=0.1)
     assert [rise(p) for p in (0, 0.125, 0.25, 0.625, 1)] == pytest.approx([0, 0.5, 1, 0.55, 0.1])
+    rise = train.one_cycle(0.25, final=0.1, initial=0.2)
+    assert [rise(p) for p in (0, 0.125, 0.25, 0.625, 1)] == pytest.approx([0.2, 0.6, 1, 0.55, 0.1])
     fall = train.step_decay((0.5, 0.75))
     assert [fall(p) for p in (0, 0.499, 0.5, 0.75, 0.99)] == pytest.approx([1, 1, 0.1, 0.01, 0.01])
     with pytest.raises(ValueError, match="warm_up is 1.5"):

@@ -31,6 +31,42 @@ def random_flip(images: Tensor, generator: Generator) -> Tensor:
     return torch.where(flip.view(-1, 1, 1, 1).to(images.device), images.flip(3), images)
 
 
+class AlternatingFlip:
+    """Mirrors each image at random in the first epoch, and from then on in every other epoch.
+
+    So two epochs show each image once in each direction; random flips show half of the images
+    twice in the same one.
+
+    Args:
+        images: number of training images.
+        seed: of the random draws.
+        device: where the images are.
+
+    Attributes:
+        first: (images,) bool: whether an image is mirrored in epoch 0.
+
+    Source: Jordan (2024), section 3, on alternating flip.
+    """
+
+    def __init__(self, images: int, seed: int = 0, device: torch.device | str = "cpu"):
+        generator = torch.Generator().manual_seed(seed)
+        self.first = (torch.rand(images, generator=generator) < 0.5).to(device)
+
+    def __call__(self, images: Tensor, rows: Tensor, epoch: int) -> Tensor:
+        """Mirror the images of a batch whose turn it is.
+
+        Args:
+            images: (N, C, H, W), of any type.
+            rows: (N,) int64, their indices among the training images.
+            epoch: from 0.
+
+        Returns:
+            New images of the same shape.
+        """
+        flip = self.first[rows] ^ (epoch % 2 == 1)
+        return torch.where(flip.view(-1, 1, 1, 1), images.flip(3), images)
+
+
 def random_crop(
     images: Tensor, padding: int, generator: Generator, mode: str = "constant"
 ) -> Tensor:
@@ -145,6 +181,23 @@ def cutmix(
     soft = _soft_labels(labels, num_classes)
     mixed = torch.where(square, images[partner], images)
     return mixed, (1 - pasted) * soft + pasted * soft[partner]
+
+
+def crop(padding: int = 4, mode: str = "constant") -> Augment:
+    """Return the augmentation that pads and crops at random, without a flip.
+
+    Args:
+        padding: pixels per side.
+        mode: how the border is padded, see :func:`random_crop`.
+
+    Returns:
+        A function for ``fit(augment=...)``, which leaves the labels as they are.
+    """
+
+    def augment(images: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        return random_crop(images, padding, generator, mode), labels
+
+    return augment
 
 
 def crop_and_flip(padding: int = 4, mode: str = "constant") -> Augment:

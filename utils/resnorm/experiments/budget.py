@@ -17,11 +17,15 @@ from . import cifar
 ORDER = {
     "cuda": (
         "time-to-94",
+        "fast-recipe",
+        "fast-recipe-long",
+        "resnet-on-cifar",
+        "lesion-short",
+        "face-off-short",
         "face-off",
         "noisy-batch-norm",
         "lesion",
         "batch-size",
-        "resnet-on-cifar",
         "degradation",
     ),
     "cpu": (

@@ -16,8 +16,10 @@ from ..renaming import replace_whole
 from .description import architecture, describe
 from .history import History
 
-#: Settings that runs without them leave out.
-_OPTIONAL: dict[str, Any] = {"patience": None, "validation": None}
+#: Settings that were added later, with the value that runs of before had; files of runs that have
+#: it, too, leave them out.
+_OPTIONAL: dict[str, Any] = {"patience": None, "validation": None, "lookahead": None}
+_OPTIONAL |= {"norm_bias_rate": 1.0, "train_until": None, "flip": None}
 
 
 @dataclass
@@ -47,7 +49,12 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.path is not None:  # it reads the whole data
-            self.settings = describe(self.settings | {"model": architecture(self.model)})
+            described = describe(self.settings | {"model": architecture(self.model)})
+            self.settings = {
+                name: value
+                for name, value in described.items()
+                if name not in _OPTIONAL or value != _OPTIONAL[name]
+            }
 
     def save(self, epoch: int) -> None:
         """Write the file; at any moment a whole checkpoint exists, the previous one or the new one.

@@ -34,7 +34,9 @@ def compile_model(
     Returns:
         The compiled model.
     """
-    compiled = cast(nn.Module, torch.compile(model))
+    # Each shape gets code of its own. By default torch makes code for any shape after a run with
+    # another batch size, and the speed of a run would depend on those before it.
+    compiled = cast(nn.Module, torch.compile(model, dynamic=False))
     device = next(model.parameters()).device
     generators = own_generators(model)
     states = [generator.get_state() for generator in generators]

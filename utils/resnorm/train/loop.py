@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..augment import Augment
+from ..augment import AlternatingFlip, Augment
 from ..data import ImageDataset
 from ..regularization import Patience
 from .checkpoint import Checkpoint
 from .compilation import compile_model, first_moments
 from .evaluation import error
 from .history import DivergedError, History, LossMonitor
+from .lookahead import Lookahead, SlowWeights
 from .memory import smaller_batch_error
-from .optimizer import parameter_groups
+from .optimizer import make_sgd, parameter_groups, set_learning_rates
 from .precision import autocast_for, best_precision
 from .progress import progress_bar
 from .schedules import Schedule
@@ -37,8 +38,12 @@ def fit(
     nesterov: bool = False,
     weight_decay: float = 0.0,
     decay_all: bool = True,
+    norm_bias_rate: float = 1.0,
+    train_until: Mapping[str, float] | None = None,
+    lookahead: Lookahead | None = None,
     seed: int = 0,
     schedule: Schedule | None = None,
+    flip: AlternatingFlip | None = None,
     augment: Augment | None = None,
     image_size: Callable[[float], int] | None = None,
     label_smoothing: float = 0.0,
@@ -68,9 +73,15 @@ def fit(
         nesterov: use Nesterov's form of the momentum.
         weight_decay: coefficient of the weight decay.
         decay_all: False exempts norms and biases, that is, every parameter of one dimension.
+        norm_bias_rate: learning rate of the norms' biases as a multiple of the others'; their
+            weight decay is divided by it.
+        train_until: name of a parameter -> fraction of the training after which it stays as it is.
+        lookahead: averages the weights along the way, see :class:`~resnorm.train.Lookahead`.
         seed: of the order of the examples and the augmentation.
         schedule: maps progress to a factor of ``lr``, such as :func:`~resnorm.train.one_cycle` and
             :func:`~resnorm.train.step_decay`; None keeps the learning rate constant.
+        flip: mirrors images left to right, before ``augment``, by which images they are and by the
+            epoch, see :class:`~resnorm.augment.AlternatingFlip`.
         augment: changes each batch, see :mod:`resnorm.augment`; None leaves the images as they are.
         image_size: maps progress to the side in pixels to which a batch is resized after
             augmentation; small images first make a quick start ("progressive resizing").
@@ -106,16 +117,17 @@ def fit(
     Raises:
         ValueError: the batch is larger than the training set; the precision is unknown; label
             smoothing is given together with another loss; the labels are no class numbers, but
-            ``evaluate`` is True; ``patience`` or ``validation`` is given without the other, or
-            ``validation`` is the test or the training set; the checkpoint is damaged, or of another
-            run or model.
+            ``evaluate`` is True; ``norm_bias_rate`` is not positive; ``train_until`` names no
+            trainable parameter; ``flip`` is for another number of images; ``patience`` or
+            ``validation`` is given without the other, or ``validation`` is the test or the training
+            set; the checkpoint is damaged, or of another run or model.
         OSError: the checkpoint cannot be written, which is tried before the training.
         DivergedError: the loss or a weight is infinite or NaN; the checkpoint of the epoch before
             is kept.
         torch.OutOfMemoryError: the message says which batch size would fit.
     """
     n, device = len(data.train_labels), data.train_images.device
-    _check_arguments(n, batch_size, loss, label_smoothing)
+    _check_arguments(n, batch_size, loss, label_smoothing, flip)
     _check_validation(data, patience, validation)
     loss = loss or partial(F.cross_entropy, label_smoothing=label_smoothing)
     precision = best_precision(device) if precision == "auto" else precision
@@ -123,9 +135,8 @@ def fit(
     model.to(device)
     if channels_last:
         model.to(memory_format=torch.channels_last)
-    groups = parameter_groups(model, weight_decay, decay_all)
-    fused = True if device.type == "cuda" else None  # one kernel, and no wait for the loss scale
-    optimizer = torch.optim.SGD(groups, lr, momentum, nesterov=nesterov, fused=fused)
+    groups = parameter_groups(model, weight_decay, decay_all, norm_bias_rate, train_until)
+    optimizer = make_sgd(groups, lr, momentum, nesterov, fused=device.type == "cuda")
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     generator = torch.Generator(device).manual_seed(seed)
     history, steps = History(), n // batch_size  # steps per epoch
@@ -136,6 +147,8 @@ def fit(
     settings |= {"decay_all": decay_all, "label_smoothing": label_smoothing, "loss": loss}
     settings |= {"precision": precision, "channels_last": channels_last, "compile": compile}
     settings |= {"schedule": schedule, "augment": augment, "image_size": image_size}
+    settings |= {"norm_bias_rate": norm_bias_rate, "train_until": train_until}
+    settings |= {"lookahead": lookahead, "flip": flip}
     settings |= {"seed": seed, "evaluate": evaluate, "device": device.type, **vars(data)}
     if patience is not None:  # runs without it stay as they were
         patience.reset()
@@ -143,8 +156,9 @@ def fit(
         settings |= {"patience": rule, "validation": validation}
     saved = Checkpoint(checkpoint, settings, model, optimizer, scaler, generator, history, patience)
     first_epoch = saved.load()
+    slow = None if lookahead is None else SlowWeights(model, lookahead, epochs, steps)
     monitor = LossMonitor(history, epochs, steps, device, checkpoint)
-    prepare = partial(_prepare, data, augment, image_size, channels_last)
+    prepare = partial(_prepare, data, flip, augment, image_size, channels_last)
     forward = model
     if compile:
         first = torch.arange(batch_size, device=device)
@@ -160,11 +174,9 @@ def fit(
         start = time.perf_counter()
         for step in range(steps):
             done = (epoch * steps + step) / (epochs * steps)  # progress, in [0, 1)
-            if schedule is not None:
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * schedule(done)
+            set_learning_rates(optimizer, lr * (1 if schedule is None else schedule(done)), done)
             batch = order[step * batch_size : (step + 1) * batch_size]
-            images, labels = prepare(batch, generator, done)
+            images, labels = prepare(batch, generator, done, epoch)
             try:
                 with autocast:
                     value = loss(forward(images), labels)
@@ -180,6 +192,8 @@ def fit(
                 raise smaller_batch_error(problem, model, images, labels, autocast, loss) from None
             scaler.step(optimizer)
             scaler.update()
+            if slow is not None:
+                slow.update(epoch * steps + step + 1)
             if after_step is not None:
                 after_step(epoch * steps + step + 1, model)
 
@@ -205,7 +219,11 @@ def fit(
 
 
 def _check_arguments(
-    n: int, batch_size: int, loss: Callable[..., Tensor] | None, label_smoothing: float
+    n: int,
+    batch_size: int,
+    loss: Callable[..., Tensor] | None,
+    label_smoothing: float,
+    flip: AlternatingFlip | None,
 ) -> None:
     if not 1 <= batch_size <= n:
         raise ValueError(f"batch_size is {batch_size}, but the training set has {n} images")
@@ -213,6 +231,11 @@ def _check_arguments(
         raise ValueError(
             f"label_smoothing is {label_smoothing}, but that is a property of the cross-entropy, "
             "and another loss is given"
+        )
+    if flip is not None and len(flip.first) != n:
+        raise ValueError(
+            f"flip is for {len(flip.first)} images, but the training set has {n}; make it with "
+            "their number"
         )
 
 
@@ -238,15 +261,19 @@ def _check_validation(
 
 def _prepare(
     data: ImageDataset,
+    flip: AlternatingFlip | None,
     augment: Augment | None,
     image_size: Callable[[float], int] | None,
     channels_last: bool,
     batch: Tensor,
     generator: torch.Generator,
     done: float,
+    epoch: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """(N,) indices -> (N, C, H, W) images, augmented and resized, and their labels."""
     images, labels = data.train_images[batch], data.train_labels[batch]
+    if flip is not None:
+        images = flip(images, batch, epoch)
     if augment is not None:
         images, labels = augment(images, labels, generator)
     if image_size is not None and images.shape[-2:] != ((side := image_size(done)), side):

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 Schedule = Callable[[float], float]
 
 
-def one_cycle(warm_up: float = 0.2, final: float = 0.0) -> Schedule:
-    """Rise linearly from 0 to the full learning rate, then fall linearly.
+def one_cycle(warm_up: float = 0.2, final: float = 0.0, initial: float = 0.0) -> Schedule:
+    """Rise linearly to the full learning rate, then fall linearly.
 
     Args:
         warm_up: fraction of the training in which the learning rate rises, in (0, 1).
         final: factor of the learning rate at the end.
+        initial: factor of the learning rate at the start.
 
     Returns:
         A schedule for :func:`~resnorm.train.fit`.
@@ -27,7 +28,8 @@ def one_cycle(warm_up: float = 0.2, final: float = 0.0) -> Schedule:
     if not 0 < warm_up < 1:
         raise ValueError(f"warm_up is {warm_up}; it must lie between 0 and 1")
     return lambda progress: min(
-        progress / warm_up, final + (1 - final) * (1 - progress) / (1 - warm_up)
+        initial + (1 - initial) * progress / warm_up,
+        final + (1 - final) * (1 - progress) / (1 - warm_up),
     )
 
 

@@ -5,10 +5,11 @@ everything that decided its numbers. ``python -m resnorm.experiments NAME --data
 experiment's ``-short`` twin asks the same question within the hours of a laptop.
 
 ``arms`` says what an experiment is, ``networks`` builds the networks, ``table`` is the table of
-experiments (``generalization``, ``generations`` and ``space`` make the arms of some of them),
-``runner`` trains, measures and records, ``subsets`` says on which images, ``lesions`` removes
-blocks of what was trained, ``weights`` keeps it and loads it again, ``run_files`` names the files
-of a run, and ``tuning`` chooses learning rates from a record of the validation split.
+experiments (``fast_recipe``, ``generalization``, ``generations`` and ``space`` make the arms of
+some of them), ``runner`` trains, measures and records, ``subsets`` says on which images,
+``lesions`` removes blocks of what was trained, ``weights`` keeps it and loads it again,
+``run_files`` names the files of a run, and ``tuning`` chooses learning rates from a record of the
+validation split.
 """
 
 from .arms import Arm, Experiment, Training

@@ -19,13 +19,21 @@ class Training:
         nesterov: whether the momentum is Nesterov's.
         weight_decay: the weight decay.
         decay_all: whether norms and biases decay, too.
+        norm_bias_rate: the learning rate of the norms' biases as a multiple of the others'.
+        train_until: pairs of the name of a parameter and the fraction of the training after which
+            it stays as it is.
+        lookahead: whether the weights are averaged along the way, see
+            :class:`resnorm.train.Lookahead`.
         label_smoothing: the label smoothing of the cross-entropy, in [0, 1).
         schedule: ``"steps"`` divides the learning rate by 10 after 1/2 and 3/4 of the training;
             ``"one cycle"`` lets it rise, then fall to 0; ``"constant"`` keeps it.
         warm_up: the fraction of the training in which one cycle rises.
+        initial: the learning rate at the start of one cycle, as a fraction of the highest.
+        final: the learning rate at the end of one cycle, as a fraction of the highest.
         padding: the padding of the random crop, in pixels of a 32 x 32 image; 0 means neither crop
-            nor flip.
+            nor random flip.
         padding_mode: ``"constant"`` or ``"reflect"``.
+        alternating_flip: whether each image is flipped in every other epoch, and not at random.
         side: the side to which all images are reduced beforehand, in pixels.
         sides: the side of the training images in each epoch; empty means ``side`` throughout.
         compile: whether the network is compiled by ``torch.compile``.
@@ -43,11 +51,17 @@ class Training:
     nesterov: bool = False
     weight_decay: float = 1e-4
     decay_all: bool = True
+    norm_bias_rate: float = 1.0
+    train_until: tuple[tuple[str, float], ...] = ()
+    lookahead: bool = False
     label_smoothing: float = 0.0
     schedule: str = "steps"
     warm_up: float = 0.2
+    initial: float = 0.0
+    final: float = 0.0
     padding: int = 4
     padding_mode: str = "constant"
+    alternating_flip: bool = False
     side: int = 32
     sides: tuple[int, ...] = ()
     compile: bool = False
@@ -98,13 +112,28 @@ class Experiment:
         return {"arms": {name: _described(arm) for name, arm in self.arms.items()}}
 
 
+#: Fields of a training that were added after the first records.
+_LATER = (
+    "norm_bias_rate",
+    "train_until",
+    "lookahead",
+    "initial",
+    "final",
+    "alternating_flip",
+    "images",
+    "wrong_labels",
+    "held_out",
+    "curve",
+)
+
+
 def _described(arm: Arm) -> dict[str, Any]:
     """Describe an arm; what was added later is left out where it is at its default.
 
     So the records of before are still those of the experiments of their names.
     """
     described = asdict(arm)
-    for name in ("images", "wrong_labels", "held_out", "curve"):
+    for name in _LATER:
         if getattr(arm.training, name) == getattr(Training, name):
             del described["training"][name]
     if not arm.lesion_sets:

@@ -204,6 +204,6 @@ def build(arm: Arm, data: ImageDataset, seed: int) -> nn.Module:
         ValueError: if the model or its norm is unknown.
     """
     model = untrained(arm.model, arm.options, seed)
-    if isinstance(model, models.SpeedNet):
+    if isinstance(model, models.SpeedNet) and model.whitened:
         model.whitening.fit(data.train_images[:5000].cpu())
     return model.to(data.train_images.device)

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...augment import crop_and_flip
+from ...augment import AlternatingFlip, crop, crop_and_flip
 from ...data import ImageDataset
 from ...ledger import Record
-from ...train import History, best_precision, error, fit, one_cycle, step_decay
+from ...train import History, Lookahead, best_precision, error, fit, one_cycle, step_decay
 from ...train.precision import autocast_for
 from ..choice import choose
 from .arms import Arm, Experiment
@@ -126,9 +126,18 @@ def train_arm(
     how = arm.training
     data = reduced(fewer_and_mislabeled(data, how.images, how.wrong_labels), how.side)
     model = build(arm, data, seed)
-    schedules = {"steps": step_decay(), "one cycle": one_cycle(how.warm_up), "constant": None}
+    schedules = {
+        "steps": step_decay(),
+        "one cycle": one_cycle(how.warm_up, how.final, how.initial),
+        "constant": None,
+    }
     schedule = choose("schedule", how.schedule, schedules)
     padding = round(how.padding * how.side / 32)
+    shift = crop if how.alternating_flip else crop_and_flip
+    flip = None
+    if how.alternating_flip:
+        # Another seed than that of the order, because equal seeds give dependent draws.
+        flip = AlternatingFlip(len(data.train_labels), seed + 2**20, data.train_images.device)
 
     def side_at(progress: float) -> int:
         return how.sides[int(progress * len(how.sides))]
@@ -145,9 +154,13 @@ def train_arm(
             nesterov=how.nesterov,
             weight_decay=how.weight_decay,
             decay_all=how.decay_all,
+            norm_bias_rate=how.norm_bias_rate,
+            train_until=dict(how.train_until) or None,
+            lookahead=Lookahead() if how.lookahead else None,
             label_smoothing=how.label_smoothing,
             schedule=schedule,
-            augment=crop_and_flip(padding, how.padding_mode) if padding else None,
+            flip=flip,
+            augment=shift(padding, how.padding_mode) if padding else None,
             image_size=side_at if how.sides else None,
             precision="auto",
             channels_last=True,
