@@ -163,3 +163,23 @@ def test_weights_that_cannot_be_written_end_with_a_sentence_and_the_run_is_resum
     monkeypatch.setattr(cifar, "run", watched)
     assert main([*command, "weights"]) == 0 and steps == []  # Only the measuring is repeated.
     cifar.trained("degradation-short")
+
+
+def test_the_package_comes_with_trained_networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path))  # no record of the reader's own
+    files = sorted(cifar.SHIPPED.glob("*.pt"))
+    assert files and sum(path.stat().st_size for path in files) < 4e6
+    loaded = []
+    for run in ledger.recorded("lesion-short").runs:
+        path = cifar.run_file(cifar.SHIPPED, "lesion-short", run["arm"], run["seed"], weights=True)
+        if path.exists():
+            model = cifar.trained("lesion-short", run["arm"], run["seed"])
+            assert model(SMALL.test_images[:4]).isfinite().all()
+            loaded.append(path)
+    assert sorted(loaded) == files  # each belongs to a run, and has its checksum
+
+
+def test_weights_that_do_not_come_with_the_package_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="Give the DIR of --weights as folder"):
+        cifar.trained("lesion-short", "residual-20", 1)

@@ -19,7 +19,7 @@ from .runner import measure, run, train_arm
 from .subsets import reduced
 from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
 from .tuning import best_rates
-from .weights import save_weights, trained
+from .weights import SHIPPED, save_weights, trained
 
 __all__ = [
     "Arm",
@@ -30,6 +30,7 @@ __all__ = [
     "NORMS",
     "PUBLISHED",
     "QUARTER_HOUR",
+    "SHIPPED",
     "SHORT",
     "Training",
     "best_rates",

@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...ledger import Record, own, recorded
+from ...ledger import RESULTS, Record, own, recorded
 from ...renaming import replace_whole
 from .networks import untrained
 from .run_files import run_file
+
+#: The weights that come with the package, of runs in its records.
+SHIPPED = RESULTS / "weights"
 
 
 def save_weights(model: nn.Module, path: str | Path) -> str:
@@ -61,10 +64,13 @@ def trained(
     arm: str | None = None,
     seed: int | None = None,
     *,
-    folder: str | Path = "weights",
+    folder: str | Path | None = None,
     record: Record | None = None,
 ) -> nn.Module:
     """Load a network that ``python -m resnorm.experiments NAME --weights DIR`` has trained.
+
+    Some trained networks come with the package: ``trained("lesion-short", "residual-20")`` works
+    at once.
 
     The record says how to build the network and which checksum its weights have, so that a damaged
     file, or one of another run, is never loaded.
@@ -73,7 +79,8 @@ def trained(
         name: the name of the record, such as ``"six-minutes"``.
         arm: the name of the arm; None if only one arm has weights.
         seed: the seed of the run; None takes the smallest seed that has weights.
-        folder: the DIR of ``--weights``.
+        folder: the DIR of ``--weights``. None takes the folder ``weights`` for the reader's own
+            record, and the package's weights for the package's record.
         record: where the run is recorded; None takes the reader's own record, see
             :func:`resnorm.ledger.own`, or else the one that comes with the package.
 
@@ -87,9 +94,11 @@ def trained(
             that the run wrote.
     """
     if record is None:
-        record = own(name) or recorded(name)
+        mine = own(name)
+        record = mine or recorded(name)
+        folder = folder or ("weights" if mine else SHIPPED)
     run = _run_with_weights(record, arm, seed)
-    path = run_file(folder, record.name, run["arm"], run["seed"], weights=True)
+    path = run_file(folder or "weights", record.name, run["arm"], run["seed"], weights=True)
     content = _verified(path, run["results"]["weights"]["sha256"])
     built_as = record.configuration["arms"][run["arm"]]
     # A record holds lists where the arm has tuples.
