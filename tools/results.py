@@ -15,7 +15,7 @@ PAGE = ROOT / "book" / "results.md"
 sys.path.insert(0, str(ROOT / "utils"))
 
 from resnorm import ledger  # noqa: E402
-from resnorm.experiments import cifar, generated_depth, generated_masks  # noqa: E402
+from resnorm.experiments.command_line import GENERATED, cifar  # noqa: E402
 
 HEAD = """\
 % Written by tools/results.py from utils/resnorm/results/*.json. Edit neither: run make results.
@@ -35,8 +35,7 @@ figures stand beside ours and are never ours.
 QUESTIONS = {
     "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, "
     "and what are border weights?",
-    "degradation-generated": generated_depth.QUESTION,
-    "masks-generated": generated_masks.QUESTION,
+    **{name: experiment.QUESTION for name, experiment in GENERATED.items()},
 }
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
 CHAPTERS = {
@@ -44,6 +43,8 @@ CHAPTERS = {
     "degradation-generated": ("1.2", "ch-degradation"),
     "generations": ("1.1", "sec-arch-one-loop"),
     "masks-generated": ("3.8", "ch-pixels-boxes"),
+    "boxes-generated": ("3.8", "sec-px-ssd"),
+    "blocks-generated": ("3.7", "sec-wca-bargain"),
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),

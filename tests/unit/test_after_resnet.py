@@ -1,5 +1,7 @@
 """MobileNet, ShuffleNet, EfficientNet, SE-ResNet and the way to ConvNeXt: counts and agreement."""
 
+import itertools
+
 import pytest
 import torch
 import torchvision
@@ -109,11 +111,29 @@ def test_outputs_gradients_and_state_dicts_are_torchvisions(name):
 
 
 @pytest.mark.parametrize("name", ["convnext_small", "convnext_base"])
-def test_larger_convnexts_have_torchvisions_state_dicts(name):
+def test_larger_convnexts_are_torchvisions(name):
+    torch.manual_seed(0)
+    ours = getattr(models, name)(layer_scale=1.0).eval()
     with torch.device("meta"):
-        ours, theirs = getattr(models, name)(), getattr(torchvision.models, name)()
-    shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (ours, theirs)]
-    assert list(shapes[0].items()) == list(shapes[1].items())
+        theirs = getattr(torchvision.models, name)().eval()
+    theirs.load_state_dict(ours.state_dict(), assign=True)  # the same tensors, held once
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused():
+    with torch.device("meta"):
+        networks = {
+            "mobilenet_v2": models.mobilenet_v2(),
+            "shufflenet_v2_x1_0": models.shufflenet_v2_x1_0(),
+            "convnext_tiny": models.convnext_tiny(),
+            "convnext_small": models.convnext_small(),
+        }
+    for name, other in itertools.permutations(networks, 2):
+        with pytest.raises(RuntimeError, match=r"(Missing|Unexpected) key\(s\) in state_dict"):
+            networks[name].load_state_dict(networks[other].state_dict(), assign=True)
 
 
 # Liu et al. (2022), table 10: multiply-adds in units of 10^9.

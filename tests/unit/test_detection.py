@@ -29,12 +29,16 @@ def test_iou_by_hand():
     assert detection.box_iou(a, b).tolist() == [[pytest.approx(4 / 28), 1.0, 0.0]]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_iou_is_torchvisions(seed):
-    a, b = random_boxes(30, seed), random_boxes(40, seed + 100)
+@given(st.integers(0, 10**6), st.integers(0, 30), st.integers(0, 40))
+def test_iou_is_torchvisions(seed, n, m):
+    a, b = random_boxes(n, seed), random_boxes(m, seed + 100)
     theirs = torchvision.ops.box_iou(a, b)
     torch.testing.assert_close(detection.box_iou(a, b), theirs, rtol=1e-14, atol=1e-14)
-    assert (theirs > 0).any() and (theirs == 0).any()
+
+
+def test_random_boxes_touch_and_miss_each_other():
+    overlaps = detection.box_iou(random_boxes(30, 0), random_boxes(40, 100))
+    assert (overlaps > 0).any() and (overlaps == 0).any()
 
 
 def test_empty_boxes_overlap_nothing():

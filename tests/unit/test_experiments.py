@@ -360,6 +360,8 @@ READ = {
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
+    "blocks-generated": {"seeds", "arms", "device", "out", "runs"},
+    "boxes-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
 WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}

@@ -12,8 +12,9 @@ import torch
 
 import results
 from resnorm import ledger
-from resnorm.experiments import cifar, generated_depth, generated_masks, microscopy
+from resnorm.experiments import cifar, microscopy
 from resnorm.experiments.__main__ import main
+from resnorm.experiments.command_line import GENERATED
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "utils" / "resnorm"
@@ -364,8 +365,7 @@ def test_a_page_that_differs_from_the_records_is_found(tmp_path, monkeypatch):
 def test_the_records_are_of_the_experiments_as_they_are():
     configurations = {name: e.configuration() for name, e in cifar.EXPERIMENTS.items()}
     configurations["segmentation"] = microscopy.configuration()
-    configurations["degradation-generated"] = generated_depth.configuration()
-    configurations["masks-generated"] = generated_masks.configuration()
+    configurations |= {name: e.configuration() for name, e in GENERATED.items()}
     for path in sorted(ledger.RESULTS.glob("*.json")):
         record = ledger.read(path)
         wanted = json.loads(json.dumps(configurations[record.name]))

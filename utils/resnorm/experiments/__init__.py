@@ -2,8 +2,8 @@
 
 Each module states a question, the arms that answer it, and what is measured; it returns plain data
 and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, ``microscopy`` the
-one on electron-microscopy slices, ``generated_depth`` and ``generated_masks`` those on generated
-images, which ``python -m resnorm.experiments`` runs and records. The others train on generated data
+one on electron-microscopy slices, and those named ``generated_`` use generated images.
+``python -m resnorm.experiments`` runs and records all of these. The others train on generated data
 within seconds.
 """
 
@@ -18,12 +18,16 @@ __getattr__ = on_first_use(
     "cifar",
     "command_line",
     "degradation",
+    "generated_blocks",
+    "generated_boxes",
     "generated_depth",
     "generated_masks",
     "lesion",
     "microscopy",
+    "neighbors",
     "noisy_batch_norm",
     "residual_variance",
+    "searched",
     "seeded",
     "segmentation",
     "shattered_gradients",

@@ -12,12 +12,14 @@ from types import ModuleType
 
 import torch
 
-from . import cifar, generated_depth, generated_masks
+from . import cifar, generated_blocks, generated_boxes, generated_depth, generated_masks
 
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
     "degradation-generated": generated_depth,
     "masks-generated": generated_masks,
+    "blocks-generated": generated_blocks,
+    "boxes-generated": generated_boxes,
 }
 
 
