@@ -2,9 +2,9 @@
 
 Each module states a question, the arms that answer it, and what is measured; it returns plain data
 and neither draws nor prints. ``cifar`` holds the named experiments on CIFAR-10, ``microscopy`` the
-one on electron-microscopy slices, ``generated_depth`` and ``generated_masks`` those on generated
-images, which ``python -m resnorm.experiments`` runs and records. The others train on generated data
-within seconds.
+one on electron-microscopy slices, and each ``generated_`` module one on generated images, which
+``python -m resnorm.experiments`` runs and records. The others train on generated data within
+seconds.
 """
 
 from ..loading import on_first_use
@@ -24,6 +24,7 @@ __getattr__ = on_first_use(
     "microscopy",
     "noisy_batch_norm",
     "residual_variance",
+    "searched",
     "seeded",
     "segmentation",
     "shattered_gradients",

@@ -22,6 +22,7 @@ from ..ledger import Record
 from ..models import FCN
 from ..segmentation import iou
 from ..train import one_cycle
+from . import searched
 from .seeded import seeded
 
 QUESTION = (
@@ -30,8 +31,6 @@ QUESTION = (
 )
 TIME = "a CPU core, three minutes"
 NUM_CLASSES = len(SHAPES) + 1
-#: The runs with these seeds choose the learning rate; other seeds run at that rate only.
-CHOOSING = (0, 1)
 #: The loss is averaged over as many steps as this before it is recorded.
 LOSS_STEPS = 25
 
@@ -209,25 +208,15 @@ def configuration(recipe: Recipe = Recipe()) -> dict[str, Any]:
 def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]:
     """Choose the learning rate of each network by its mean validation IoU.
 
-    Only the seeds in ``CHOOSING`` count, because the other seeds run at the chosen rate only.
-
     Args:
         record: the finished runs.
         arms: name -> arm; those without runs were not part of the search.
 
     Returns:
-        The name of each network and the name of its best arm; of equal ones the first.
+        The name of each network and the name of its best arm, see
+        :func:`resnorm.experiments.searched.best_rates`.
     """
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, arm in arms.items():
-        for run in record.runs:
-            if run["arm"] == name and run["seed"] in CHOOSING:
-                values = found.setdefault(arm.network, {}).setdefault(name, [])
-                values.append(run["results"]["validation iou"])
-    return {
-        network: max(by_rate, key=lambda name: mean(by_rate[name]))
-        for network, by_rate in found.items()
-    }
+    return searched.best_rates(record, arms, "validation iou")
 
 
 def run(
@@ -237,7 +226,7 @@ def run(
     arms: Mapping[str, Arm] = ARMS,
     recipe: Recipe = Recipe(),
 ) -> None:
-    """Train what the record lacks: every arm with the seeds in ``CHOOSING``, the best with others.
+    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
 
     Args:
         record: where the runs go, see :func:`resnorm.ledger.open_record`.
@@ -245,30 +234,19 @@ def run(
         seeds: the seeds of the weights and of the order of examples.
         arms: name -> arm.
         recipe: the training.
-
-    Raises:
-        ValueError: if a further seed is given before the seeds that choose the rates have run.
     """
-    for seed in sorted(set(seeds), key=lambda seed: (seed not in CHOOSING, seed)):
-        names = list(arms)
-        if seed not in CHOOSING:
-            if lacking := [s for s in CHOOSING for name in names if not record.has(name, s)]:
-                raise ValueError(
-                    f"seed {seed} runs at the learning rates that seeds {CHOOSING} choose, but the "
-                    f"record has no run of seed {lacking[0]} for some arms; run that seed first"
-                )
-            names = list(best_rates(record, arms).values())
-        for name in names:
-            if record.has(name, seed):
-                continue
-            with record.run(name, seed, data.training.images.device) as results:
-                model, losses = train_one(arms[name], data.training, seed=seed, recipe=recipe)
-                results |= {
-                    "validation iou": round(mean_iou(model, data.validation), 4),
-                    "iou": round(mean_iou(model, data.test), 4),
-                    "losses": [
-                        round(mean(losses[i : i + LOSS_STEPS]), 4)
-                        for i in range(0, len(losses), LOSS_STEPS)
-                    ],
-                    "steps": len(losses),
-                }
+
+    def train(arm: Arm, seed: int) -> dict[str, Any]:
+        model, losses = train_one(arm, data.training, seed=seed, recipe=recipe)
+        return {
+            "validation iou": round(mean_iou(model, data.validation), 4),
+            "iou": round(mean_iou(model, data.test), 4),
+            "losses": [
+                round(mean(losses[i : i + LOSS_STEPS]), 4)
+                for i in range(0, len(losses), LOSS_STEPS)
+            ],
+            "steps": len(losses),
+        }
+
+    device = data.training.images.device
+    searched.run_searched(record, seeds, arms, ["validation iou"], train, device)

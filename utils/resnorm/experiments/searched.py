@@ -1,0 +1,118 @@
+"""Runs whose learning rates are searched: two seeds choose among all rates, the others report.
+
+The seeds that choose run at every rate. The others run at the chosen rate only, so a search costs
+little, and no network is judged by the run that its rate was picked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import mean
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from ..ledger import Record
+
+#: The runs with these seeds choose the learning rate; other seeds run at that rate only.
+CHOOSING = (0, 1)
+
+
+class Rated(Protocol):
+    """An arm of a search: a network at one learning rate."""
+
+    @property
+    def network(self) -> str:
+        """The name that arms share if they differ in the learning rate only."""
+
+
+RatedArm = TypeVar("RatedArm", bound=Rated)
+
+
+def best_rates(record: Record, arms: Mapping[str, Rated], measure: str) -> dict[str, str]:
+    """Choose the learning rate of each network by the mean of a measure over the seeds that choose.
+
+    Args:
+        record: the finished runs.
+        arms: name -> arm; those without runs were not part of the search.
+        measure: the key of the result to choose by. One that ends in "loss" is to be small, any
+            other is to be large.
+
+    Returns:
+        The name of each network and the name of its best arm; of equal ones the first.
+    """
+    sign = -1 if measure.endswith("loss") else 1
+    found: dict[str, dict[str, float]] = {}
+    for name, arm in arms.items():
+        results = [
+            sign * run["results"][measure]
+            for run in record.runs
+            if run["arm"] == name and run["seed"] in CHOOSING
+        ]
+        if results:
+            found.setdefault(arm.network, {})[name] = mean(results)
+    return {
+        network: max(by_rate, key=lambda name: by_rate[name]) for network, by_rate in found.items()
+    }
+
+
+def reported(
+    record: Record, arms: Mapping[str, Rated], measure: str, key: str
+) -> dict[str, list[float]]:
+    """Collect a result at the chosen rates, over the seeds that did not choose.
+
+    Args:
+        record: the finished runs.
+        arms: name -> arm.
+        measure: the key of the result to choose the rates by, see :func:`best_rates`.
+        key: the key of the result to collect.
+
+    Returns:
+        The name of each network and its results, in the order of the seeds.
+    """
+    return {
+        network: [
+            run["results"][key]
+            for run in record.runs
+            if run["arm"] == name and run["seed"] not in CHOOSING
+        ]
+        for network, name in best_rates(record, arms, measure).items()
+    }
+
+
+def run_searched(
+    record: Record,
+    seeds: Iterable[int],
+    arms: Mapping[str, RatedArm],
+    measures: Sequence[str],
+    train: Callable[[RatedArm, int], dict[str, Any]],
+    device: str | torch.device = "cpu",
+) -> None:
+    """Train what the record lacks: every arm with the seeds that choose, the best with the others.
+
+    Args:
+        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        seeds: the seeds of the runs.
+        arms: name -> arm.
+        measures: the keys of the results to choose by. The other seeds run at the best rate by
+            each of them.
+        train: trains an arm with a seed, and returns the results for the record.
+        device: what it trains on.
+
+    Raises:
+        ValueError: if a further seed is given before the seeds that choose the rates have run.
+    """
+    for seed in sorted(set(seeds), key=lambda seed: (seed not in CHOOSING, seed)):
+        names = list(arms)
+        if seed not in CHOOSING:
+            if lacking := [s for s in CHOOSING for name in names if not record.has(name, s)]:
+                raise ValueError(
+                    f"seed {seed} runs at the learning rates that seeds {CHOOSING} choose, but the "
+                    f"record has no run of seed {lacking[0]} for some arms; run that seed first"
+                )
+            best = {n for m in measures for n in best_rates(record, arms, m).values()}
+            names = [name for name in names if name in best]
+        for name in names:
+            if not record.has(name, seed):
+                with record.run(name, seed, device) as results:
+                    results |= train(arms[name], seed)
