@@ -1,0 +1,134 @@
+"""What is done to every page when Sphinx has written it.
+
+The theme offers no option for any of this, and most of it concerns elements that extensions write.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+from . import icons, references, tables
+
+#: Files of the theme that no page asks for any more.
+UNUSED = (
+    "scripts/fontawesome.js",
+    "scripts/fontawesome.js.LICENSE.txt",
+    "scripts/*.map",
+    "styles/*.map",
+    "vendor/fontawesome",
+    "locales",
+    "sphinx-thebe.*",
+    "images/logo_[bdj]*.svg",
+)
+FORMULA = re.compile(
+    r"([(\[“‘]{1,3})?(<span class=\"math notranslate nohighlight\">[^<]*</span>)"
+    r"([^\s<]{1,12}(?=[\s<]))?"
+)
+PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
+
+
+def without_dead_buttons(page: str) -> str:
+    """Names the contents buttons as they work; the theme's own come from its empty upper bar."""
+    page = re.sub(
+        r'(<header id="pst-header"[^>]*>).*?(</header>)', r"\1\2", page, count=1, flags=re.DOTALL
+    )
+    for old, new in (
+        ("Toggle primary sidebar", "Contents of the book"),
+        ("Toggle secondary sidebar", "Contents of this page"),
+    ):
+        page = page.replace(f'title="{old}"', f'title="{new}" aria-label="{new}"')
+    return page
+
+
+def named_as_they_read(page: str) -> str:
+    """A fold's name is its text, *Show the code*, instead of a label that says something else."""
+    return page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
+def few_stops(page: str) -> str:
+    """Links of headings to themselves leave the order of the tab key: the contents hold the same."""
+    return page.replace('<a class="headerlink" ', '<a tabindex="-1" class="headerlink" ')
+
+
+def glued(page: str) -> str:
+    """A formula stays on one line with the comma behind it and the parenthesis before it."""
+
+    def glue(found: re.Match[str]) -> str:
+        before, formula, after = found[1] or "", found[2], found[3] or ""
+        if not before and not after:
+            return formula
+        return f'<span class="rn-glued">{before}{formula}{after}</span>'
+
+    return FORMULA.sub(glue, page)
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    """Width and height of a PNG, in pixels.
+
+    Args:
+        file: to be read.
+    """
+    return struct.unpack(">II", file.read_bytes()[16:24])
+
+
+def lazy_pictures(page: str, folder: Path) -> str:
+    """Pictures are loaded when they come near, and their place is kept free until then.
+
+    Args:
+        page: HTML.
+        folder: of the page.
+    """
+
+    def lazy(found: re.Match[str]) -> str:
+        tag, source = found[0], found[1]
+        if "logo" in source or "loading=" in tag:
+            return tag
+        styled = re.search(r"width: (\d+)px; height: (\d+)px", tag)
+        width, height = styled.groups() if styled else size_of(folder / source)
+        return tag.replace(
+            "<img ", f'<img loading="lazy" decoding="async" width="{width}" height="{height}" ', 1
+        )
+
+    return PICTURE.sub(lazy, page)
+
+
+def light(page: str) -> str:
+    """Scripts wait for the page, and only the page of the search loads the index.
+
+    The values that two inline scripts set are those that the theme takes without them.
+    """
+    page = re.sub(r"\s*<!-- (?:So that users can add|Pre-loaded scripts)[^>]*-->", "", page)
+    page = re.sub(r'\s*<script [^>]*src="[^"]*fontawesome\.js[^>]*></script>', "", page)
+    page = re.sub(r'\s*<link rel="preload" as="script"[^>]*>', "", page)
+    page = re.sub(r"\s*<script>DOCUMENTATION_OPTIONS\.[^<]*</script>", "", page)
+    page = re.sub(r"\s*<script>kernelName = [^<]*</script>", "", page)
+    page = re.sub(r'\s*<script type="text/x-thebe-config">.*?</script>', "", page, flags=re.DOTALL)
+    page = re.sub(r'\s*<link [^>]*sphinx-thebe\.css[^>]*>', "", page)
+    if 'id="search-results"' not in page:
+        page = re.sub(
+            r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>',
+            "",
+            page,
+        )
+    return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
+
+
+def finished(page: str, folder: Path) -> str:
+    """A page as readers get it.
+
+    Args:
+        page: as Sphinx wrote it, or as this function returned it.
+        folder: in which it lies.
+    """
+    if 'class="rn-icon"' in page:
+        return page
+    page = without_dead_buttons(page)
+    page = named_as_they_read(light(page))
+    page = references.linked_equations(page)
+    page = references.numbered_figures(page)
+    page = references.linked_exercises(page)
+    page = tables.finished(page)
+    page = lazy_pictures(glued(few_stops(page)), folder)
+    return icons.drawn(page)

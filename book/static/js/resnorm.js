@@ -1,0 +1,78 @@
+/* What the pages do besides the theme: folds, links into folds, and edges of what scrolls. */
+(() => {
+  "use strict";
+
+  const SCROLLERS = "div.math, .rn-table, .bd-article pre, .cell_output .text_html";
+
+  /* --- folds --------------------------------------------------------------------------------- */
+
+  /** Name the button of a solution as it reads: "Show the solution to exercise 2.1.3". */
+  function nameFold(button) {
+    const link = button.closest(".admonition-title").querySelector("a .std, a");
+    const what = link ? ` the solution to ${link.textContent.trim().replace(/^E/, "e")}` : "";
+    button.setAttribute("aria-label", button.dataset.toggleHint + what);
+  }
+
+  /** Open every fold around an element, and the element itself if it is one. */
+  function unfold(element) {
+    for (let each = element; each; each = each.parentElement) {
+      if (each.tagName === "DETAILS") each.open = true;
+      if (each.classList.contains("toggle-hidden")) each.querySelector("button.toggle-button").click();
+    }
+  }
+
+  /** Show what the address names, also where it is folded away. */
+  function showTarget() {
+    const name = decodeURIComponent(location.hash.slice(1));
+    const target = name && document.getElementById(name);
+    if (!target) return;
+    unfold(target);
+    target.scrollIntoView();
+  }
+
+  function foldsAndLinks() {
+    document.querySelectorAll("button.toggle-button").forEach(button => {
+      nameFold(button);
+      new MutationObserver(() => nameFold(button)).observe(button, { attributeFilter: ["data-toggle-hint"] });
+    });
+    // The title folds when it is clicked, but the link in it leads to the exercise.
+    document.querySelectorAll(".admonition-title a").forEach(link =>
+      link.addEventListener("click", event => event.stopPropagation()));
+    document.addEventListener("click", event => {
+      const link = event.target.closest("a[href^='#']");
+      if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
+    });
+    addEventListener("hashchange", showTarget);
+    showTarget();
+  }
+
+  /* --- what scrolls sideways ----------------------------------------------------------------- */
+
+  /** Mark the sides on which more is hidden, and let the keyboard reach what scrolls. */
+  function markEdges(box) {
+    const hidden = box.scrollWidth - box.clientWidth;
+    const scrolls = hidden > 1 && box.clientWidth > 0;
+    box.classList.toggle("rn-more-left", scrolls && box.scrollLeft > 1);
+    box.classList.toggle("rn-more-right", scrolls && box.scrollLeft < hidden - 1);
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+
+  function edges() {
+    const sizes = new ResizeObserver(entries => entries.forEach(entry =>
+      markEdges(entry.target.matches(SCROLLERS) ? entry.target : entry.target.parentElement)));
+    document.querySelectorAll(SCROLLERS).forEach(box => {
+      box.addEventListener("scroll", () => markEdges(box), { passive: true });
+      sizes.observe(box);
+      if (box.firstElementChild && !box.firstElementChild.matches(SCROLLERS)) sizes.observe(box.firstElementChild);
+    });
+    // An equation gets its width when it is typeset.
+    const typeset = new MutationObserver(changes => changes.forEach(change =>
+      change.target.matches("div.math") && markEdges(change.target)));
+    document.querySelectorAll("div.math").forEach(box => typeset.observe(box, { childList: true }));
+    document.fonts.ready.then(() => document.querySelectorAll("div.math").forEach(markEdges));
+  }
+
+  foldsAndLinks();
+  edges();
+})();
