@@ -9,7 +9,7 @@ import re
 import struct
 from pathlib import Path
 
-from . import icons, references, tables
+from . import dark_pictures, icons, references, tables
 
 #: Files of the theme that no page asks for any more.
 UNUSED = (
@@ -131,4 +131,5 @@ def finished(page: str, folder: Path) -> str:
     page = references.linked_exercises(page)
     page = tables.finished(page)
     page = lazy_pictures(glued(few_stops(page)), folder)
+    page = dark_pictures.with_dark_pictures(page, folder)
     return icons.drawn(page)

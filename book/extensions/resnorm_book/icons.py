@@ -12,7 +12,7 @@ STROKES = {
     "angle-right": "M9 5l7 7-7 7",
     "arrow-up": "M12 20V4M5 11l7-7 7 7",
     "bars": "M4 6h16M4 12h16M4 18h16",
-    "circle-half-stroke": "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16M12 8l-4 4M12 13l-4 4",
+    "circle-half-stroke": "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16M12 4v16M10 5v14M8 6v12M6 7.5v9",
     "download": "M12 4v11M7 10l5 5 5-5M4 20h16",
     "expand": "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
     "file": "M6 3h8l4 4v14H6zM14 3v4h4",
