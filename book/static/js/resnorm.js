@@ -40,6 +40,7 @@
       link.addEventListener("click", event => event.stopPropagation()));
     document.addEventListener("click", event => {
       const link = event.target.closest("a[href^='#']");
+      if (link) link.closest("dialog")?.close(); // the contents on a phone
       if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
     });
     addEventListener("hashchange", showTarget);
