@@ -77,8 +77,7 @@ def weigh(browser, address: str) -> list[float]:
     session = context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(address, wait_until="networkidle")
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => 1)")
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1_000)
     metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
     elements, stops = page.evaluate(
         """() => [document.querySelectorAll('*').length,

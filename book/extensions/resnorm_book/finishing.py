@@ -26,6 +26,7 @@ FORMULA = re.compile(
     r"([(\[“‘]{1,3})?(<span class=\"math notranslate nohighlight\">[^<]*</span>)"
     r"([^\s<]{1,12}(?=[\s<]))?"
 )
+MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -97,6 +98,8 @@ def lazy_pictures(page: str, folder: Path) -> str:
 def light(page: str) -> str:
     """Scripts wait for the page, and only the page of the search loads the index.
 
+    resnorm.js loads MathJax when a formula comes near.
+
     The values that two inline scripts set are those that the theme takes without them.
     """
     page = re.sub(r"\s*<!-- (?:So that users can add|Pre-loaded scripts)[^>]*-->", "", page)
@@ -112,6 +115,7 @@ def light(page: str) -> str:
             "",
             page,
         )
+    page = MATHJAX.sub(r'<meta name="rn-mathjax" content="\1">' if 'class="math' in page else "", page)
     return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
 
 

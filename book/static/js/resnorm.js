@@ -67,13 +67,54 @@
       sizes.observe(box);
       if (box.firstElementChild && !box.firstElementChild.matches(SCROLLERS)) sizes.observe(box.firstElementChild);
     });
-    // An equation gets its width when it is typeset.
+    // An equation gets its width when it is typeset, and another when its fonts arrive.
     const typeset = new MutationObserver(changes => changes.forEach(change =>
-      change.target.matches("div.math") && markEdges(change.target)));
+      change.target.querySelectorAll(":scope > mjx-container").forEach(each => sizes.observe(each))));
     document.querySelectorAll("div.math").forEach(box => typeset.observe(box, { childList: true }));
-    document.fonts.ready.then(() => document.querySelectorAll("div.math").forEach(markEdges));
   }
+
+  /* --- mathematics, typeset when it comes near ------------------------------------------------ */
+
+  const waiting = new Set(document.querySelectorAll(".math"));
+  let mathjax, queue = Promise.resolve();
+
+  /** Load MathJax once. */
+  function loaded() {
+    mathjax ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.id = "MathJax-script"; // by which it finds its fonts
+      script.src = document.querySelector("meta[name='rn-mathjax']").content;
+      script.onload = () => MathJax.startup.promise.then(resolve);
+      script.onerror = reject;
+      document.head.append(script);
+    });
+    return mathjax;
+  }
+
+  /** Typeset these formulas after those that came before; resolves when they stand. */
+  function typeset(formulas) {
+    const fresh = formulas.filter(formula => waiting.delete(formula));
+    if (fresh.length) queue = queue.then(loaded).then(() => MathJax.typesetPromise(fresh));
+    return queue;
+  }
+
+  function mathematics() {
+    const near = new IntersectionObserver(
+      entries => typeset(entries.filter(entry => entry.isIntersecting).map(entry => {
+        near.unobserve(entry.target);
+        return entry.target;
+      })),
+      { rootMargin: "700px 0px" },
+    );
+    waiting.forEach(formula => near.observe(formula));
+    addEventListener("beforeprint", () => { // which waits for nobody
+      if (window.MathJax?.typeset) MathJax.typeset([...waiting].filter(each => waiting.delete(each)));
+    });
+  }
+
+  window.resnorm = { typesetAll: () => typeset([...waiting]).then(() => true) };
 
   foldsAndLinks();
   edges();
+  mathematics();
 })();
