@@ -36,6 +36,7 @@ def test_at_a_desk_the_contents_of_the_book_fold_and_those_of_the_page_stand(vis
         page = v.go(f"{server}/{FORWARD}")
         sidebar, button = page.locator("#pst-primary-sidebar"), page.locator(".primary-toggle:visible")
         assert sidebar.is_visible() and page.locator("#pst-secondary-sidebar").is_visible()
+        assert page.locator(".secondary-toggle:visible").count() == 0
         button.click()
         sidebar.wait_for(state="hidden", timeout=3_000)
         button.click()

@@ -79,11 +79,11 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     """Finish the pages, and remove what the theme brings and no page uses."""
     if exception or app.builder.name != "html":
         return
-    folder = Path(app.outdir)
+    folder, repository = Path(app.outdir), app.config.html_theme_options["repository_url"]
     for page in folder.rglob("*.html"):
         if page.relative_to(folder).parts[0] not in ("_static", "_sources"):
             before = page.read_text("utf-8")
-            after = finishing.finished(before, page.parent)
+            after = finishing.finished(before, page.parent, repository)
             if after != before:
                 page.write_text(after, "utf-8")
     for pattern in finishing.UNUSED:

@@ -5,9 +5,11 @@ The theme offers no option for any of this, and most of it concerns elements tha
 
 from __future__ import annotations
 
+import html
 import re
 import struct
 from pathlib import Path
+from urllib.parse import urlencode
 
 from . import dark_pictures, icons, references, tables
 
@@ -26,6 +28,8 @@ FORMULA = re.compile(
     r"([(\[“‘]{1,3})?(<span class=\"math notranslate nohighlight\">[^<]*</span>)"
     r"([^\s<]{1,12}(?=[\s<]))?"
 )
+#: What a report of an error asks for.
+REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
@@ -95,6 +99,24 @@ def lazy_pictures(page: str, folder: Path) -> str:
     return PICTURE.sub(lazy, page)
 
 
+def with_report(page: str, repository: str) -> str:
+    """A button that opens an issue with the page filled in; resnorm.js adds the section.
+
+    Args:
+        page: HTML.
+        repository: address of the repository on GitHub.
+    """
+    title = html.unescape(re.search(r"<title>(.*?)</title>", page, re.DOTALL)[1]).split(" — ")[0]
+    query = urlencode({"title": f"Error in {title.strip()}", "body": REPORT})
+    button = (
+        f'<a class="btn btn-sm rn-report" href="{html.escape(f"{repository}/issues/new?{query}")}" '
+        'target="_blank" rel="noopener" title="Report an error" aria-label="Report an error">'
+        '<i class="fas fa-flag"></i></a>\n'
+    )
+    return page.replace('<button class="btn btn-sm nav-link pst-navbar-icon theme-switch', button
+        + '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch', 1)
+
+
 def light(page: str) -> str:
     """Scripts wait for the page, and only the page of the search loads the index.
 
@@ -119,16 +141,17 @@ def light(page: str) -> str:
     return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
 
 
-def finished(page: str, folder: Path) -> str:
+def finished(page: str, folder: Path, repository: str) -> str:
     """A page as readers get it.
 
     Args:
         page: as Sphinx wrote it, or as this function returned it.
         folder: in which it lies.
+        repository: address of the repository on GitHub.
     """
     if 'class="rn-icon"' in page:
         return page
-    page = without_dead_buttons(page)
+    page = with_report(without_dead_buttons(page), repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)

@@ -14,6 +14,7 @@ STROKES = {
     "bars": "M4 6h16M4 12h16M4 18h16",
     "circle-half-stroke": "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16M12 4v16M10 5v14M8 6v12M6 7.5v9",
     "download": "M12 4v11M7 10l5 5 5-5M4 20h16",
+    "flag": "M6 21V4c5-3 7 3 12 0v10c-5 3-7-3-12 0",
     "expand": "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
     "file": "M6 3h8l4 4v14H6zM14 3v4h4",
     "file-pdf": "M7 8V3h10v5M7 17H4V8h16v9h-3M7 14h10v7H7z",
