@@ -30,11 +30,15 @@ def test_a_report_of_an_error_names_page_and_section(visit, server):
         page = v.go(f"{server}/{FORWARD}")
         button = page.get_by_role("link", name="Report an error")
         for section in ("Summary", "The layer, whole"):
-            page.locator("h2", has_text=section).first.evaluate("e => e.scrollIntoView()")
+            page.locator("h2", has_text=section).first.evaluate(
+                "e => e.scrollIntoView({behavior: 'instant'})"
+            )
             button.focus()
             address = urlsplit(button.get_attribute("href"))
             assert f"{address.netloc}{address.path}".endswith("/issues/new")
-            assert repository.forms(repository.read_address(ROOT))[0] in button.get_attribute("href")
+            assert repository.forms(repository.read_address(ROOT))[0] in button.get_attribute(
+                "href"
+            )
             title = parse_qs(address.query)["title"][0]
             assert title == f"Error in 2.1 Batch normalization, forward, {section}"
             button.blur()

@@ -34,7 +34,10 @@ def test_the_contents_open_and_lead_on(visit, server, width, button, link):
 def test_at_a_desk_the_contents_of_the_book_fold_and_those_of_the_page_stand(visit, server):
     with visit(width=1400) as v:
         page = v.go(f"{server}/{FORWARD}")
-        sidebar, button = page.locator("#pst-primary-sidebar"), page.locator(".primary-toggle:visible")
+        sidebar, button = (
+            page.locator("#pst-primary-sidebar"),
+            page.locator(".primary-toggle:visible"),
+        )
         assert sidebar.is_visible() and page.locator("#pst-secondary-sidebar").is_visible()
         assert page.locator(".secondary-toggle:visible").count() == 0
         button.click()
@@ -113,7 +116,8 @@ def test_columns_of_numbers_are_flush_right_and_unbroken(visit, server, name):
     with visit(width=375) as v:
         page = v.go(f"{server}/{name}")
         met, faults = page.evaluate(
-            r"""() => { const number = /^[−+-]?[\d.,]+( ± [\d.,]+)?( %)?$/, faults = []; let met = 0;
+            r"""() => { const number = /^[−+-]?[\d.,]+( ± [\d.,]+)?( %)?$/;
+              let met = 0; const faults = [];
               for (const table of document.querySelectorAll('article table')) {
                 const rows = [...table.tBodies[0].rows];
                 for (let k = 1; k < rows[0].cells.length; k++) {
@@ -123,7 +127,8 @@ def test_columns_of_numbers_are_flush_right_and_unbroken(visit, server, name):
                     met += 1;
                     const range = document.createRange();
                     range.selectNodeContents(cell.querySelector('p') ?? cell);
-                    const tops = new Set([...range.getClientRects()].map(r => Math.round(r.top / 8)));
+                    const tops = new Set([...range.getClientRects()]
+                        .map(r => Math.round(r.top / 8)));
                     if (getComputedStyle(cell.querySelector('p') ?? cell).textAlign !== 'right'
                         || tops.size > 1) faults.push(cell.textContent);
                   } } }
@@ -137,7 +142,8 @@ def test_the_first_column_of_a_table_stays_in_sight(visit, server):
         page = v.go(f"{server}/{FORWARD}")
         moved = page.evaluate(
             """() => [...document.querySelectorAll('article table')].map(table => {
-                const box = table.scrollWidth > table.clientWidth + 40 ? table : table.parentElement;
+                const box = table.scrollWidth > table.clientWidth + 40
+                    ? table : table.parentElement;
                 if (box.scrollWidth < box.clientWidth + 40 || !box.checkVisibility()) return null;
                 const first = table.tBodies[0].rows[0].cells[0];
                 box.scrollLeft = box.scrollWidth;
@@ -193,7 +199,8 @@ def test_the_logo_is_legible_in_the_dark(visit, server):
 
 @pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture"))
 def test_pictures_stand_on_the_dark_page_without_white_paper(visit, server, name):
-    look = """() => Promise.all([...document.querySelectorAll('.cell_output > * > img, .cell_output > img')]
+    look = """() => Promise.all([...document.querySelectorAll(
+            '.cell_output > * > img, .cell_output > img')]
         .filter(i => i.alt.startsWith('Images:') && i.checkVisibility())
         .map(async i => { i.loading = 'eager'; await i.decode();
           const canvas = document.createElement('canvas');
@@ -210,7 +217,9 @@ def test_pictures_stand_on_the_dark_page_without_white_paper(visit, server, name
         dark = v.go(f"{server}/{name}").evaluate(look)
     assert light and [each[0] for each in light] == [each[0] for each in dark]
     for (alt, before), (_, after) in zip(light, dark):
-        assert after < 0.8 * before or after < 0.05, f"{alt}: {after:.0%} of it is white in the dark"
+        assert after < 0.8 * before or after < 0.05, (
+            f"{alt}: {after:.0%} of it is white in the dark"
+        )
 
 
 # --- by keyboard -------------------------------------------------------------------------------
@@ -231,7 +240,8 @@ def test_the_focus_is_visible_wherever_it_goes(visit, server, theme):
                 page.keyboard.press("Tab")
                 name, outline, style = page.evaluate(
                     """() => { const e = document.activeElement, s = getComputedStyle(e);
-                        return [e.outerHTML.slice(0, 90), parseFloat(s.outlineWidth), s.outlineStyle]; }"""
+                        return [e.outerHTML.slice(0, 90), parseFloat(s.outlineWidth),
+                            s.outlineStyle]; }"""
                 )
                 met += 1
                 if outline < 2 or style == "none":
@@ -259,7 +269,9 @@ def test_folds_are_named_as_they_read(visit, server):
         page = v.go(f"{server}/{FORWARD}")
         code = page.get_by_role("group").locator("summary", has_text="Show the code").first
         assert page.locator("summary[aria-label]").count() == 0 and code.is_visible()
-        solution = page.get_by_role("button", name="Show the solution to exercise 2.1.1", exact=False)
+        solution = page.get_by_role(
+            "button", name="Show the solution to exercise 2.1.1", exact=False
+        )
         assert solution.first.is_visible()
         solution.first.click()
         page.get_by_role("button", name="Hide the solution to exercise 2.1.1").first.wait_for()
@@ -280,11 +292,13 @@ def test_numbers_count_by_chapter_and_link_to_what_they_number(visit, server):
             links = page.locator(selector)
             texts = links.all_inner_texts()
             assert len(texts) > 2
-            assert [text.strip() for text in texts] == [form.format(k + 1) for k in range(len(texts))]
+            assert [text.strip() for text in texts] == [
+                form.format(k + 1) for k in range(len(texts))
+            ]
             last = links.last
             last.evaluate("link => link.click()")
             target = page.evaluate(
-                """() => { const e = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+                """() => { const e = document.getElementById(location.hash.slice(1));
                     const box = e.getBoundingClientRect();
                     return [e.matches(':target'), box.top > -5 && box.top < innerHeight]; }"""
             )
@@ -304,7 +318,7 @@ def test_references_say_the_number_of_what_they_lead_to(visit, server):
 
 
 def test_an_exercise_leads_to_its_solution_and_back(visit, server):
-    in_sight = """name => { const e = document.getElementById(name), box = e.getBoundingClientRect();
+    in_sight = """name => { const box = document.getElementById(name).getBoundingClientRect();
         return box.bottom > 0 && box.top < innerHeight; }"""
     with visit(width=1400) as v:
         page = v.go(f"{server}/{FORWARD}")

@@ -119,7 +119,7 @@ def test_no_id_is_given_twice(built, page_name):
 
 
 def test_nothing_holds_up_the_page(built, page_name):
-    """Scripts wait, pictures come when they are near and keep their place, the index is left out."""
+    """Scripts wait, pictures come when they are near, the search index is left out."""
     soup = soup_of(built / page_name)
     scripts = soup.find_all("script", src=True)
     assert scripts and all(script.has_attr("defer") for script in scripts)

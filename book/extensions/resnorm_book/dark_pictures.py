@@ -1,8 +1,8 @@
-"""Pictures for the dark theme: photographs keep their light, the white around them becomes the page.
+"""Pictures for the dark theme: photographs keep their light, the paper around them turns dark.
 
 The style turns line drawings over in the browser, but brightness is what a photograph shows. So
-pictures whose alternative text begins with ``Images:`` get a second file, in which only the paper and
-the lettering between the panels are turned over.
+pictures whose alternative text begins with ``Images:`` get a second file, in which only the paper
+and the lettering between the panels are turned over.
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ def with_dark_pictures(page: str, folder: Path) -> str:
             return tag
         dark = darkened(folder / source[1])
         other = source[1].rsplit("/", 1)[0] + "/" + dark.name
-        return (
-            tag.replace("<img ", '<img class="only-light" ', 1)
-            + tag.replace("<img ", '<img class="only-dark" ', 1).replace(source[1], other)
-        )
+        return tag.replace("<img ", '<img class="only-light" ', 1) + tag.replace(
+            "<img ", '<img class="only-dark" ', 1
+        ).replace(source[1], other)
 
     return PICTURE.sub(both, page)

@@ -53,7 +53,7 @@ def named_as_they_read(page: str) -> str:
 
 
 def few_stops(page: str) -> str:
-    """Links of headings to themselves leave the order of the tab key: the contents hold the same."""
+    """The tab key passes over the links of headings to themselves: the contents hold the same."""
     return page.replace('<a class="headerlink" ', '<a tabindex="-1" class="headerlink" ')
 
 
@@ -113,8 +113,11 @@ def with_report(page: str, repository: str) -> str:
         'target="_blank" rel="noopener" title="Report an error" aria-label="Report an error">'
         '<i class="fas fa-flag"></i></a>\n'
     )
-    return page.replace('<button class="btn btn-sm nav-link pst-navbar-icon theme-switch', button
-        + '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch', 1)
+    return page.replace(
+        '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch',
+        button + '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch',
+        1,
+    )
 
 
 def light(page: str) -> str:
@@ -130,14 +133,16 @@ def light(page: str) -> str:
     page = re.sub(r"\s*<script>DOCUMENTATION_OPTIONS\.[^<]*</script>", "", page)
     page = re.sub(r"\s*<script>kernelName = [^<]*</script>", "", page)
     page = re.sub(r'\s*<script type="text/x-thebe-config">.*?</script>', "", page, flags=re.DOTALL)
-    page = re.sub(r'\s*<link [^>]*sphinx-thebe\.css[^>]*>', "", page)
+    page = re.sub(r"\s*<link [^>]*sphinx-thebe\.css[^>]*>", "", page)
     if 'id="search-results"' not in page:
         page = re.sub(
             r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>',
             "",
             page,
         )
-    page = MATHJAX.sub(r'<meta name="rn-mathjax" content="\1">' if 'class="math' in page else "", page)
+    page = MATHJAX.sub(
+        r'<meta name="rn-mathjax" content="\1">' if 'class="math' in page else "", page
+    )
     return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
 
 
@@ -149,8 +154,8 @@ def finished(page: str, folder: Path, repository: str) -> str:
         folder: in which it lies.
         repository: address of the repository on GitHub.
     """
-    if 'class="rn-icon"' in page:
-        return page
+    if 'class="rn-icon"' in page or 'id="main-content"' not in page:
+        return page  # finished before, or nothing but a redirection
     page = with_report(without_dead_buttons(page), repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)

@@ -19,7 +19,8 @@ EXERCISE = re.compile(
 )
 SOLUTION = re.compile(
     r'<div class="solution dropdown admonition" id="[^"]+">\s*'
-    r'<p class="admonition-title">Solution to<a class="reference internal" href="([^"]*#([^"]+))">\s*'
+    r'<p class="admonition-title">Solution to'
+    r'<a class="reference internal" href="([^"]*#([^"]+))">\s*'
 )
 
 
@@ -36,7 +37,8 @@ def chapter_of(page: str) -> str:
 def linked_equations(page: str) -> str:
     """The number of an equation is the link to it."""
     return EQUATION.sub(
-        r'<span class="eqno"><a class="rn-self" href="\2" title="Link to this equation">\1</a></span>',
+        r'<span class="eqno"><a class="rn-self" href="\2" title="Link to this equation">'
+        r"\1</a></span>",
         page,
     )
 
