@@ -20,6 +20,7 @@ __getattr__ = on_first_use(
     "degradation",
     "generated_blocks",
     "generated_boxes",
+    "generated_branches",
     "generated_depth",
     "generated_masks",
     "lesion",
