@@ -360,7 +360,6 @@ READ = {
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
     "branches-generated": {"seeds", "arms", "device", "out", "runs"},
     "cells-generated": {"seeds", "arms", "device", "out", "runs"},
-    "votes-generated": {"seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "blocks-generated": {"seeds", "arms", "device", "out", "runs"},

@@ -1,11 +1,10 @@
-"""The recorded runs of chapter 3.6 on cells: pixel weights, scores, and the rules of a vote."""
+"""The recorded runs of chapter 3.6 on cells: pixel weights, arms and scores."""
 
 import pytest
 import torch
 
 from resnorm import data, ledger, segmentation
 from resnorm.experiments import generated_cells as experiment
-from resnorm.experiments import generated_votes as votes
 
 
 @pytest.fixture(scope="module")
@@ -75,55 +74,3 @@ def test_a_record_holds_what_the_named_arm_scores(tiny):
     masks = experiment.segmentation.predict(model, tiny.validation.images)
     expected = experiment.judge(masks, tiny.validation)["f1"]
     assert run["results"]["validation f1"] == expected
-
-
-# --- votes ---------------------------------------------------------------------------------------
-
-
-def test_the_rules_of_a_vote(tiny):
-    g = torch.Generator().manual_seed(0)
-    shape = (5, *tiny.test.masks.shape)
-    test, validation = torch.rand(2, *shape, generator=g)
-    rules = votes.judge_rules(test, validation, tiny)
-    assert set(rules) == set(votes.ARMS)
-    unanimous = experiment.judge((test.amin(0) > 0.5).long(), tiny.test)
-    assert rules["unanimous"] == unanimous | {"threshold": 0.5}
-    majority = experiment.judge((test.median(0).values > 0.5).long(), tiny.test)
-    assert rules["majority"] == majority | {"threshold": 0.5}
-    alone = [experiment.judge((p > 0.5).long(), tiny.test)["f1"] for p in test]
-    assert rules["one network"]["f1"] == pytest.approx(sum(alone) / 5, abs=1e-4)
-
-
-def test_the_threshold_is_chosen_on_the_validation_images(tiny):
-    right = tiny.validation.masks.float()
-    # At 0.75 the mask is right; below it everything is foreground, above it nothing is.
-    found = 0.65 + 0.1 * right
-    assert votes.best_threshold(found, tiny.validation) == 0.7
-    assert votes.best_threshold(right, tiny.validation) == 0.5  # of equal ones the lowest
-
-
-def test_a_close_vote_is_one_that_a_single_voter_turns():
-    masks = torch.zeros(5, 1, 1, 4, dtype=torch.long)
-    masks[:3, 0, 0, 0] = 1  # 3 to 2
-    masks[:2, 0, 0, 1] = 1  # 2 to 3
-    masks[:4, 0, 0, 2] = 1  # 4 to 1
-    truth = torch.tensor([[[0, 0, 1, 1]]])
-    assert votes.doubt(masks, truth) == {"close vote error": 50.0, "other error": 50.0}
-    truth = torch.tensor([[[0, 1, 1, 0]]])
-    assert votes.doubt(masks, truth) == {"close vote error": 100.0, "other error": 0.0}
-
-
-def test_each_seed_of_the_votes_trains_networks_of_its_own(tiny, monkeypatch):
-    seeds = []
-    real = votes.train_one
-    monkeypatch.setattr(
-        votes, "train_one", lambda *a, **k: seeds.append(k["seed"]) or real(*a, **k)
-    )
-    record = empty_record()
-    votes.run(record, tiny, [0, 1], epochs=1)
-    votes.run(record, tiny, [0, 1], epochs=1)
-    assert seeds == list(range(10))
-    assert {run["arm"] for run in record.runs} == set(votes.ARMS) and len(record.runs) == 10
-    assert "close vote error" in next(
-        run["results"] for run in record.runs if run["arm"] == "majority"
-    )

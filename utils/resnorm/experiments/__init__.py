@@ -24,7 +24,6 @@ __getattr__ = on_first_use(
     "generated_cells",
     "generated_depth",
     "generated_masks",
-    "generated_votes",
     "lesion",
     "microscopy",
     "neighbors",

@@ -20,14 +20,12 @@ from . import (
     generated_cells,
     generated_depth,
     generated_masks,
-    generated_votes,
 )
 
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
     "branches-generated": generated_branches,
     "cells-generated": generated_cells,
-    "votes-generated": generated_votes,
     "degradation-generated": generated_depth,
     "masks-generated": generated_masks,
     "blocks-generated": generated_blocks,

@@ -1,4 +1,4 @@
-"""The recorded run of chapter 3.6: what skips, pixel weights and votes do for a U-Net.
+"""The recorded run of chapter 3.6: what skips and pixel weights do for a U-Net.
 
 The cells are those of the chapter's page (:mod:`resnorm.experiments.segmentation`), so the run
 needs no data. Each network and each loss has several learning rates. They are chosen on images that
