@@ -269,6 +269,19 @@ def shape_is_that_of_a_chapter(notebook):
         yield "it never asks the reader to predict"
 
 
+#: Relations inside indices and text do not make an equation wide.
+RELATION = re.compile(
+    r"[=<>]|\\(?:leq?|geq?|approx|sim|equiv|to|ll|gg|propto|neq?|Rightarrow|iff)\b"
+)
+
+
+def equations_have_at_most_two_relations_per_line(notebook):
+    for equation in re.findall(r"\$\$(.*?)\$\$", prose(notebook), re.DOTALL):
+        for line in re.sub(r"(?:[_^]|\\text)\{[^{}]*\}|&", "", equation).split(r"\\"):
+            if len(RELATION.findall(line)) > 2:
+                yield f"split this line of an equation, it is too wide for a phone: {line.strip()}"
+
+
 CHECKS = [
     first_cell_is_the_setup,
     kernel_is_python3,
@@ -290,4 +303,5 @@ CHECKS = [
     exercises_have_solutions,
     solutions_are_checked,
     shape_is_that_of_a_chapter,
+    equations_have_at_most_two_relations_per_line,
 ]

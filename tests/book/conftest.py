@@ -85,9 +85,7 @@ class Visit:
     def go(self, address):
         """Open ``address`` and wait until its mathematics is typeset."""
         self.page.goto(address, wait_until="load")
-        self.page.evaluate(
-            "window.MathJax?.startup ? window.MathJax.startup.promise.then(() => 1) : 1"
-        )
+        self.page.evaluate("window.resnorm?.typesetAll()")
         return self.page
 
     def check(self):

@@ -113,6 +113,24 @@ def test_no_part_of_a_page_comes_from_another_host(built, page_name):
     assert list(foreign_parts(built / page_name)) == []
 
 
+def test_no_id_is_given_twice(built, page_name):
+    names = [e["id"] for e in soup_of(built / page_name).find_all(id=True)]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_nothing_holds_up_the_page(built, page_name):
+    """Scripts wait, pictures come when they are near, the search index is left out."""
+    soup = soup_of(built / page_name)
+    scripts = soup.find_all("script", src=True)
+    assert scripts and all(script.has_attr("defer") for script in scripts)
+    named = " ".join(script["src"] for script in scripts)
+    assert "fontawesome" not in named and "tex-chtml" not in named
+    assert ("searchindex" in named) == (page_name == "search.html")
+    for picture in soup.select(".cell_output img[src$='.png']"):
+        assert picture["loading"] == "lazy" and picture["width"] and picture["height"]
+    assert soup.select("svg.rn-icon") and soup.select("[class*='fa-']") == []
+
+
 def test_the_page_is_light(built, page_name):
     size = (built / page_name).stat().st_size
     assert size <= HEAVY.get(page_name, MAX_BYTES), (

@@ -93,7 +93,8 @@ def student(tmp_path, monkeypatch):
 
 
 def shipped_files():
-    return {path: path.read_bytes() for path in ledger.RESULTS.iterdir()}
+    files = (path for path in ledger.RESULTS.rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files}
 
 
 def test_the_chapters_print_commands():

@@ -18,6 +18,7 @@ from notebook_checks import (
     cells_ran_in_order,
     code_cells_fit_on_a_screen,
     code_lines_fit_the_page,
+    equations_have_at_most_two_relations_per_line,
     exercises_have_solutions,
     exercises_have_stars_label_and_hint,
     few_outputs_are_ignored,
@@ -179,6 +180,7 @@ BAD = [
     (shape_is_that_of_a_chapter, text_with(FIRST, "(ch-x)=\n", "")),
     (shape_is_that_of_a_chapter, text_with(EXERCISES, "## Summary", "")),
     (shape_is_that_of_a_chapter, text_with(FIRST, "Predict", "Run")),
+    (equations_have_at_most_two_relations_per_line, text_with(FIRST, "you", "$$a=b=c=d$$")),
 ]  # fmt: skip
 #: What just passes.
 GOOD_CHANGES = [
@@ -186,6 +188,10 @@ GOOD_CHANGES = [
     (code_cells_fit_on_a_screen, lines(MAX_FOLDED_LINES, ["hide-input"])),
     (code_lines_fit_the_page, cell_with(SHOWN, source="#" * MAX_COLUMNS)),
     (few_outputs_are_ignored, ignored(MAX_IGNORED)),
+    (
+        equations_have_at_most_two_relations_per_line,
+        text_with(FIRST, "you", r"$$\begin{aligned}a&=b_{i=1}\\&=c\le d\end{aligned}$$"),
+    ),
 ]
 
 

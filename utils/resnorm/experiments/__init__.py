@@ -12,7 +12,6 @@ from ..loading import on_first_use
 __getattr__ = on_first_use(
     __name__,
     "architecture_search",
-    "batch_size",
     "budget",
     "choice",
     "cifar",

@@ -1,0 +1,167 @@
+"""What is done to every page when Sphinx has written it.
+
+The theme offers no option for any of this, and most of it concerns elements that extensions write.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import struct
+from pathlib import Path
+from urllib.parse import urlencode
+
+from . import dark_pictures, icons, references, tables
+
+#: Files of the theme that no page asks for any more.
+UNUSED = (
+    "scripts/fontawesome.js",
+    "scripts/fontawesome.js.LICENSE.txt",
+    "scripts/*.map",
+    "styles/*.map",
+    "vendor/fontawesome",
+    "locales",
+    "sphinx-thebe.*",
+    "images/logo_[bdj]*.svg",
+)
+FORMULA = re.compile(
+    r"([(\[“‘]{1,3})?(<span class=\"math notranslate nohighlight\">[^<]*</span>)"
+    r"([^\s<]{1,12}(?=[\s<]))?"
+)
+#: What a report of an error asks for.
+REPORT = "The sentence or cell:\n\nWhat it should say:\n"
+MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
+PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
+
+
+def without_dead_buttons(page: str) -> str:
+    """Names the contents buttons as they work; the theme's own come from its empty upper bar."""
+    page = re.sub(
+        r'(<header id="pst-header"[^>]*>).*?(</header>)', r"\1\2", page, count=1, flags=re.DOTALL
+    )
+    for old, new in (
+        ("Toggle primary sidebar", "Contents of the book"),
+        ("Toggle secondary sidebar", "Contents of this page"),
+    ):
+        page = page.replace(f'title="{old}"', f'title="{new}" aria-label="{new}"')
+    return page
+
+
+def named_as_they_read(page: str) -> str:
+    """A fold's name is its text, *Show the code*, instead of a label that says something else."""
+    return page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
+def few_stops(page: str) -> str:
+    """The tab key passes over the links of headings to themselves: the contents hold the same."""
+    return page.replace('<a class="headerlink" ', '<a tabindex="-1" class="headerlink" ')
+
+
+def glued(page: str) -> str:
+    """A formula stays on one line with the comma behind it and the parenthesis before it."""
+
+    def glue(found: re.Match[str]) -> str:
+        before, formula, after = found[1] or "", found[2], found[3] or ""
+        if not before and not after:
+            return formula
+        return f'<span class="rn-glued">{before}{formula}{after}</span>'
+
+    return FORMULA.sub(glue, page)
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    """Width and height of a PNG, in pixels.
+
+    Args:
+        file: to be read.
+    """
+    return struct.unpack(">II", file.read_bytes()[16:24])
+
+
+def lazy_pictures(page: str, folder: Path) -> str:
+    """Pictures are loaded when they come near, and their place is kept free until then.
+
+    Args:
+        page: HTML.
+        folder: of the page.
+    """
+
+    def lazy(found: re.Match[str]) -> str:
+        tag, source = found[0], found[1]
+        if "logo" in source or "loading=" in tag:
+            return tag
+        styled = re.search(r"width: (\d+)px; height: (\d+)px", tag)
+        width, height = styled.groups() if styled else size_of(folder / source)
+        return tag.replace(
+            "<img ", f'<img loading="lazy" decoding="async" width="{width}" height="{height}" ', 1
+        )
+
+    return PICTURE.sub(lazy, page)
+
+
+def with_report(page: str, repository: str) -> str:
+    """A button that opens an issue with the page filled in; resnorm.js adds the section.
+
+    Args:
+        page: HTML.
+        repository: address of the repository on GitHub.
+    """
+    title = html.unescape(re.search(r"<title>(.*?)</title>", page, re.DOTALL)[1]).split(" — ")[0]
+    query = urlencode({"title": f"Error in {title.strip()}", "body": REPORT})
+    button = (
+        f'<a class="btn btn-sm rn-report" href="{html.escape(f"{repository}/issues/new?{query}")}" '
+        'target="_blank" rel="noopener" title="Report an error" aria-label="Report an error">'
+        '<i class="fas fa-flag"></i></a>\n'
+    )
+    return page.replace(
+        '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch',
+        button + '<button class="btn btn-sm nav-link pst-navbar-icon theme-switch',
+        1,
+    )
+
+
+def light(page: str) -> str:
+    """Scripts wait for the page, and only the page of the search loads the index.
+
+    resnorm.js loads MathJax when a formula comes near.
+
+    The values that two inline scripts set are those that the theme takes without them.
+    """
+    page = re.sub(r"\s*<!-- (?:So that users can add|Pre-loaded scripts)[^>]*-->", "", page)
+    page = re.sub(r'\s*<script [^>]*src="[^"]*fontawesome\.js[^>]*></script>', "", page)
+    page = re.sub(r'\s*<link rel="preload" as="script"[^>]*>', "", page)
+    page = re.sub(r"\s*<script>DOCUMENTATION_OPTIONS\.[^<]*</script>", "", page)
+    page = re.sub(r"\s*<script>kernelName = [^<]*</script>", "", page)
+    page = re.sub(r'\s*<script type="text/x-thebe-config">.*?</script>', "", page, flags=re.DOTALL)
+    page = re.sub(r"\s*<link [^>]*sphinx-thebe\.css[^>]*>", "", page)
+    if 'id="search-results"' not in page:
+        page = re.sub(
+            r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>',
+            "",
+            page,
+        )
+    page = MATHJAX.sub(
+        r'<meta name="rn-mathjax" content="\1">' if 'class="math' in page else "", page
+    )
+    return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
+
+
+def finished(page: str, folder: Path, repository: str) -> str:
+    """A page as readers get it.
+
+    Args:
+        page: as Sphinx wrote it, or as this function returned it.
+        folder: in which it lies.
+        repository: address of the repository on GitHub.
+    """
+    if 'class="rn-icon"' in page or 'id="main-content"' not in page:
+        return page  # finished before, or nothing but a redirection
+    page = with_report(without_dead_buttons(page), repository)
+    page = named_as_they_read(light(page))
+    page = references.linked_equations(page)
+    page = references.numbered_figures(page)
+    page = references.linked_exercises(page)
+    page = tables.finished(page)
+    page = lazy_pictures(glued(few_stops(page)), folder)
+    page = dark_pictures.with_dark_pictures(page, folder)
+    return icons.drawn(page)

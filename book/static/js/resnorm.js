@@ -1,0 +1,141 @@
+/* What the pages do besides the theme: folds, links into folds, and edges of what scrolls. */
+(() => {
+  "use strict";
+
+  const SCROLLERS = "div.math, .rn-table, .bd-article pre, .cell_output .text_html";
+
+  /* --- folds --------------------------------------------------------------------------------- */
+
+  /** Name the button of a solution as it reads: "Show the solution to exercise 2.1.3". */
+  function nameFold(button) {
+    const link = button.closest(".admonition-title").querySelector("a .std, a");
+    const what = link ? ` the solution to ${link.textContent.trim().replace(/^E/, "e")}` : "";
+    button.setAttribute("aria-label", button.dataset.toggleHint + what);
+  }
+
+  /** Open every fold around an element, and the element itself if it is one. */
+  function unfold(element) {
+    for (let each = element; each; each = each.parentElement) {
+      if (each.tagName === "DETAILS") each.open = true;
+      if (each.classList.contains("toggle-hidden")) each.querySelector("button.toggle-button").click();
+    }
+  }
+
+  /** Show what the address names, also where it is folded away. */
+  function showTarget() {
+    const name = decodeURIComponent(location.hash.slice(1));
+    const target = name && document.getElementById(name);
+    if (!target) return;
+    unfold(target);
+    target.scrollIntoView();
+  }
+
+  function foldsAndLinks() {
+    document.querySelectorAll("button.toggle-button").forEach(button => {
+      nameFold(button);
+      new MutationObserver(() => nameFold(button)).observe(button, { attributeFilter: ["data-toggle-hint"] });
+    });
+    // The title folds when it is clicked, but the link in it leads to the exercise.
+    document.querySelectorAll(".admonition-title a").forEach(link =>
+      link.addEventListener("click", event => event.stopPropagation()));
+    document.addEventListener("click", event => {
+      const link = event.target.closest("a[href^='#']");
+      if (link) link.closest("dialog")?.close(); // the contents on a phone
+      if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
+    });
+    addEventListener("hashchange", showTarget);
+    showTarget();
+  }
+
+  /* --- what scrolls sideways ----------------------------------------------------------------- */
+
+  /** Mark the sides on which more is hidden, and let the keyboard reach what scrolls. */
+  function markEdges(box) {
+    const hidden = box.scrollWidth - box.clientWidth;
+    const scrolls = hidden > 1 && box.clientWidth > 0;
+    box.classList.toggle("rn-more-left", scrolls && box.scrollLeft > 1);
+    box.classList.toggle("rn-more-right", scrolls && box.scrollLeft < hidden - 1);
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+
+  function edges() {
+    const sizes = new ResizeObserver(entries => entries.forEach(entry =>
+      markEdges(entry.target.matches(SCROLLERS) ? entry.target : entry.target.parentElement)));
+    document.querySelectorAll(SCROLLERS).forEach(box => {
+      box.addEventListener("scroll", () => markEdges(box), { passive: true });
+      sizes.observe(box);
+      if (box.firstElementChild && !box.firstElementChild.matches(SCROLLERS)) sizes.observe(box.firstElementChild);
+    });
+    // An equation gets its width when it is typeset, and another when its fonts arrive.
+    const typeset = new MutationObserver(changes => changes.forEach(change =>
+      change.target.querySelectorAll(":scope > mjx-container").forEach(each => sizes.observe(each))));
+    document.querySelectorAll("div.math").forEach(box => typeset.observe(box, { childList: true }));
+  }
+
+  /* --- mathematics, typeset when it comes near ------------------------------------------------ */
+
+  const waiting = new Set(document.querySelectorAll(".math"));
+  let mathjax, queue = Promise.resolve();
+
+  /** Load MathJax once. */
+  function loaded() {
+    mathjax ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.id = "MathJax-script"; // by which it finds its fonts
+      script.src = document.querySelector("meta[name='rn-mathjax']").content;
+      script.onload = () => MathJax.startup.promise.then(resolve);
+      script.onerror = reject;
+      document.head.append(script);
+    });
+    return mathjax;
+  }
+
+  /** Typeset these formulas after those that came before; resolves when they stand. */
+  function typeset(formulas) {
+    const fresh = formulas.filter(formula => waiting.delete(formula));
+    if (fresh.length) queue = queue.then(loaded).then(() => MathJax.typesetPromise(fresh));
+    return queue;
+  }
+
+  function mathematics() {
+    const near = new IntersectionObserver(
+      entries => typeset(entries.filter(entry => entry.isIntersecting).map(entry => {
+        near.unobserve(entry.target);
+        return entry.target;
+      })),
+      { rootMargin: "700px 0px" },
+    );
+    waiting.forEach(formula => near.observe(formula));
+    addEventListener("beforeprint", () => { // which waits for nobody
+      if (window.MathJax?.typeset) MathJax.typeset([...waiting].filter(each => waiting.delete(each)));
+    });
+  }
+
+  /* --- reports of errors ----------------------------------------------------------------------- */
+
+  /** Name the section that is being read in the title of a report. */
+  function nameSection(link) {
+    const above = [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
+      heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
+    const heading = above.pop();
+    if (!heading || heading.tagName === "H1") return;
+    const words = heading.cloneNode(true);
+    words.querySelectorAll(".headerlink, mjx-container").forEach(each => each.remove());
+    const address = new URL(link.dataset.address ??= link.href);
+    address.searchParams.set("title", `${address.searchParams.get("title")}, ${words.textContent.trim()}`);
+    link.href = address;
+  }
+
+  function reports() {
+    document.querySelectorAll("a.rn-report").forEach(link =>
+      ["pointerdown", "focus"].forEach(kind => link.addEventListener(kind, () => nameSection(link))));
+  }
+
+  window.resnorm = { typesetAll: () => typeset([...waiting]).then(() => true) };
+
+  foldsAndLinks();
+  edges();
+  mathematics();
+  reports();
+})();

@@ -1,0 +1,122 @@
+"""Print what the built pages weigh: bytes, requests, elements, stops of the keyboard, and work.
+
+Usage: ``python tests/weigh.py [--site _build/html] [PAGE ...]`` after ``make book``.
+
+Every page is opened in a fresh profile of headless Chromium as a phone shows it, from a server that
+compresses as GitHub Pages does. ``work`` is the time in which the page kept the processor busy
+until it was idle, in seconds of this machine; it does not depend on the network.
+"""
+
+import argparse
+import contextlib
+import functools
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from browsing import HTML, launched
+
+PAGES = [
+    "book/index.html",
+    "notebooks/2-normalization/1-batch-norm-forward.html",
+    "notebooks/2-normalization/2-batch-norm-backward.html",
+    "notebooks/2-normalization/4-why-batch-norm-works.html",
+    "notebooks/3-residual/6-unet-and-hourglass.html",
+]
+COLUMNS = ("kB", "scripts kB", "pictures kB", "requests", "elements", "tab stops", "work s")
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json", ".map", ".txt"}
+
+
+class Compressing(http.server.SimpleHTTPRequestHandler):
+    """Serves files, text as gzip, and counts bytes by address."""
+
+    sent: dict[str, int] = {}
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        data = path.read_bytes()
+        self.send_response(200)
+        if path.suffix in COMPRESSED:
+            data = gzip.compress(data, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(data)
+        self.sent[self.path.split("?")[0]] = len(data)
+
+
+@contextlib.contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve a folder, compressed; yields its address."""
+    handler = functools.partial(Compressing, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def weigh(browser, address: str) -> list[float]:
+    """Open one page; what ``COLUMNS`` names.
+
+    Args:
+        browser: Chromium.
+        address: of the page.
+    """
+    Compressing.sent.clear()
+    context = browser.new_context(viewport={"width": 375, "height": 812}, device_scale_factor=2)
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.goto(address, wait_until="networkidle")
+    page.wait_for_timeout(1_000)
+    metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    elements, stops = page.evaluate(
+        """() => [document.querySelectorAll('*').length,
+            [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
+                .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility()).length]"""
+    )
+    context.close()
+
+    def kilobytes(*kinds: str) -> float:
+        sizes = Compressing.sent.items()
+        return sum(size for name, size in sizes if not kinds or name.endswith(kinds)) / 1000
+
+    return [
+        kilobytes(),
+        kilobytes(".js"),
+        kilobytes(".png", ".webp", ".svg"),
+        len(Compressing.sent),
+        elements,
+        stops,
+        metrics["TaskDuration"],
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--site", type=Path, default=HTML, help="folder with the built pages")
+    parser.add_argument("pages", nargs="*", default=PAGES, metavar="PAGE")
+    arguments = parser.parse_args()
+    print("| page | " + " | ".join(COLUMNS) + " |")
+    print("|---|" + "---:|" * len(COLUMNS))
+    with launched(parser.error) as browser, served(arguments.site) as address:
+        for page in arguments.pages:
+            numbers = weigh(browser, f"{address}/{page}")
+            cells = [f"{x:.1f}" if isinstance(x, float) else str(x) for x in numbers]
+            print(f"| {page.rsplit('/', 1)[-1]} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
