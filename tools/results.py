@@ -40,6 +40,8 @@ QUESTIONS = {
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
 CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
+    "branches-generated": ("3.1", "ch-residual"),
+    "cells-generated": ("3.6", "ch-unet"),
     "degradation-generated": ("1.2", "ch-degradation"),
     "generations": ("1.1", "sec-arch-one-loop"),
     "masks-generated": ("3.8", "ch-pixels-boxes"),

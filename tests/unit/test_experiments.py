@@ -358,6 +358,8 @@ READ = {
     },
     "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
+    "branches-generated": {"seeds", "arms", "device", "out", "runs"},
+    "cells-generated": {"seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "blocks-generated": {"seeds", "arms", "device", "out", "runs"},

@@ -19,6 +19,8 @@ __getattr__ = on_first_use(
     "degradation",
     "generated_blocks",
     "generated_boxes",
+    "generated_branches",
+    "generated_cells",
     "generated_depth",
     "generated_masks",
     "lesion",

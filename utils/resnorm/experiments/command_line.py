@@ -12,10 +12,20 @@ from types import ModuleType
 
 import torch
 
-from . import cifar, generated_blocks, generated_boxes, generated_depth, generated_masks
+from . import (
+    cifar,
+    generated_blocks,
+    generated_boxes,
+    generated_branches,
+    generated_cells,
+    generated_depth,
+    generated_masks,
+)
 
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
+    "branches-generated": generated_branches,
+    "cells-generated": generated_cells,
     "degradation-generated": generated_depth,
     "masks-generated": generated_masks,
     "blocks-generated": generated_blocks,

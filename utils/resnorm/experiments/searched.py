@@ -1,8 +1,12 @@
-"""Arms that differ in their learning rate: two seeds choose the rate of each network."""
+"""Runs whose learning rates are searched: two seeds choose among all rates, the others report.
+
+The seeds that choose run at every rate. The others run at the chosen rate only, so a search costs
+little, and no network is judged by the run that its rate was picked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any, Protocol, TypeVar
 
@@ -15,38 +19,64 @@ CHOOSING = (0, 1)
 
 
 class Searched(Protocol):
-    """An arm of such an experiment."""
+    """An arm of a search: a network at one learning rate."""
 
     @property
     def network(self) -> str:
-        """The name that arms of different rates share."""
+        """The name that arms share if they differ in the learning rate only."""
 
 
 AnArm = TypeVar("AnArm", bound=Searched)
 
 
 def chosen_arms(record: Record, arms: Mapping[str, Searched], measure: str) -> dict[str, str]:
-    """Choose the learning rate of each network by its mean result on validation data.
-
-    Only the seeds in ``CHOOSING`` count, because the other seeds run at the chosen rate only.
+    """Choose the learning rate of each network by its mean result over the seeds in ``CHOOSING``.
 
     Args:
         record: the finished runs.
         arms: name -> arm; those without runs were not part of the search.
-        measure: the result that decides; the larger, the better.
+        measure: the key of the result that decides. One that ends in "loss" is to be small, any
+            other is to be large.
 
     Returns:
         The name of each network and the name of its best arm; of equal ones the first.
     """
-    found: dict[str, dict[str, list[float]]] = {}
+    sign = -1 if measure.endswith("loss") else 1
+    found: dict[str, dict[str, float]] = {}
     for name, arm in arms.items():
-        for run in record.runs:
-            if run["arm"] == name and run["seed"] in CHOOSING:
-                values = found.setdefault(arm.network, {}).setdefault(name, [])
-                values.append(run["results"][measure])
+        values = [
+            sign * run["results"][measure]
+            for run in record.runs
+            if run["arm"] == name and run["seed"] in CHOOSING
+        ]
+        if values:
+            found.setdefault(arm.network, {})[name] = mean(values)
     return {
-        network: max(by_rate, key=lambda name: mean(by_rate[name]))
-        for network, by_rate in found.items()
+        network: max(by_rate, key=lambda name: by_rate[name]) for network, by_rate in found.items()
+    }
+
+
+def reported(
+    record: Record, arms: Mapping[str, Searched], measure: str, key: str
+) -> dict[str, list[float]]:
+    """Collect a result at the chosen rates, over the seeds that did not choose.
+
+    Args:
+        record: the finished runs.
+        arms: name -> arm.
+        measure: the key of the result that decides, see :func:`chosen_arms`.
+        key: the key of the result to collect.
+
+    Returns:
+        The name of each network and its results, in the order of the seeds.
+    """
+    return {
+        network: [
+            run["results"][key]
+            for run in sorted(record.runs, key=lambda run: run["seed"])
+            if run["arm"] == name and run["seed"] not in CHOOSING
+        ]
+        for network, name in chosen_arms(record, arms, measure).items()
     }
 
 
@@ -54,7 +84,7 @@ def run_searched(
     record: Record,
     seeds: Iterable[int],
     arms: Mapping[str, AnArm],
-    measure: str,
+    measures: str | Sequence[str],
     train: Callable[[AnArm, int], dict[str, Any]],
     device: str | torch.device = "cpu",
 ) -> None:
@@ -64,13 +94,15 @@ def run_searched(
         record: where the runs go, see :func:`resnorm.ledger.open_record`.
         seeds: the seeds of the weights and of the order of examples.
         arms: name -> arm.
-        measure: the result that decides, as in :func:`chosen_arms`.
+        measures: the key of the result that decides, as in :func:`chosen_arms`, or several keys.
+            The other seeds run at the best rate by each of them.
         train: trains an arm with a seed and returns its results.
         device: what it trains on, for the record.
 
     Raises:
         ValueError: if a further seed is given before the seeds that choose the rates have run.
     """
+    keys = [measures] if isinstance(measures, str) else measures
     for seed in sorted(set(seeds), key=lambda seed: (seed not in CHOOSING, seed)):
         names = list(arms)
         if seed not in CHOOSING:
@@ -79,7 +111,8 @@ def run_searched(
                     f"seed {seed} runs at the learning rates that seeds {CHOOSING} choose, but the "
                     f"record has no run of seed {lacking[0]} for some arms; run that seed first"
                 )
-            names = list(chosen_arms(record, arms, measure).values())
+            best = {name for key in keys for name in chosen_arms(record, arms, key).values()}
+            names = [name for name in names if name in best]
         for name in names:
             if not record.has(name, seed):
                 with record.run(name, seed, device) as results:

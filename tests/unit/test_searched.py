@@ -1,0 +1,62 @@
+"""Runs whose learning rates are searched: who chooses, who reports, and what is refused."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from resnorm import ledger
+from resnorm.experiments import searched
+
+
+@dataclass(frozen=True)
+class Arm:
+    network: str
+    lr: float
+
+
+ARMS = {f"{name}, {lr}": Arm(name, lr) for lr in (0.1, 0.2, 0.4) for name in ("a", "b")}
+
+
+def results_of(arm, seed):
+    """Network a is best at 0.2 and b at 0.4; the loss says the opposite of the score."""
+    score = {"a": 1 - abs(arm.lr - 0.2), "b": arm.lr}[arm.network]
+    return {"score": score, "loss": score, "seed": seed}
+
+
+def run(seeds, measures=("score",), arms=ARMS):
+    record = ledger.open_record(None, "test", "none", "none", {})
+    searched.run_searched(record, seeds, arms, measures, results_of)
+    return record
+
+
+def test_the_seeds_that_choose_run_at_every_rate_and_the_others_at_the_best():
+    record = run([3, 1, 0])
+    assert [r["arm"] for r in record.runs if r["seed"] == 0] == sorted(ARMS)
+    assert [r["arm"] for r in record.runs if r["seed"] == 3] == ["a, 0.2", "b, 0.4"]
+    assert searched.chosen_arms(record, ARMS, "score") == {"a": "a, 0.2", "b": "b, 0.4"}
+    assert searched.reported(record, ARMS, "score", "seed") == {"a": [3], "b": [3]}
+
+
+def test_a_loss_is_to_be_small_and_each_measure_has_its_own_runs():
+    record = run([0, 1, 2], ["score", "loss"])
+    assert searched.chosen_arms(record, ARMS, "loss") == {"a": "a, 0.4", "b": "b, 0.1"}
+    later = {r["arm"] for r in record.runs if r["seed"] == 2}
+    assert later == {"a, 0.2", "b, 0.4", "a, 0.4", "b, 0.1"}
+
+
+def test_other_seeds_do_not_choose():
+    record = run([0, 1])
+    record.add("a, 0.4", 2, {"score": 9.0}, 1.0)
+    assert searched.chosen_arms(record, ARMS, "score")["a"] == "a, 0.2"
+
+
+def test_a_finished_run_is_not_repeated():
+    record = run([0, 1])
+    record.add("a, 0.1", 0, {"score": -1.0, "loss": -1.0}, 1.0)
+    searched.run_searched(record, [0, 1], ARMS, ["score"], results_of)
+    assert record.values("a, 0.1", "score")[0] == -1.0
+
+
+def test_a_seed_that_lacks_the_choice_of_its_rate_is_refused():
+    with pytest.raises(ValueError, match="seed 4 runs at the learning rates.*run that seed first"):
+        run([4])
