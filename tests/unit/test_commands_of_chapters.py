@@ -141,3 +141,27 @@ def test_every_command_lands_in_the_students_folder_and_is_compared(path, studen
         assert mine, f"{path.stem} does not show the student's {stem}"
         if (ledger.RESULTS / f"{stem}.json").exists():
             assert set(ledger.leaderboard(stem)) <= set(rows), stem
+
+
+def test_a_recipe_of_the_students_own_enters_the_race(student, monkeypatch):
+    """Chapter 4.5: the cells that a student edits and runs, and then the table with the entry."""
+    (path,) = (path for path in CHAPTERS if path.stem.startswith("5"))
+    before, names = shipped_files(), {}
+    for name, arm in (("six-minutes", "SpeedNet with shortcuts"), ("time-to-94", "SpeedNet")):
+        small = tiny(name, arm, epochs=1, batch_size=8)
+        monkeypatch.setitem(cifar.EXPERIMENTS, name, small)
+    for cell in cells_of(path, "code"):
+        if any(mark in cell for mark in ("from resnorm import", "def enter(", "start = cifar.")):
+            exec(cell, names)
+        if "entered = enter(" in cell:
+            real = cell.replace('real = scale() == "full"', "real = True")
+            assert real != cell and real != real.replace('"validation"', '"test"')
+            exec(real, names)
+            exec(real.replace('"validation"', '"test"'), names)
+    written = sorted(file.name for file in Path("resnorm-runs").glob("*.json"))
+    assert written == ["my-mine.test.json", "my-mine.validation.json"]
+    assert shipped_files() == before
+    labels = [row[0] for row in tables_of(path, monkeypatch)]
+    for part in ("validation", "test"):
+        data_of = ledger.read(f"resnorm-runs/my-mine.{part}.json").data
+        assert f"mine (yours; {data_of})" in labels
