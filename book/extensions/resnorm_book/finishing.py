@@ -36,7 +36,7 @@ REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
 SEARCH = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex|sphinx_highlight)\.js'
-    r'[^>]*></script>|<script>\s*// Activate the search field.*?</script>',
+    r"[^>]*></script>|<script>\s*// Activate the search field.*?</script>",
     re.DOTALL,
 )
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')

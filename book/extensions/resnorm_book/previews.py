@@ -1,7 +1,7 @@
 """What a link leads to, shown beside it: equations, figures, exercises, terms, works and sections.
 
-The pieces of all pages to which a link leads are written into ``_static/previews-data.js``,
-which previews.js loads when the pointer or the keyboard first rests on a link.
+All figures, and what else a link of the book leads to, stand in ``_static/previews-data.js``, which
+previews.js loads when the pointer or the keyboard first rests on a link.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 #: What a preview leaves out.
-LEFT_OUT = (
-    ".headerlink, .rn-to-solution, .rn-self.headerlink, details, script, button, .cell_input, svg"
-)
+LEFT_OUT = ".headerlink, .rn-to-solution, details, script, button, .cell_input, svg"
 #: Letters of a section that a preview shows.
 LONGEST = 700
 
@@ -47,7 +45,7 @@ def parts_of(target: Tag) -> list[Tag]:
         return [target]
     if target.get("id", "").startswith("figure-"):
         cell = target if "cell_output" in classes else target.find_parent(class_="cell_output")
-        picture = cell and cell.find("img", class_=lambda each: each != "only-dark")
+        picture = cell and cell.select_one('img:not(.only-dark, [src^="data:"])')
         caption = target if target.name == "p" else target.find(class_="rn-caption")
         return [each for each in (picture, caption) if each]
     if target.name == "dt":
@@ -106,7 +104,8 @@ def script(pages: dict[str, BeautifulSoup]) -> str:
     found = {}
     for address, soup in pages.items():
         names = {name for page, name in wanted if page == address}
-        for target in soup.find_all(id=lambda each, names=names: each in names):
+        names |= {each["id"] for each in soup.select(".cell_output[id^=figure-]")}
+        for target in soup.find_all(id=names.__contains__):
             parts = parts_of(target)
             if parts and sum(len(part.get_text()) for part in parts) <= 4 * LONGEST:
                 found[f"{address}#{target['id']}"] = preview(address, parts)

@@ -14,17 +14,15 @@ from dataclasses import dataclass, field
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
-#: TeX commands that an excerpt shows as one character.
-SYMBOLS = dict(
-    zip(
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho "
-        "sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega "
-        "times cdot le leq ge geq approx ne neq to infty sum prod sqrt partial pm mid odot in "
-        "dots ldots cdots propto equiv".split(),
-        [*"αβγδεεζηθκλμνξπρστφφχψωΓΔΘΛΣΦΨΩ×·≤≤≥≥≈≠≠→∞∑∏√∂±|⊙∈………∝≡"],
-        strict=True,
-    )
+#: TeX commands, each with the character that an excerpt shows for it.
+COMMANDS = (
+    "alpha α beta β gamma γ delta δ epsilon ε varepsilon ε zeta ζ eta η theta θ kappa κ lambda λ "
+    "mu μ nu ν xi ξ pi π rho ρ sigma σ tau τ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ "
+    "Theta Θ Lambda Λ Sigma Σ Phi Φ Psi Ψ Omega Ω times × cdot · le ≤ leq ≤ ge ≥ geq ≥ approx ≈ "
+    "ne ≠ neq ≠ to → infty ∞ sum ∑ prod ∏ sqrt √ partial ∂ pm ± mid | odot ⊙ in ∈ dots … ldots … "
+    "cdots … propto ∝ equiv ≡"
 )
+SYMBOLS = dict(re.findall(r"(\w+) (\S)", COMMANDS))
 #: What holds nothing that a reader would search for.
 SKIPPED = {"script", "style", "svg", "button", "img", "nav", "summary"}
 PRE = re.compile(r"<pre\b[^>]*>(.*?)</pre>", re.DOTALL)
@@ -176,4 +174,5 @@ def script(pages: Iterable[tuple[str, BeautifulSoup]]) -> str:
             continue
         sections = [each.as_data() for each in sections_of(article)]
         index.append([address, sections[0][1] if sections else "", sections])
-    return f"window.resnormSections = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
+    data = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
+    return f"window.resnormSections = {data};\n"

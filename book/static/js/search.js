@@ -68,7 +68,9 @@
   function patternsOf(query) {
     const escaped = word => [...word].map(letter => letter.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
     // Letters may be parted: "batchnorm" finds "batch norm", "pre-activation" finds "preactivation".
-    const loose = word => escaped(word.length > 4 ? word.replace(/(?<=[a-z]{3}[^s])s$/, "") : word).join("[ -]?");
+    // Endings that most forms of a word do not share are left away.
+    const stem = word => word.replace(/(?<=[a-z]{3}[^s])s$/, "").replace(/(?<=[a-z]{4})e$/, "");
+    const loose = word => escaped(stem(word)).join("[ -]?");
     const groups = query.trim().split(/\s+/).map(part => wordsOf(part).map(word => word.folded).join("")).filter(Boolean);
     const made = (words, flags) => new RegExp(`[ -]${words.map(loose).join("[ -]?")}`, flags);
     return {
@@ -94,6 +96,7 @@
     }
     if (words.length > 1) total += 6 * count(section.inTitle, phrase) + 2 * Math.log1p(count(section.inText, phrase));
     if (whole.test(section.inTitle)) total += 10;
+    if (!section.name && words.every(word => count(section.inTitle, word))) total += 6; // a chapter
     return total * (section.title.startsWith("Solution") ? 0.7 : 1);
   }
 
@@ -125,7 +128,7 @@
       return words[low];
     };
     return patterns.words.flatMap(pattern => [...line.matchAll(pattern)].map(found =>
-      [at(found.index).start, at(found.index + found[0].length - 1).end])).sort((a, b) => a[0] - b[0]);
+      [at(found.index).start, at(found.index + found[0].length - 1).end])).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   }
 
   /** The text between two places as nodes, with the words marked. */
@@ -152,8 +155,10 @@
     if (from) from = source.indexOf(" ", from) + 1;
     let to = Math.min(source.length, from + 160);
     if (to < source.length) to = Math.max(source.lastIndexOf(" ", to), from);
-    const ends = [from ? "… " : source === code && code ? "Code: " : "", to < source.length ? " …" : ""];
-    return [ends[0], ...marked(source, places, from, to), ends[1]];
+    return [
+      source === text ? "" : "Code: ", from ? "… " : "",
+      ...marked(source, places, from, to), to < source.length ? " …" : "",
+    ];
   }
 
   /* --- what the reader sees ------------------------------------------------------------------- */
