@@ -79,7 +79,7 @@
         return new RegExp([[word], ...pairs].map(words => made(words).source).join("|"), "g");
       }),
       phrase: groups.length ? made(groups, "g") : null,
-      whole: groups.length ? new RegExp(`^${made(groups).source}s?$`) : null,
+      whole: groups.length ? new RegExp(`^(?: \\d+-\\d+)?${made(groups).source}s?$`) : null,
     };
   }
 
@@ -226,11 +226,6 @@
       if (step && list.children.length) {
         event.preventDefault();
         activate(active + step);
-      } else if (event.key === "Escape" && input.value) { // first the words, then the dialog
-        event.preventDefault();
-        event.stopPropagation();
-        input.value = "";
-        show();
       }
     });
     form.addEventListener("submit", async event => {
