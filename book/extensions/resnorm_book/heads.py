@@ -122,7 +122,8 @@ def described(page: str, address: str, book: Book) -> str:
     return page.replace('<p class="copyright">', f'{line}<p class="copyright">', 1)
 
 
-#: Links of the page for missing addresses count from the site's folder, wherever it is shown.
+#: Links of the page for missing addresses count from the site's folder, wherever it is shown. (A
+#: browser may ask for some of its styles in vain before it runs this, and asks again.)
 BASE = """<script>if (location.protocol !== "file:") {{
   const root = location.pathname.startsWith("{path}") ? "{path}" : "/";
   document.write(`<base href="${{root}}404.html">`);
