@@ -98,7 +98,7 @@ def test_a_missing_address_leads_back_from_any_folder(browser, published):
         for address, applied in page.evaluate(styles):
             assert applied and address.startswith(f"{published}_static/")
         assert page.evaluate("typeof resnorm.typesetNow === 'function'"), "scripts are found, too"
-        assert page.locator("h1").inner_text().startswith("There is no such page")
+        assert page.locator("article h1").inner_text().startswith("There is no such page")
         page.locator("article a", has_text="front page").click()
         page.wait_for_url(f"{published}book/index.html")
     finally:
