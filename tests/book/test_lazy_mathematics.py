@@ -45,6 +45,6 @@ def test_without_scripts_formulas_are_their_source(browser, server):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{server}/{FORWARD}")
-    assert "\\gamma" in page.locator("article .math").first.inner_text()
+    assert page.locator("article .math").first.inner_text().startswith("\\(")
     assert page.locator("#solution-ex-bnf-keras section").is_visible()
     context.close()

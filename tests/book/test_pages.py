@@ -4,7 +4,6 @@ Each check is shown to find a fault.
 """
 
 import functools
-import json
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -119,13 +118,13 @@ def test_no_id_is_given_twice(built, page_name):
 
 
 def test_nothing_holds_up_the_page(built, page_name):
-    """Scripts wait, pictures come when they are near, the search index is left out."""
+    """Scripts wait, pictures come when they are near, the search's sections are left out."""
     soup = soup_of(built / page_name)
     scripts = soup.find_all("script", src=True)
     assert scripts and all(script.has_attr("defer") for script in scripts)
     named = " ".join(script["src"] for script in scripts)
     assert "fontawesome" not in named and "tex-chtml" not in named
-    assert ("searchindex" in named) == (page_name == "search.html")
+    assert not any(each in named for each in ("searchindex", "searchtools", "sections"))
     for picture in soup.select(".cell_output img[src$='.png']"):
         assert picture["loading"] == "lazy" and picture["width"] and picture["height"]
     assert soup.select("svg.rn-icon") and soup.select("[class*='fa-']") == []
@@ -222,14 +221,6 @@ def test_every_page_can_be_downloaded_as_its_source(built, name):
         path for path in (ROOT / f"{name}.md", ROOT / f"{name}.ipynb") if path.is_file()
     )
     assert source.suffix == original.suffix
-
-
-def test_the_search_index_holds_the_words_of_the_chapters(built):
-    text = (built / "searchindex.js").read_text("utf-8")
-    index = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)\s*;?\s*", text, re.DOTALL)[1])
-    assert {"batch", "gradient"} <= index["terms"].keys()
-    assert any(word.startswith("bessel") for word in index["terms"])
-    assert set(chapters()) <= set(index["docnames"])
 
 
 def test_a_page_made_with_explore_holds_its_controls(built):

@@ -1,4 +1,4 @@
-"""The theme, the search and the buttons of the pages, in a headless browser."""
+"""The theme and the buttons of the pages, in a headless browser."""
 
 import re
 
@@ -42,20 +42,6 @@ def test_the_dark_theme_turns_page_and_figures(visit, server, name):
 def brightness(color):
     red, green, blue = map(float, re.findall(r"[\d.]+", color)[:3])
     return (red + green + blue) / 3
-
-
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_searching_for_bessel_finds_the_chapter(visit, addresses, scheme):
-    with visit(check=scheme == "http") as v:
-        page = v.go(f"{addresses[scheme]}/search.html?q=bessel")
-        page.locator("#search-results a", has_text="Batch normalization, forward").first.wait_for(
-            timeout=10_000
-        )
-        # opened as a file, a browser refuses Sphinx the excerpt beside each result; they are there
-        excerpt = re.compile(
-            r"Access to fetch at 'file:|Failed to load resource: net::ERR_FAILED|^Failed to fetch$"
-        )
-        assert v.outside == [] and [error for error in v.errors if not excerpt.search(error)] == []
 
 
 @pytest.mark.parametrize("name", the_pages_with('class="highlight-ipython3', "code")[:1])

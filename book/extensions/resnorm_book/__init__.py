@@ -8,13 +8,14 @@
 - Accessibility, found by axe-core: the bibliography has the role of a list, but no list items, so
   the role is removed.
 - Numbers by chapter: see ``numbering``.
-- The pages are finished after Sphinx has written them: see ``finishing``.
+- The pages are finished after Sphinx has written them: see ``finishing`` and ``heads``.
+- Search and previews read what ``sections`` and ``previews`` write; Sphinx's own index is left out.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from . import finishing, numbering
+from . import finishing, heads, numbering, previews, sections
 
 logger = logging.getLogger(__name__)
 
@@ -75,17 +76,46 @@ def accessible(
         )
 
 
+def book_of(app: Sphinx) -> heads.Book:
+    """What the pages say of the book."""
+    return heads.Book(
+        title=app.config.html_title or app.config.project,
+        repository=app.config.html_theme_options["repository_url"],
+        version=heads.version_in(Path(app.confdir)),
+        folder=Path(app.outdir),
+    )
+
+
+def without_index(app: Sphinx) -> None:
+    """Sphinx writes no index of single words and no page for it; see ``extra_pages``."""
+    app.builder.search = False
+    app.config.html_baseurl = book_of(app).site
+
+
+def extra_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """The page of the search, with the theme's template, and the one for missing addresses."""
+    yield "search", {}, "search.html"
+    yield "404", {"title": "No such page", "body": heads.MISSING}, "page.html"
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Finish the pages, and remove what the theme brings and no page uses."""
+    """Finish the pages, write what they look up, and remove what the theme brings and none uses."""
     if exception or app.builder.name != "html":
         return
-    folder, repository = Path(app.outdir), app.config.html_theme_options["repository_url"]
-    for page in folder.rglob("*.html"):
-        if page.relative_to(folder).parts[0] not in ("_static", "_sources"):
-            before = page.read_text("utf-8")
-            after = finishing.finished(before, page.parent, repository)
+    book, folder = book_of(app), Path(app.outdir)
+    for path in folder.rglob("*.html"):
+        address = path.relative_to(folder).as_posix()
+        if not address.startswith(("_static/", "_sources/")):
+            before = path.read_text("utf-8")
+            after = finishing.finished(before, address, book)
             if after != before:
-                page.write_text(after, "utf-8")
+                path.write_text(after, "utf-8")
+    addresses = [f"{name}.html" for name in app.env.collect_relations()]
+    pages = {each: sections.parsed((folder / each).read_text("utf-8")) for each in addresses}
+    (folder / "_static/previews-data.js").write_text(previews.script(pages), "utf-8")
+    (folder / "_static/sections.js").write_text(sections.script(pages.items()), "utf-8")
+    if book.site:
+        (folder / "sitemap.xml").write_text(heads.sitemap(addresses, book), "utf-8")
     for pattern in finishing.UNUSED:
         for unused in (folder / "_static").glob(pattern):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
@@ -96,6 +126,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     NbElementRenderer.render_image = with_alternative_text(NbElementRenderer.render_image)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("html-page-context", accessible, priority=900)
+    app.connect("builder-inited", without_index)
+    app.connect("html-collect-pages", extra_pages)
     app.connect("build-finished", finish)
     numbering.install()
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from urllib.parse import urlencode
 
-from . import dark_pictures, icons, references, tables
+from . import dark_pictures, heads, icons, references, tables
 
 #: Files of the theme that no page asks for any more.
 UNUSED = (
@@ -22,6 +22,9 @@ UNUSED = (
     "vendor/fontawesome",
     "locales",
     "sphinx-thebe.*",
+    "searchtools.js",
+    "language_data.js",
+    "sphinx_highlight.js",
     "images/logo_[bdj]*.svg",
 )
 FORMULA = re.compile(
@@ -31,6 +34,11 @@ FORMULA = re.compile(
 #: What a report of an error asks for.
 REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
+SEARCH = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex|sphinx_highlight)\.js'
+    r"[^>]*></script>|<script>\s*// Activate the search field.*?</script>",
+    re.DOTALL,
+)
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -121,7 +129,7 @@ def with_report(page: str, repository: str) -> str:
 
 
 def light(page: str) -> str:
-    """Scripts wait for the page, and only the page of the search loads the index.
+    """Scripts wait for the page. Those of Sphinx's search go: search.js takes their place.
 
     resnorm.js loads MathJax when a formula comes near.
 
@@ -134,29 +142,23 @@ def light(page: str) -> str:
     page = re.sub(r"\s*<script>kernelName = [^<]*</script>", "", page)
     page = re.sub(r'\s*<script type="text/x-thebe-config">.*?</script>', "", page, flags=re.DOTALL)
     page = re.sub(r"\s*<link [^>]*sphinx-thebe\.css[^>]*>", "", page)
-    if 'id="search-results"' not in page:
-        page = re.sub(
-            r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>',
-            "",
-            page,
-        )
-    page = MATHJAX.sub(
-        r'<meta name="rn-mathjax" content="\1">' if 'class="math' in page else "", page
-    )
+    page = SEARCH.sub("", page)
+    page = MATHJAX.sub(r'<meta name="rn-mathjax" content="\1">', page)
     return re.sub(r"<script (?![^>]*\bdefer)(?=[^>]*\bsrc=)", "<script defer ", page)
 
 
-def finished(page: str, folder: Path, repository: str) -> str:
+def finished(page: str, address: str, book: heads.Book) -> str:
     """A page as readers get it.
 
     Args:
         page: as Sphinx wrote it, or as this function returned it.
-        folder: in which it lies.
-        repository: address of the repository on GitHub.
+        address: of the page, from the root.
+        book: to which it belongs.
     """
     if 'class="rn-icon"' in page or 'id="main-content"' not in page:
         return page  # finished before, or nothing but a redirection
-    page = with_report(without_dead_buttons(page), repository)
+    folder = (book.folder / address).parent
+    page = with_report(without_dead_buttons(page), book.repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)
@@ -164,4 +166,5 @@ def finished(page: str, folder: Path, repository: str) -> str:
     page = tables.finished(page)
     page = lazy_pictures(glued(few_stops(page)), folder)
     page = dark_pictures.with_dark_pictures(page, folder)
-    return icons.drawn(page)
+    page = heads.described(page, address, book)
+    return icons.drawn(heads.anywhere(page, book) if address == "404.html" else page)

@@ -132,7 +132,13 @@
       ["pointerdown", "focus"].forEach(kind => link.addEventListener(kind, () => nameSection(link))));
   }
 
-  window.resnorm = { typesetAll: () => typeset([...waiting]).then(() => true) };
+  window.resnorm = {
+    typesetAll: () => typeset([...waiting]).then(() => true),
+    typesetNow: formulas => { // formulas that have just come to the page
+      formulas.forEach(formula => waiting.add(formula));
+      return typeset(formulas);
+    },
+  };
 
   foldsAndLinks();
   edges();
