@@ -30,6 +30,17 @@ def labels(text):
     yield from re.findall(r"^\$\$ *\(([\w-]+)\)", text, re.MULTILINE)
 
 
+def dangling(sources):
+    """Links to a label that nothing gives, with the file that has them."""
+    given = {label for text in sources.values() for label in labels(text)}
+    links = {
+        (name, label)
+        for name, text in sources.items()
+        for label in re.findall(r"\]\(#([\w-]+)\)", text)
+    }
+    return sorted((name, label) for name, label in links if label not in given)
+
+
 def repeated(sources):
     """Label -> the files that give it, where there is more than one."""
     seen = {}
@@ -37,6 +48,11 @@ def repeated(sources):
         for label in labels(text):
             seen.setdefault(label, []).append(name)
     return {label: names for label, names in seen.items() if len(names) > 1}
+
+
+def test_every_link_leads_to_a_label():
+    assert dangling(SOURCES) == []
+    assert dangling({"a": "see [there](#gone) and [here](#kept)\n\n(kept)=\n"}) == [("a", "gone")]
 
 
 def test_every_label_is_given_once():
