@@ -18,9 +18,9 @@ MUTANTS = {"A1": a1}
 
 def cases(kind):
     return [
-        pytest.param(assignment, task, edit, id=f"{assignment}: {name}")
+        pytest.param(assignment, *case, id=f"{assignment}: {name}")
         for assignment, module in MUTANTS.items()
-        for name, (task, edit) in getattr(module, kind).items()
+        for name, case in getattr(module, kind).items()
     ]
 
 
@@ -58,6 +58,14 @@ def test_an_error_about_the_idea_costs_at_least_half_of_its_task(assignment, tas
     answer = harness.edited(harness.solution(source(assignment), task), edit)
     points, possible = marked(assignment, {task: answer})[task]
     assert points <= possible / 2
+
+
+@pytest.mark.parametrize("assignment, task, edit, remaining", cases("REMAINING"))
+def test_the_right_part_of_an_answer_keeps_its_points(assignment, task, edit, remaining):
+    answer = harness.edited(harness.solution(source(assignment), task), edit)
+    tests = harness.tests_of(source(assignment))[task]
+    found = harness.verdicts(source(assignment), expected(assignment), {task: answer}, tests)
+    assert sum(verdict.points for verdict in found.values()) == remaining
 
 
 @pytest.mark.parametrize("assignment", MUTANTS)

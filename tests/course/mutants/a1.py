@@ -202,6 +202,10 @@ WRONG = {
         "no gamma": ("view(gamma) * inv_std", "inv_std"),
         "no scale": ("view(gamma) * inv_std *", "view(gamma) *"),
         "parameters swapped": ("return dx, dgamma, dbeta", "return dx, dbeta, dgamma"),
+        "dbeta with weights": (
+            "return dx, dgamma, dbeta",
+            "return dx, dgamma, (share * dy).sum((0, 2, 3))",
+        ),
     },
     "repairs": {
         "as they were": "video_norm, residual_norm, stateful_norm = broken_video, broken_residual, broken_stateful",
@@ -417,6 +421,7 @@ SLIPS = {
         ("backward", "parameters swapped"),
         ("weighted", "no eps"),
         ("weighted_backward", "no gamma"),
+        ("weighted_backward", "dbeta with weights"),
         ("repairs", "running variance biased"),
     )
 }
@@ -441,6 +446,17 @@ CONCEPTUAL = {
         ("weighted_backward", "every position alike"),
         ("weighted_backward", "shares inside the sums"),
         ("repairs", "as they were"),
+    )
+}
+
+#: What remains of a task with one error: name -> (answer, the wrong version, points).
+REMAINING = {
+    f"{task}: {name}": (task, WRONG[task][name], points)
+    for task, name, points in (
+        ("fold", "None not handled", 1.0),
+        ("weighted_backward", "every position alike", 1.0),
+        ("weighted_backward", "dbeta with weights", 3.0),
+        ("merge", "no cross term", 1.5),
     )
 }
 
