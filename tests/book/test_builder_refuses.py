@@ -30,6 +30,7 @@ def tiny_book(tmp_path):
             ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.md", "__pycache__")
         )
         shutil.copy(ROOT / "_config.yml", tmp_path)
+        shutil.copy(ROOT / "pyproject.toml", tmp_path)  # its version stands on every page
         (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: page\n")
         cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(code)]
         metadata = {
