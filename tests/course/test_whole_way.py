@@ -231,7 +231,7 @@ def graded(course, people):
     before = snapshot(course)
     # killed in the middle, and started again
     environment = os.environ | {"PYTHONPATH": str(ROOT / "utils")}
-    arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "30"]
+    arguments = ["grade", "A1", "-c", str(course), "--jobs", "2", "--cell-seconds", "60"]
     first = subprocess.Popen(
         [sys.executable, "-m", "resnorm.course.cli", *arguments],
         env=environment,
@@ -285,7 +285,7 @@ def test_every_mark_is_as_expected_and_none_is_a_silent_zero(course, people, gra
 def test_what_was_done_when_it_was_killed_is_not_done_again(course, graded):
     _, done = graded
     assert {name: (course / "reports" / "A1" / name).stat().st_mtime_ns for name in done} == done
-    again = command("grade", "A1", "-c", course, "--jobs", "2", "--cell-seconds", "30", check=1)
+    again = command("grade", "A1", "-c", course, "--jobs", "2", "--cell-seconds", "60", check=1)
     assert again.stdout == graded[0].stdout
 
 
@@ -295,7 +295,7 @@ def test_the_report_names_what_was_tried(course, graded):
         "the cell test_fold was missing",
         "the cell backward was missing",
         "the cell test_fold had been changed",
-        "stopped after 30 s",
+        "stopped after 60 s",
         "os._exit",
         "bytes of output",
         "a connection to",
@@ -318,7 +318,7 @@ def test_an_ordinary_user_gives_the_same_marks(course, people, graded):
         shutil.copytree(course, copied, ignore=shutil.ignore_patterns("reports", "restored"))
         for path in [Path(folder), copied, *copied.rglob("*")]:
             os.chown(path, NOBODY, NOBODY)
-        words = ["grade", "A1", *tried, "-c", str(copied), "--cell-seconds", "30"]
+        words = ["grade", "A1", *tried, "-c", str(copied), "--cell-seconds", "60"]
         result = ordinary([sys.executable, "-P", "-m", "resnorm.course.cli", *words])
         for student in tried:
             report = copied / "reports" / "A1" / f"{student}.json"
