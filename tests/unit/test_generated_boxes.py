@@ -94,7 +94,7 @@ def test_the_last_activation_is_all_that_differs():
 
 def test_held_out_images_are_not_trained_on():
     recipe = generated_blocks.Recipe(steps=2, batch_size=4)
-    images = generated_blocks.page_data(recipe).images
+    images = generated_blocks.page_data(recipe)
     arm = generated_blocks.Arm("plain", False, 0.01)
     first = generated_blocks.train_one(arm, images, recipe=recipe)
     images.train_images[-generated_blocks.HELD_OUT :] = float("nan")

@@ -7,7 +7,7 @@ fewer steps and on easier images. The learning rate of each network is chosen on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -81,37 +81,13 @@ def _arms() -> dict[str, Arm]:
 ARMS: Mapping[str, Arm] = _arms()
 
 
-@dataclass(frozen=True)
-class PageData:
-    """The images, of which the last training images are held out.
-
-    Attributes:
-        images: training and test images.
-    """
-
-    images: ImageDataset
-
-    @property
-    def source(self) -> str:
-        """What the data is, for the record."""
-        return self.images.source
-
-    def to(self, device: str | torch.device) -> PageData:
-        """Put the images on a device.
-
-        Args:
-            device: what to train on.
-        """
-        return replace(self, images=self.images.to(device))
-
-
-def page_data(recipe: Recipe = Recipe()) -> PageData:
-    """Generate gratings of ten classes, 16 x 16 pixels.
+def page_data(recipe: Recipe = Recipe()) -> ImageDataset:
+    """Generate gratings of ten classes, 16 x 16 pixels; the last training images are held out.
 
     Args:
         recipe: decides the noise.
     """
-    return PageData(synthetic(train=1024 + HELD_OUT, test=1024, size=16, noise=recipe.noise))
+    return synthetic(train=1024 + HELD_OUT, test=1024, size=16, noise=recipe.noise)
 
 
 def _layer(convolution: nn.Conv2d, activation: bool = True) -> list[nn.Module]:
@@ -217,7 +193,7 @@ def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]
 
 def run(
     record: Record,
-    data: PageData,
+    data: ImageDataset,
     seeds: Iterable[int],
     arms: Mapping[str, Arm] = ARMS,
     recipe: Recipe = Recipe(),
@@ -231,15 +207,14 @@ def run(
         arms: name -> arm.
         recipe: the training.
     """
-    whole = data.images
-    held_out = whole.train_images[-HELD_OUT:], whole.train_labels[-HELD_OUT:]
+    held_out = data.train_images[-HELD_OUT:], data.train_labels[-HELD_OUT:]
 
     def results(arm: Arm, seed: int) -> dict[str, Any]:
-        model = train_one(arm, whole, seed=seed, recipe=recipe)
+        model = train_one(arm, data, seed=seed, recipe=recipe)
         return {
             "validation accuracy": round(100 - error(model, *held_out), 2),
-            "test error": round(error(model, whole.test_images, whole.test_labels), 2),
+            "test error": round(error(model, data.test_images, data.test_labels), 2),
             "steps": recipe.steps,
         }
 
-    run_searched(record, seeds, arms, "validation accuracy", results, whole.train_images.device)
+    run_searched(record, seeds, arms, "validation accuracy", results, data.train_images.device)
