@@ -36,3 +36,17 @@ def missing():
         pytest.skip(reason)
 
     return missing
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """Each test starts without a reader's settings, and what it sets in the environment ends with it.
+
+    Some tools set variables for the whole process, as ``executed.apply_settings`` does.
+    """
+    before = dict(os.environ)
+    monkeypatch.delenv("RESNORM_RUNS", raising=False)
+    yield
+    monkeypatch.undo()
+    os.environ.clear()
+    os.environ |= before
