@@ -45,7 +45,7 @@ CHAPTERS = {
     "skips-generated": ("3.6", "sec-un-skips"),
     "votes-generated": ("3.6", "sec-un-vote"),
     "chains-generated": ("3.6", "sec-un-ablation"),
-    "widths-generated": ("3.4", "ch-wide"),
+    "equal-cost-generated": ("3.4", "ch-wide"),
     "degradation-generated": ("1.2", "ch-degradation"),
     "generations": ("1.1", "sec-arch-one-loop"),
     "masks-generated": ("3.8", "ch-pixels-boxes"),

@@ -363,7 +363,7 @@ READ = {
     "skips-generated": {"seeds", "arms", "device", "out", "runs"},
     "votes-generated": {"seeds", "arms", "device", "out", "runs"},
     "chains-generated": {"seeds", "arms", "device", "out", "runs"},
-    "widths-generated": {"seeds", "arms", "device", "out", "runs"},
+    "equal-cost-generated": {"seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "blocks-generated": {"seeds", "arms", "device", "out", "runs"},

@@ -26,7 +26,7 @@ __getattr__ = on_first_use(
     "generated_masks",
     "generated_skips",
     "generated_votes",
-    "generated_widths",
+    "generated_equal_cost",
     "lesion",
     "microscopy",
     "neighbors",

@@ -23,7 +23,7 @@ from . import (
     generated_masks,
     generated_skips,
     generated_votes,
-    generated_widths,
+    generated_equal_cost,
 )
 
 #: Experiments on generated images, which need no data.
@@ -33,7 +33,7 @@ GENERATED: Mapping[str, ModuleType] = {
     "skips-generated": generated_skips,
     "votes-generated": generated_votes,
     "chains-generated": generated_chains,
-    "widths-generated": generated_widths,
+    "equal-cost-generated": generated_equal_cost,
     "degradation-generated": generated_depth,
     "masks-generated": generated_masks,
     "blocks-generated": generated_blocks,

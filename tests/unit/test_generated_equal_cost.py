@@ -1,4 +1,4 @@
-"""The recorded run of chapter 3.4: costs of the networks that are compared, and its results."""
+"""The recorded run of chapters 3.4 and 3.5: costs of the networks that are compared, and its results."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from resnorm import ledger
 from resnorm.data import synthetic
-from resnorm.experiments import generated_widths as experiment
+from resnorm.experiments import generated_equal_cost as experiment
 from resnorm.probes import outline
 from resnorm.train import error
 
@@ -24,6 +24,12 @@ def test_networks_that_are_compared_cost_the_same(names):
         assert max(found) / min(found) < 1.05
     how = {experiment.NETWORKS[name][1:] for name in names}
     assert len(how) == 1  # the same rates and the same number of epochs
+
+
+def test_the_densenet_has_the_multiply_adds_of_the_resnet_and_fewer_parameters():
+    (resnet, additions), (densenet, concatenations) = costs("ResNet-20"), costs("DenseNet-19")
+    assert abs(concatenations / additions - 1) < 0.07 and densenet < 0.6 * resnet
+    assert experiment.NETWORKS["ResNet-20"][1:] == experiment.NETWORKS["DenseNet-19"][1:]
 
 
 @pytest.mark.parametrize("groups, inner", [(1, 32), (4, 48), (32, 64)])

@@ -1,9 +1,10 @@
-"""The recorded run of chapter 3.4: depth, width and groups at equal cost.
+"""The recorded run of chapters 3.4 and 3.5: depth, width, groups and dense blocks at equal cost.
 
-Two wide residual networks of about equal cost compare depth with width, and three networks of
-bottlenecks of about equal cost compare one group with several. The images are those of the
-chapter's page, so the run needs no data. Each network has several learning rates, and the best one
-is chosen on images that serve for nothing else.
+Two wide residual networks of about equal cost compare depth with width, three networks of
+bottlenecks compare one group with several, and a ResNet and a DenseNet of equal multiply-adds
+compare addition with concatenation. The images are those of the chapters' pages, so the run needs
+no data. Each network has several learning rates, and the best one is chosen on images that serve
+for nothing else.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from torch import nn
 
 from ..data import ImageDataset, synthetic
 from ..ledger import Record
-from ..models import ResNet, cifar_wide_resnet
+from ..models import ResNet, cifar_densenet, cifar_resnet, cifar_wide_resnet
 from ..models.resnet import Bottleneck
 from ..train import error, one_cycle
 from .searched import run_searched
 from .seeded import train_seeded
 
 QUESTION = (
-    "At equal cost, which residual network makes fewer errors after a short training: a deep or a "
-    "wide one, and one with one group or with several?"
+    "At equal cost, which network makes fewer errors after a short training: a deep or a wide one, "
+    "one with one group or with several, and one that adds or one that concatenates?"
 )
 TIME = "a CPU core, eight minutes"
 #: What chooses the learning rates.
@@ -61,6 +62,8 @@ NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], tuple[float, ...], int]] =
     "1 group": (lambda: bottlenecks(1, 64), (0.025, 0.05, 0.1, 0.2), 10),
     "4 groups": (lambda: bottlenecks(4, 24), (0.025, 0.05, 0.1, 0.2), 10),
     "32 groups": (lambda: bottlenecks(32, 4), (0.025, 0.05, 0.1, 0.2), 10),
+    "ResNet-20": (lambda: cifar_resnet(20), (0.0125, 0.05, 0.2, 0.8), 5),
+    "DenseNet-19": (lambda: cifar_densenet(19, 10), (0.0125, 0.05, 0.2, 0.8), 5),
 }
 
 
@@ -92,7 +95,7 @@ ARMS: Mapping[str, Arm] = {
 
 
 def page_data() -> ImageDataset:
-    """Generate the images of the chapter's page; the first 512 test images choose the rates."""
+    """Generate the images of the chapters' pages; the first 512 test images choose the rates."""
     return synthetic(train=512, test=HELD_OUT + 1024, size=8, noise=1.0)
 
 
