@@ -1,4 +1,4 @@
-"""The recorded run of chapters 3.4 and 3.5: costs of the networks that are compared, and its results."""
+"""The recorded run of chapters 3.4 and 3.5: what the networks cost, and what is recorded."""
 
 import pytest
 import torch

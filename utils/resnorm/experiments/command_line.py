@@ -20,10 +20,10 @@ from . import (
     generated_cells,
     generated_chains,
     generated_depth,
+    generated_equal_cost,
     generated_masks,
     generated_skips,
     generated_votes,
-    generated_equal_cost,
 )
 
 #: Experiments on generated images, which need no data.
