@@ -56,9 +56,9 @@ class Training:
 
 
 TRAININGS: Mapping[str, Training] = {
-    "SGD, clipped": Training("sgd", (0.4, 0.8, 1.6, 3.2), clip=True),
-    "Adam": Training("adam", (0.003, 0.01, 0.03)),
-    "Adam, 42 epochs": Training("adam", (0.003, 0.01), epochs=42),
+    "SGD, clipped": Training("sgd", (0.8, 1.6, 3.2, 6.4), clip=True),
+    "Adam": Training("adam", (0.003, 0.01, 0.03, 0.1)),
+    "Adam, 42 epochs": Training("adam", (0.003, 0.01, 0.03), epochs=42),
 }
 
 
