@@ -1,9 +1,9 @@
 """The numbers that a chapter's text states are those of its cells.
 
 A number of the text has to stand, rounded as the text rounds it, in an output or in the code of the
-cells around it. Exempt are formulas, paragraphs that cite a paper or another chapter for their
-numbers, exercises, and what ``GIVEN`` lists with a reason. Counts up to twelve are left out, because
-some cell always holds them.
+cells around it. Exempt are formulas, exercises, paragraphs that cite a paper or another chapter,
+and what ``GIVEN`` lists with a reason. Counts up to twelve are left out, because some cell always
+holds them.
 """
 
 import json
@@ -37,8 +37,9 @@ GIVEN = {
     "11,848": "65,536 less 53,688",
     "65,504": "the largest number of float16",
 }
-#: Code cells before and after a paragraph in which its numbers may stand.
-BEFORE, AFTER = 10, 4
+#: Code cells before and after a paragraph in which its numbers may stand; those that only plot are
+#: not counted, so that a new figure changes nothing.
+BEFORE, AFTER = 8, 3
 NUMBER = re.compile(r"(?<![\w.,^{-])(\d{1,3}(?:,\d{3})+|\d+\.\d+|\d+)(?![\w}]|\.\d|,\d{3})")
 PLACE = re.compile(
     r"\b(chapter|section|table|figure|theorem|algorithm|task|exercise|layer)s?\s+[\d.]+"
@@ -78,7 +79,7 @@ def stated(paragraph):
 
 
 def checked(notebook):
-    """Every number of the text to check: its cell, its paragraph, and what the cells around show."""
+    """Every number of the text to check: its cell, its paragraph, what the cells around show."""
     cells = notebook["cells"]
     code = [i for i, cell in enumerate(cells) if cell["cell_type"] == "code"]
     shown = {i: shown_by(cells[i]) for i in code}
@@ -86,7 +87,10 @@ def checked(notebook):
         text = source(cell)
         if cell["cell_type"] != "markdown" or i == 0 or "{exercise}" in text:
             continue
-        near = [j for j in code if j < i][-BEFORE:] + [j for j in code if j > i][:AFTER]
+        counted = [j for j in code if "hide-input" not in tags(cells[j])]
+        first = ([0] * BEFORE + [j for j in counted if j < i])[-BEFORE]
+        last = ([j for j in counted if j > i] + [len(cells)] * AFTER)[AFTER - 1]
+        near = [j for j in code if first <= j <= last]
         if "## Summary" in text:
             near = code
         pool = [shown[j] for j in near] + re.findall(r"\$[^$]*\$", text)
