@@ -107,7 +107,7 @@
           : worst < 1e-12 ? "One step is enough."
             : `One tenth of the distance is left after ${Math.ceil(Math.log(10) / -Math.log(worst) - 1e-9)} steps.`;
       return `Each step multiplies the distance by ${fixed(along, 3)} along the valley and by ${fixed(across, 3)} across it. ${end} ` +
-        `Loss after 50 steps: ${short(result.losses[STEPS])}.`;
+        `In 50 steps the loss goes from ${short(result.losses[0])} to ${short(result.losses[STEPS])}.`;
     },
   });
 })();
