@@ -7,11 +7,11 @@ import pytest
 
 import pdf
 import site_zip
-from browsing import HTML, pages_with
+from browsing import pages_with
 
 BACKWARD = "notebooks/2-normalization/2-batch-norm-backward.html"
 #: Width of the text on A4, in pixels: 210 mm less the margins of print.css.
-WIDTH = 680
+WIDTH = 688
 #: What sticks out of the column, or hides a part of itself.
 CUT = """() => {
   const article = document.querySelector("article.bd-article"), found = [];
@@ -108,8 +108,7 @@ def test_the_buttons_wait_for_the_whole_page_and_print(visit, server):
 @pytest.fixture(scope="module")
 def backward(browser, built, tmp_path_factory):
     """The PDF of chapter 2.2."""
-    found = pdf.sources(HTML, pdf.ROOT / "_toc.yml")
-    source = next(each for each in found if each.number == "2.2")
+    source = pdf.Source(BACKWARD, "2.2 Batch normalization, backward", solutions=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "PDF", tmp_path_factory.mktemp("pdf"))
         return pdf.make_page(browser, source, False, "https://a.github.io/b").read_bytes()

@@ -4,7 +4,7 @@
 
   const root = document.documentElement;
   //: Width of the text on an A4 page and its size of type, in pixels: see print.css.
-  const PAGE = 680, TYPE = 9.5 * 4 / 3;
+  const PAGE = 688, TYPE = 9.2 * 4 / 3;
   let undo = [];
 
   /** Set a property now, and put it back after printing. */
