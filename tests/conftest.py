@@ -40,7 +40,7 @@ def missing():
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
-    """Each test starts without a reader's settings, and what it sets in the environment ends with it.
+    """Each test starts without a reader's settings, and what it sets there ends with it.
 
     Some tools set variables for the whole process, as ``executed.apply_settings`` does.
     """
