@@ -258,7 +258,7 @@ def rendered_code(text: str, plain: bool = False, alone: bool = False) -> Render
     longest = max(map(len, rows))
     wide = longest > NARROW
     high = sum(-(-len(row) // (100 if plain else 1000)) or 1 for row in rows)
-    room = 560 if alone else 420 if wide else 520
+    room = 525 if alone else 420 if wide else 520
     size = min(20, room / high / 1.4)
     across = (1120 if wide else 580) / longest / 0.61
     size = min(size, max(across, 17) if plain else across)

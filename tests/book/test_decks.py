@@ -18,7 +18,7 @@ OUTSIDE = """() => {
     if (box.width && (beside || below))
       note(each, `${Math.round(box.right)} x ${Math.round(box.bottom)}`);
   }
-  for (const each of slide.querySelectorAll(".body, .said, .shown, .piece, pre"))
+  for (const each of slide.querySelectorAll(".body, .said, .shown, pre"))
     if (each.scrollHeight > each.clientHeight + 2 || each.scrollWidth > each.clientWidth + 2)
       note(each, "overflows");
   const said = slide.querySelector(".said"), shown = slide.querySelector(".shown");
