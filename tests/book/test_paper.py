@@ -19,7 +19,7 @@ CUT = """() => {
   for (const each of article.querySelectorAll(`${all}, .rn-explore`)) {
     if (!each.checkVisibility() || each.closest("mjx-assistive-mml")) continue;
     const box = each.getBoundingClientRect(), style = getComputedStyle(each);
-    const hides = style.overflowX !== "visible" && each.clientWidth && each.scrollWidth > each.clientWidth + 1;
+    const hides = style.overflowX !== "visible" && each.scrollWidth > each.clientWidth + 1;
     if (box.width && (box.right > right || box.left < -1 || hides))
       found.push(`${each.tagName}.${each.className} ${box.left}..${box.right}: ${each.innerText}`);
   }
