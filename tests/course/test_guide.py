@@ -52,3 +52,37 @@ def test_what_status_tells_apart_is_named():
     (sentence,) = re.findall(r"`status` shows.*", GUIDE)
     for state in ("graded", *STATES):
         assert state in sentence
+
+
+ASSIGNMENTS = Path(__file__).resolve().parents[2] / "book" / "assignments"
+
+
+def chapters(text):
+    """The labels of the chapters to which a text links."""
+    return set(re.findall(r"\(#(ch-[\w-]+)\)", text))
+
+
+def needed(assignment):
+    """Labels of chapters that an assignment needs, and of those that only its report needs."""
+    text = (ASSIGNMENTS / f"{assignment.lower()}.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"\*\*You need\*\* (.*?)\*\*Points", text)
+    at_once, _, later = sentence.partition(", for the report")
+    at_once, _, _ = at_once.partition(";")  # what only helps
+    return chapters(at_once), chapters(later)
+
+
+@pytest.mark.parametrize("title", ["Two weeks", "Four weeks", "Twelve weeks"])
+def test_no_assignment_is_handed_out_before_its_chapters(title):
+    section = GUIDE[GUIDE.index(f"### {title}") :]
+    rows = [row.split("|") for row in re.findall(r"^\| \d+ .*\|$", section.split("\n#")[0], re.M)]
+    met, whole = set(), chapters(section.split("\n#")[0])
+    handed_out = []
+    for _, _, sessions, assignments, _ in rows:
+        met |= chapters(sessions)
+        # Of one that is handed out in parts, the last part needs everything.
+        for name in re.findall(r"\bA\d\b", assignments) if ", tasks" not in assignments else []:
+            at_once, later = needed(name)
+            assert at_once <= met, f"{name}: {at_once - met}"
+            assert later <= whole
+            handed_out.append(name)
+    assert len(handed_out) >= 2
