@@ -14,8 +14,8 @@ WRONG = {
         "stride in every block": ("stage > 0 and block == 0", "stage > 0"),
         "no stride": ("2 if stage > 0 and block == 0 else 1", "1"),
         "stride in the second convolution": (
-            "[plans.conv(width, stride=stride), plans.batch_norm(), plans.relu()]\n            branch += [plans.conv(width), plans.batch_norm()]",
-            "[plans.conv(width), plans.batch_norm(), plans.relu()]\n            branch += [plans.conv(width, stride=stride), plans.batch_norm()]",
+            "[plans.conv(width, stride=stride), plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width), plans.batch_norm()]",
+            "[plans.conv(width), plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width, stride=stride), plans.batch_norm()]",
         ),
         "shortcut B": (
             "[plans.max_pool(1, 2), plans.pad_channels(width)]",
@@ -24,12 +24,12 @@ WRONG = {
         "average in the shortcut": ("plans.max_pool(1, 2)", "plans.avg_pool(2, 2)"),
         "no activation after the sum": (", plans.relu()]\n    return", "]\n    return"),
         "activation in the branch": (
-            "[plans.conv(width), plans.batch_norm()]\n",
-            "[plans.conv(width), plans.batch_norm(), plans.relu()]\n",
+            "plans.conv(width), plans.batch_norm()]\n",
+            "plans.conv(width), plans.batch_norm(), plans.relu()]\n",
         ),
         "activation before the norm": (
-            "stride=stride), plans.batch_norm(), plans.relu()]",
-            "stride=stride), plans.relu(), plans.batch_norm()]",
+            "plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width)",
+            "plans.relu()]\n            branch += [plans.batch_norm(), plans.conv(width)",
         ),
         "plain": (
             "[plans.add(shortcut if stride == 2 else [], branch), plans.relu()]",
