@@ -49,6 +49,9 @@ class Branches(nn.Module):
     Args:
         kind: a key of ``JOINS``.
         branches: modules.
+
+    Shape:
+        (N, C, H, W) -> (N, C', H', W').
     """
 
     def __init__(self, kind: str, branches: list[nn.Module]):

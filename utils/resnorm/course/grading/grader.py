@@ -90,7 +90,7 @@ def grade(
             if stopped:
                 result = _unfinished(result, stopped)
         report.add(result)
-        cell.outputs = _outputs(result)
+        cell.outputs = _outputs(result, "hidden images" if rules(cell) else "comparisons")
     lost = {each.name: each.message for each in report.verdicts if each.points < each.possible}
     report.incidents += _of_types(tests.dtypes, "with which more of these tests agreed")
     report.incidents += _of_types(tests.others, "and these tests lost points")
@@ -120,13 +120,13 @@ def _unfinished(result: Verdict, stopped: Incident) -> Verdict:
     return replace(result, message=message)
 
 
-def _outputs(result: Verdict) -> list[NotebookNode]:
+def _outputs(result: Verdict, what: str) -> list[NotebookNode]:
     """The verdict as outputs that nbgrader reads.
 
     No points are an error, a part of the points is a number, and all of them need nothing.
     """
     points = f"{result.points:g} of {result.possible:g} points"
-    text = f"{points}: {result.agree} of {result.total} comparisons agree.\n{result.message}"
+    text = f"{points}: {result.agree} of {result.total} {what} agree.\n{result.message}"
     text = text.strip()
     new_output = nbformat.v4.new_output
     outputs = [new_output("stream", name="stdout", text=text + "\n")]
