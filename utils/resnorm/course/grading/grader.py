@@ -120,7 +120,7 @@ def _unfinished(result: Verdict, stopped: Incident) -> Verdict:
     return replace(result, message=message)
 
 
-def _outputs(result: Verdict, what: str) -> list[NotebookNode]:
+def _outputs(result: Verdict, what: str = "comparisons") -> list[NotebookNode]:
     """The verdict as outputs that nbgrader reads.
 
     No points are an error, a part of the points is a number, and all of them need nothing.
