@@ -77,11 +77,14 @@ def hide(
             "others would change marks: delete it yourself if you mean it"
         )
     generator, content = np.random.default_rng(seed), io.BytesIO()
-    arrays: dict[str, np.ndarray] = {}
-    for part, (images, labels) in (("hidden", test), ("familiar", familiar)):
-        chosen = _chosen(labels, count, generator)
-        arrays[f"{part}_images"], arrays[f"{part}_labels"] = images[chosen], labels[chosen]
-    np.savez(content, **arrays)
+    of_test, of_familiar = (_chosen(part[1], count, generator) for part in (test, familiar))
+    np.savez(
+        content,
+        hidden_images=test[0][of_test],
+        hidden_labels=test[1][of_test],
+        familiar_images=familiar[0][of_familiar],
+        familiar_labels=familiar[1][of_familiar],
+    )
     write_whole(path, content.getvalue())
     return path
 

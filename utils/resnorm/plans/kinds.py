@@ -36,6 +36,14 @@ class Option:
     low: float
     high: float
 
+    def includes(self, number: Any) -> bool:
+        """Say whether a number lies within the bounds.
+
+        Args:
+            number: of the right type.
+        """
+        return self.low <= number <= self.high
+
 
 WIDTH, KERNEL = Option(int, 1, LARGEST_WIDTH), Option(int, 1, LARGEST_KERNEL)
 FLAG = Option(bool, 0, 1)
@@ -268,7 +276,7 @@ def checked_options(name: str, given: Mapping[str, Any], kind: Kind) -> dict[str
         value = given[key]
         if allowed.kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not allowed.kind or not allowed.low <= value <= allowed.high:
+        if type(value) is not allowed.kind or not allowed.includes(value):
             wanted = f"of type {allowed.kind.__name__}, from {allowed.low:g} to {allowed.high:g}"
             raise PlanError(f"{key} is {repr(value)[:50]}; it must be {wanted}")
         options[key] = value

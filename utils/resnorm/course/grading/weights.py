@@ -233,15 +233,15 @@ def look_at(path: Path, hidden: Path, budget: Mapping[str, Any]) -> Examined:
     counted = {"parameters": handed_in.parameters, "multiply_adds": handed_in.cost.multiply_adds}
     arrays = np.load(hidden, allow_pickle=False)
     classes = int(arrays["hidden_labels"].max()) + 1
-    problem = ""
+    refused = ""
     for what, number in counted.items():
         if number > budget[what]:
             called = what.replace("_", "-")
-            problem = f"the network has {number:,} {called}; the budget is {budget[what]:,}"
+            refused = f"the network has {number:,} {called}; the budget is {budget[what]:,}"
     if handed_in.cost.output != classes:
-        problem = f"the network has {handed_in.cost.output} outputs; there are {classes} classes"
-    if problem:
-        return Examined(problem, **counted)
+        refused = f"the network has {handed_in.cost.output} outputs; there are {classes} classes"
+    if refused:
+        return Examined(refused, **counted)
     correct = {
         part: _correct(handed_in, arrays[f"{part}_images"], arrays[f"{part}_labels"])
         for part in ("hidden", "familiar")
