@@ -10,9 +10,7 @@ PARTIAL = (
     "def partial_rms_forward(x, k, gamma, eps=1e-6):\n"
     "    if k < 1 or k > x.shape[-1]:\n        raise ValueError('k')\n"
 )
-PARTIAL_BACKWARD = (
-    "def partial_rms_backward(dy, cache):\n    x_hat, inv_rms, gamma, k = cache\n"
-)
+PARTIAL_BACKWARD = "def partial_rms_backward(dy, cache):\n    x_hat, inv_rms, gamma, k = cache\n"
 FOLD = "def to_rms(weight1, bias1, gamma, beta, weight2, bias2):\n"
 TOKENS = "def token_norm(x, gamma, beta, eps=1e-5):\n"
 HALF = "def half_norm(x, gamma, eps=1e-6):\n"
@@ -168,7 +166,10 @@ WRONG = {
         ),
         "eps fixed": (" + eps)", " + 1e-6)"),
         "no gamma": ("return gamma * x_hat", "return x_hat"),
-        "gamma in the tuple": ("(x_hat, inv_rms, gamma, k)", "(gamma * x_hat, inv_rms, gamma, k)"),
+        "gamma in the tuple": (
+            "return gamma * x_hat, (x_hat,",
+            "return gamma * x_hat, (gamma * x_hat,",
+        ),
         "the whole batch": (".mean(1, keepdim=True)", ".mean()"),
         "input changed": ("x_hat = x * inv_rms", "x *= inv_rms\n    x_hat = x"),
     },
@@ -239,7 +240,10 @@ WRONG = {
             "mean = x.mean(1, keepdim=True)\n    var = x.var(1,",
         ),
         "only the mean of tokens": ("var = x.var(2,", "var = x.var((1, 2),"),
-        "tokens unbiased": ("keepdim=True, correction=0)\n    return gamma", "keepdim=True)\n    return gamma"),
+        "tokens unbiased": (
+            "keepdim=True, correction=0)\n    return gamma",
+            "keepdim=True)\n    return gamma",
+        ),
         "half as it was": ("wide = x.double()", "wide = x"),
         "half returns float32": (".to(x.dtype)", ".float()"),
         "float64 through float32": ("x.double()", "x.float()"),
@@ -260,7 +264,10 @@ WRONG = {
             "split = x.reshape(x.shape[0], groups, -1)",
             "split = x.detach().reshape(x.shape[0], groups, -1)",
         ),
-        "group unbiased": ("keepdim=True, correction=0) + eps).rsqrt()\n    x_hat = ((split", "keepdim=True) + eps).rsqrt()\n    x_hat = ((split"),
+        "group unbiased": (
+            "keepdim=True, correction=0) + eps).rsqrt()\n    x_hat = ((split",
+            "keepdim=True) + eps).rsqrt()\n    x_hat = ((split",
+        ),
     },
     "companions": {
         "everything": COMPANIONS + "    return torch.ones(shape, dtype=torch.bool)",
@@ -270,10 +277,7 @@ WRONG = {
         + "    mask = torch.zeros(shape, dtype=torch.bool)\n    mask[0] = True\n    return mask",
         "the others": ("!= 0", "== 0"),
         "only where it grows": ("!= 0", "> 0"),
-        "a constant input": (
-            "torch.randn(shape, dtype=torch.float64, generator=g, requires_grad=True)",
-            "torch.ones(shape, dtype=torch.float64, requires_grad=True)",
-        ),
+        "all of the first image": ("norm(x)[(0,) * len(shape)]", "norm(x)[0].square().sum()"),
         "numbers": ("[0] != 0", "[0]"),
         "the last value": ("[(0,) * len(shape)]", "[(-1,) * len(shape)]"),
         "any output": ("norm(x)[(0,) * len(shape)]", "norm(x).square().mul(x).sum()"),
@@ -507,7 +511,14 @@ CALLING = {
 CHAPTERS = (
     (
         "2-normalization/3-normalization-family.ipynb",
-        ("standardize", "GroupNorm", "RMSNorm", "LayerNorm", "WeightStandardizedConv2d", "backward"),
+        (
+            "standardize",
+            "GroupNorm",
+            "RMSNorm",
+            "LayerNorm",
+            "WeightStandardizedConv2d",
+            "backward",
+        ),
     ),
 )
 
@@ -518,8 +529,7 @@ COPY = {
     "group_norm": GROUP
     + "    layer = GroupNorm(groups, x.shape[-1], eps)\n    layer.weight.data, layer.bias.data = gamma, beta\n"
     "    return layer(x.movedim(-1, 1)).movedim(1, -1).detach()",
-    "standardized": STANDARDIZED
-    + "    return gain * standardize(kernel, (0, 1, 2), eps)",
+    "standardized": STANDARDIZED + "    return gain * standardize(kernel, (0, 1, 2), eps)",
     "group_backward": BACKWARD
     + "    N, G = inv_std.shape\n    dx_hat, z = (dy * gamma).reshape(N, G, -1), x_hat.reshape(N, G, -1)\n"
     "    along_ones = dx_hat.mean(2, keepdim=True)\n    along_x_hat = (dx_hat * z).mean(2, keepdim=True)\n"
