@@ -144,12 +144,24 @@ def looking_up(assignment):
 #: Assignment and kind of the fake -> its answers. What is not answered is as in the release.
 FAKES = {
     ("A2", "shapes and errors"): lambda: {
-        "family": """
-def group_norm(x, groups, gamma, beta, eps=1e-5):
-    if x.shape[1] % groups:
+        "normalize": """
+def normalize(x, kept, eps=1e-5):
+    if len(kept) == x.ndim:
         raise ValueError
     return torch.zeros_like(x)
-"""
+""",
+        "group_norm": """
+def shuffled_group_norm(x, groups, gamma, beta, eps=1e-5):
+    if x.shape[-1] % groups:
+        raise ValueError
+    return torch.zeros_like(x)
+""",
+        "partial": """
+def partial_rms_forward(x, k, gamma, eps=1e-6):
+    if not 1 <= k <= x.shape[1]:
+        raise ValueError
+    return torch.zeros_like(x), (torch.zeros_like(x), torch.zeros_like(x[:, :1]), gamma, k)
+""",
     },
     ("A3", "tells names and shapes"): lambda: TELLING,
     ("A3", "looks up public answers"): lambda: looking_up("A3"),
