@@ -98,8 +98,14 @@ WRONG = {
             "F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)",
         ),
         "stride always 2": ("F.avg_pool2d(x, stride,", "F.avg_pool2d(x, 2,"),
-        "zeros along the width": ("(0, 0, 0, 0, new // 2, new - new // 2)", "(new // 2, new - new // 2)"),
-        "sum for mean": ("x = F.avg_pool2d(x, stride, ceil_mode=True)", "x = stride**2 * F.avg_pool2d(x, stride, ceil_mode=True)"),
+        "zeros along the width": (
+            "(0, 0, 0, 0, new // 2, new - new // 2)",
+            "(new // 2, new - new // 2)",
+        ),
+        "sum for mean": (
+            "x = F.avg_pool2d(x, stride, ceil_mode=True)",
+            "x = stride**2 * F.avg_pool2d(x, stride, ceil_mode=True)",
+        ),
     },
     "basic": {
         "no relu after the addition": (
@@ -130,9 +136,7 @@ WRONG = {
         "projection in the plain block": ("if residual and (stride", "if (stride"),
         "the plain block adds": ("if not self.residual:", "if False:"),
         "the plain block without its last ReLU": ("return F.relu(y)\n", "return y\n"),
-        "forward never written": BASIC.format(
-            init=BASIC_INIT, forward="raise NotImplementedError"
-        ),
+        "forward never written": BASIC.format(init=BASIC_INIT, forward="raise NotImplementedError"),
         "projection without norm": (
             "1, stride, bias=False),\n                nn.BatchNorm2d(out_channels),",
             "1, stride, bias=False),",
@@ -153,8 +157,8 @@ WRONG = {
     },
     "bottleneck": {
         "stride on the first": (
-            "nn.Conv2d(in_channels, width, 1, bias=False)\n        self.bn1 = nn.BatchNorm2d(width)\n        around = {\"padding\": dilation, \"dilation\": dilation}\n        self.conv2 = nn.Conv2d(width, width, 3, stride,",
-            "nn.Conv2d(in_channels, width, 1, stride, bias=False)\n        self.bn1 = nn.BatchNorm2d(width)\n        around = {\"padding\": dilation, \"dilation\": dilation}\n        self.conv2 = nn.Conv2d(width, width, 3, 1,",
+            'nn.Conv2d(in_channels, width, 1, bias=False)\n        self.bn1 = nn.BatchNorm2d(width)\n        around = {"padding": dilation, "dilation": dilation}\n        self.conv2 = nn.Conv2d(width, width, 3, stride,',
+            'nn.Conv2d(in_channels, width, 1, stride, bias=False)\n        self.bn1 = nn.BatchNorm2d(width)\n        around = {"padding": dilation, "dilation": dilation}\n        self.conv2 = nn.Conv2d(width, width, 3, 1,',
         ),
         "no dilation": ('{"padding": dilation, "dilation": dilation}', '{"padding": 1}'),
         "padding of 1": ('"padding": dilation', '"padding": 1'),
@@ -193,7 +197,10 @@ WRONG = {
         ),
         "one block too many": ("range(number - 1)", "range(number)"),
         "always two blocks": ("range(number - 1)", "range(1)"),
-        "dilation in the first block as well": ("inside, stride, before)", "inside, stride, dilation)"),
+        "dilation in the first block as well": (
+            "inside, stride, before)",
+            "inside, stride, dilation)",
+        ),
         "stride kept": ("stride, dilation = 1, 2 * dilation", "dilation = 2 * dilation"),
         "dilation not doubled": ("stride, dilation = 1, 2 * dilation", "stride = 1"),
         "dilation 2 everywhere": ("2 * dilation\n", "2\n"),
@@ -243,7 +250,10 @@ WRONG = {
         "statistics left": ('("weight", "running_var")', '("weight",)'),
         "in place": ("value.clone()", "value"),
         "convolutions left": ("value.normal_(0, (2 / fan_out) ** 0.5)", "pass"),
-        "fc as well": ('elif "bn" in name or "downsample.1." in name:', "elif value.is_floating_point():"),
+        "fc as well": (
+            'elif "bn" in name or "downsample.1." in name:',
+            "elif value.is_floating_point():",
+        ),
         "zeroed, then set to one": (
             "    return new",
             "    for name in new:\n        if 'bn' in name and name.endswith('weight'):\n            new[name].fill_(1)\n    return new",
@@ -254,33 +264,72 @@ WRONG = {
             "    weight1 = torch.cat([kernel1, short, -short])\n    bias1 = torch.cat([shift1, shift, -shift])\n    return weight1, bias1, torch.cat([kernel2, eye, -eye], 1), shift2",
             "    weight1, bias1 = torch.cat([kernel1, short]), torch.cat([shift1, shift])\n    return weight1, bias1, torch.cat([kernel2, eye], 1), shift2",
         ),
-        "no shortcut": ("return weight1, bias1, torch.cat([kernel2, eye, -eye], 1)", "return weight1, bias1, torch.cat([kernel2, 0 * eye, 0 * eye], 1)"),
-        "absolute value": ("torch.cat([kernel2, eye, -eye], 1)", "torch.cat([kernel2, eye, eye], 1)"),
-        "norms not folded": ("return scale.view(-1, 1, 1, 1) * conv, bias - scale * mean", "return conv, torch.zeros_like(mean)"),
+        "no shortcut": (
+            "return weight1, bias1, torch.cat([kernel2, eye, -eye], 1)",
+            "return weight1, bias1, torch.cat([kernel2, 0 * eye, 0 * eye], 1)",
+        ),
+        "absolute value": (
+            "torch.cat([kernel2, eye, -eye], 1)",
+            "torch.cat([kernel2, eye, eye], 1)",
+        ),
+        "norms not folded": (
+            "return scale.view(-1, 1, 1, 1) * conv, bias - scale * mean",
+            "return conv, torch.zeros_like(mean)",
+        ),
         "mean forgotten": ("bias - scale * mean", "bias"),
         "bias scaled": ("bias - scale * mean", "scale * (bias - mean)"),
         "variance for deviation": ("(var + 1e-5).rsqrt()", "(var + 1e-5).reciprocal()"),
         "eps forgotten": ("(var + 1e-5)", "var"),
-        "input channels scaled": ("return scale.view(-1, 1, 1, 1) * conv, bias - scale * mean", "return scale.mean() * conv, bias - scale * mean"),
-        "projection not normalized": ('short, shift = folded(state["downsample.0.weight"], "downsample.1")', 'short, shift = state["downsample.0.weight"], torch.zeros_like(shift1)'),
-        "shift of the projection forgotten": ("torch.cat([shift1, shift, -shift])", "torch.cat([shift1, 0 * shift, 0 * shift])"),
-        "sign of the second shift": ("torch.cat([shift1, shift, -shift])", "torch.cat([shift1, shift, shift])"),
+        "input channels scaled": (
+            "return scale.view(-1, 1, 1, 1) * conv, bias - scale * mean",
+            "return scale.mean() * conv, bias - scale * mean",
+        ),
+        "projection not normalized": (
+            'short, shift = folded(state["downsample.0.weight"], "downsample.1")',
+            'short, shift = state["downsample.0.weight"], torch.zeros_like(shift1)',
+        ),
+        "shift of the projection forgotten": (
+            "torch.cat([shift1, shift, -shift])",
+            "torch.cat([shift1, 0 * shift, 0 * shift])",
+        ),
+        "sign of the second shift": (
+            "torch.cat([shift1, shift, -shift])",
+            "torch.cat([shift1, shift, shift])",
+        ),
         "identity in a corner": ("F.pad(eye, (1, 1, 1, 1))", "F.pad(eye, (0, 2, 0, 2))"),
-        "norms swapped": ('folded(state["conv1.weight"], "bn1")', 'folded(state["conv1.weight"], "bn2")'),
+        "norms swapped": (
+            'folded(state["conv1.weight"], "bn1")',
+            'folded(state["conv1.weight"], "bn2")',
+        ),
     },
     "repairs": {
         "as they were": "SumBlock, Stack, StartBlock = BrokenSum, BrokenStack, BrokenStart",
-        "sum still in place": ("return F.relu(x + self.bn(self.conv(F.relu(x))))", "x += self.bn(self.conv(F.relu(x)))\n        return F.relu(x)"),
+        "sum still in place": (
+            "return F.relu(x + self.bn(self.conv(F.relu(x))))",
+            "x += self.bn(self.conv(F.relu(x)))\n        return F.relu(x)",
+        ),
         "relu in place": ("self.conv(F.relu(x))", "self.conv(F.relu_(x))"),
         "no relu at the end": ("return F.relu(x + self.bn", "return (x + self.bn"),
-        "copies": ("[nn.Conv2d(channels, channels, 3, padding=1) for _ in range(depth)]", "[nn.Conv2d(channels, channels, 3, padding=1)] * depth"),
+        "copies": (
+            "[nn.Conv2d(channels, channels, 3, padding=1) for _ in range(depth)]",
+            "[nn.Conv2d(channels, channels, 3, padding=1)] * depth",
+        ),
         "a list": ("nn.ModuleList(convs)", "convs"),
         "no steps": ("x = x + torch.tanh(conv(x))", "x = torch.tanh(conv(x))"),
         "still detached": ("return x + self.gain", "return x.detach() + self.gain"),
-        "still two zeros": ("self.gain = nn.Parameter(torch.zeros(1))", "self.gain = nn.Parameter(torch.zeros(1))\n        nn.init.zeros_(self.conv2.weight)\n        nn.init.zeros_(self.conv2.bias)"),
+        "still two zeros": (
+            "self.gain = nn.Parameter(torch.zeros(1))",
+            "self.gain = nn.Parameter(torch.zeros(1))\n        nn.init.zeros_(self.conv2.weight)\n        nn.init.zeros_(self.conv2.bias)",
+        ),
         "gain of 1": ("nn.Parameter(torch.zeros(1))", "nn.Parameter(torch.ones(1))"),
-        "gain is no parameter": ("self.gain = nn.Parameter(torch.zeros(1))", "self.gain = torch.zeros(1)"),
-        "branch detached": ("self.conv2(F.relu(self.conv1(x)))", "self.conv2(F.relu(self.conv1(x.detach())))"),
+        "gain is no parameter": (
+            "self.gain = nn.Parameter(torch.zeros(1))",
+            "self.gain = torch.zeros(1)",
+        ),
+        "branch detached": (
+            "self.conv2(F.relu(self.conv1(x)))",
+            "self.conv2(F.relu(self.conv1(x.detach())))",
+        ),
     },
     "plain": {
         "not a copy": ("copy.deepcopy(model)", "model"),
@@ -289,7 +338,10 @@ WRONG = {
             "module.downsample = Zero()",
             "module.downsample = module.downsample or Zero()",
         ),
-        "identities left": ('if hasattr(module, "downsample"):', 'if getattr(module, "downsample", None) is not None:'),
+        "identities left": (
+            'if hasattr(module, "downsample"):',
+            'if getattr(module, "downsample", None) is not None:',
+        ),
         "identity for zero": ("return 0.0", "return x"),
         "no shortcut means None": ("module.downsample = Zero()", "module.downsample = None"),
         "nothing done": PLAIN + "    import copy\n    return copy.deepcopy(model)",
