@@ -198,7 +198,7 @@ def _initialized(cls):
 @pytest.mark.parametrize(
     "assignment, names",
     [
-        ("A3", ("BasicBlock", "Bottleneck", "ResNet18")),
+        ("A3", ("BasicBlock", "Bottleneck", "ResNet")),
         ("A5", ("DenseBlock",)),
     ],
 )
