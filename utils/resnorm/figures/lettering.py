@@ -106,4 +106,4 @@ def smallest_text(fig: Figure) -> float:
     Args:
         fig: the figure.
     """
-    return min((text.get_fontsize() for text, _ in written(fig)), default=float("inf"))
+    return min((float(text.get_fontsize()) for text, _ in written(fig)), default=float("inf"))

@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -35,6 +35,8 @@ LOWEST, HIGHEST = 1.5, 2.5
 
 #: First row and column of a panel, and the row and column behind it.
 Place = tuple[int, int, int, int]
+#: The axes of each panel. Untyped, because matplotlib's stubs leave out much of what is used here.
+Panels = dict[Place, list[Any]]
 
 
 def is_wide(fig: Figure) -> bool:
@@ -64,7 +66,7 @@ def narrowed(fig: Figure) -> bool:
     return not outside(fig) and len(collisions(fig)) <= before
 
 
-def enlarge_small_text(fig: Figure) -> None:
+def enlarge_small_text(fig: Any) -> None:
     """Raise all lettering to :data:`SMALLEST`.
 
     Args:
@@ -72,7 +74,7 @@ def enlarge_small_text(fig: Figure) -> None:
     """
     for ax in fig.axes:
         for axis, which in itertools.product((ax.xaxis, ax.yaxis), ("major", "minor")):
-            sizes = [tick.label1.get_fontsize() for tick in ticks(axis, which)]
+            sizes = [float(tick.label1.get_fontsize()) for tick in ticks(axis, which)]
             if sizes and min(sizes) < SMALLEST:
                 axis.set_tick_params(which, labelsize=SMALLEST)
     for text in fig.findobj(Text):
@@ -83,14 +85,14 @@ def enlarge_small_text(fig: Figure) -> None:
 # --- panels -------------------------------------------------------------------------------
 
 
-def _arranged(fig: Figure) -> bool:
+def _arranged(fig: Any) -> bool:
     """Put the panels on a narrow canvas; whether they stand in a grid that allows it."""
     placed = [ax for ax in fig.axes if ax.get_subplotspec() is not None]
     free = [ax for ax in fig.axes if ax.get_subplotspec() is None and not hasattr(ax, "_colorbar")]
     grids = {id(ax.get_subplotspec().get_gridspec()) for ax in placed}
     if len(grids) != 1 or free or fig.subfigs or fig.get_layout_engine() is None:
         return False
-    panels: dict[Place, list[Axes]] = {}
+    panels: Panels = {}
     for ax in placed:
         spec = ax.get_subplotspec()
         rows, columns = spec.rowspan, spec.colspan
@@ -106,7 +108,7 @@ def _arranged(fig: Figure) -> bool:
     return True
 
 
-def _height_of_the_same_grid(fig: Figure, panels: dict[Place, list[Axes]]) -> float:
+def _height_of_the_same_grid(fig: Figure, panels: Panels) -> float:
     """Height of the narrow canvas, in inches, where the panels keep their places."""
     height, scale = fig.get_figheight(), WIDTH / fig.get_figwidth()
     if any(ax.get_aspect() != "auto" for axes in panels.values() for ax in axes):
@@ -115,7 +117,7 @@ def _height_of_the_same_grid(fig: Figure, panels: dict[Place, list[Axes]]) -> fl
     return float(max(height * scale, min(height, (HIGHEST + 0.5) * rows)))
 
 
-def _place_anew(fig: Figure, panels: dict[Place, list[Axes]], columns: int) -> None:
+def _place_anew(fig: Any, panels: Panels, columns: int) -> None:
     """Fill a grid of fewer columns, row by row."""
     order = sorted(panels)
     if columns > 1 and len({place[0] for place in panels}) == columns:  # rows become columns
@@ -138,7 +140,7 @@ def _place_anew(fig: Figure, panels: dict[Place, list[Axes]], columns: int) -> N
     fig.set_size_inches(WIDTH, sum(heights) + lettering)
 
 
-def _columns(panels: dict[Place, list[Axes]]) -> int:
+def _columns(panels: Panels) -> int:
     """How many panels stand side by side on a phone."""
     columns = len({place[1] for place in panels})
     widest = max(_inches(axes[0])[0] for axes in panels.values())
@@ -148,20 +150,20 @@ def _columns(panels: dict[Place, list[Axes]]) -> int:
     return 1
 
 
-def _inches(ax: Axes) -> tuple[float, float]:
+def _inches(ax: Any) -> tuple[float, float]:
     """Width and height of a panel as it was last drawn."""
     box = ax.get_window_extent()
     dpi = ax.figure.dpi
     return box.width / dpi, box.height / dpi
 
 
-def _continues(ax: Axes) -> bool:
+def _continues(ax: Any) -> bool:
     """Whether the rows of a panel continue those of its neighbor, so that it has no ticks."""
     shared = len(ax.get_shared_y_axes().get_siblings(ax)) > 1
     return shared and ax.axison and not ax.yaxis.get_tick_params().get("left", True)
 
 
-def _label_each_panel(panels: dict[Place, list[Axes]]) -> None:
+def _label_each_panel(panels: Panels) -> None:
     """Repeat the numbers and the name of an axis that a panel shares with its neighbor."""
     for (row, column, _, _), (ax, *_) in panels.items():
         for kind, side, index, at in (("y", "left", 0, row), ("x", "bottom", 1, column)):
@@ -184,7 +186,7 @@ def _shows_numbers(axis: Axis, side: str) -> bool:
 # --- lettering ----------------------------------------------------------------------------
 
 
-def _fit_lettering(fig: Figure) -> None:
+def _fit_lettering(fig: Any) -> None:
     """Break long titles, fit legends, and turn or thin out crowded labels of ticks."""
     fig.draw_without_rendering()
     whole = (WIDTH - 0.1) * fig.dpi
@@ -207,7 +209,7 @@ def _fit_lettering(fig: Figure) -> None:
             legend.set_loc("best")  # the curves have moved
 
 
-def _with_columns(legend: Legend, columns: int) -> None:
+def _with_columns(legend: Any, columns: int) -> None:
     """Arrange the entries of a legend anew; matplotlib does it only when it makes one."""
     handles, title = legend.legend_handles, legend.get_title().get_text()
     names = [text.get_text() for text in legend.get_texts()]
@@ -219,7 +221,7 @@ def _with_columns(legend: Legend, columns: int) -> None:
         legend.set_title(title)
 
 
-def _legends(fig: Figure) -> Iterator[Legend]:
+def _legends(fig: Figure) -> Iterator[Any]:
     yield from fig.legends
     for ax in fig.axes:
         yield from (each for each in ax.get_children() if isinstance(each, Legend))
@@ -237,7 +239,7 @@ def _break(text: Text, room: float, upright: bool = False) -> None:
         text.set_text("\n".join(lines))
 
 
-def _relieve(ax: Axes) -> None:
+def _relieve(ax: Any) -> None:
     """Where labels of a horizontal axis cover each other: every second number, or slanted words."""
     for _ in range(3):
         labels = labels_in_view(ax.xaxis) if ax.axison and ax.xaxis.get_visible() else []
