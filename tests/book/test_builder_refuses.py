@@ -97,3 +97,34 @@ def test_a_cell_that_fails_is_refused(tiny_book, tmp_path):
     assert code != 0
     (report,) = re.findall(r"page\.ipynb.*?saved in: (\S+\.err\.log)", said, re.DOTALL)
     assert "ZeroDivisionError" in (tmp_path / report).read_text("utf-8")
+
+
+FIGURE = """\
+# A page
+
+```{computing} normalize
+:alt: Six points that can be dragged.
+
+Drag *one*.
+```
+"""
+
+
+def test_figures_that_compute_stand_in_text_and_output_and_share_a_library(tiny_book, tmp_path):
+    code, said = tiny_book(
+        "from resnorm import figures\n"
+        "figures.compute('bowl', alt='A bowl with a path into it', caption='It descends.')",
+        FIGURE,
+    )
+    assert code == 0, said
+    page = (tmp_path / "_build/html/page.html").read_text()
+    assert re.findall(r'<div class="rnc" data-figure="(\w+)">', page) == ["normalize", "bowl"]
+    assert page.count('<style class="rnc-shared">') == 1
+    assert page.count('<script class="rnc-shared">') == 3  # the library and two figures
+    assert page.count("window.resnormFigures = {") == 1
+    assert "<em>one</em>" in page and "It descends." in page
+
+
+def test_a_figure_that_computes_without_alternative_text_is_refused(tiny_book):
+    code, said = tiny_book(text=FIGURE.replace(":alt: Six points that can be dragged.\n", ""))
+    assert code != 0 and "needs alternative text" in said

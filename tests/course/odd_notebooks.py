@@ -158,7 +158,7 @@ def format_3(content):
         "nbformat": 3,
         "nbformat_minor": 0,
         "metadata": {"name": ""},
-        "worksheets": [{"cells": [*content["cells"], heading]}],
+        "worksheets": [{"cells": [heading, *content["cells"]]}],
     }
 
 

@@ -90,7 +90,7 @@ def test_what_ipython_did_not_run_is_reported(expected, tmp_path):
     named(content, "merge")["source"] = f"%%no_such\n{answers()['merge']}"
     _, report = grade(read(content, tmp_path), source(), expected)
     lost = {each.name for each in report.verdicts if each.points < each.possible}
-    assert lost == {"test_fold", "test_merge"}
+    assert lost == {"test_fold", "test_fold_without_bias", "test_merge"}
     beginnings = (
         "%%no_such keeps a cell from defining merge_statistics here (cell merge)",
         "the cell that defines fold stopped with UsageError: Line magic function",

@@ -29,7 +29,7 @@ def test_a_notebook_that_is_odd_runs_like_any_other(change, tmp_path):
     assert messages == []
     heading = [("markdown", None, "## My heading")] if change is format_3 else []
     stripped = [(*about, content.rstrip()) for *about, content in sources(notebook)]
-    assert stripped == [(*about, content.rstrip()) for *about, content in sources(usual) + heading]
+    assert stripped == [(*about, content.rstrip()) for *about, content in heading + sources(usual)]
 
 
 @pytest.mark.parametrize("make", ENCODED.values(), ids=ENCODED)

@@ -84,7 +84,7 @@ def test_an_answer_in_several_cells_runs_and_the_last_one_counts(change, tmp_pat
     assert names == [meta(cell)["grade_id"] for cell in source().cells if meta(cell)]
 
 
-@pytest.mark.parametrize("line", ["    mean, var", "    y = ", "    return"])
+@pytest.mark.parametrize("line", ["    x_hat = ", "    y = ", "    return"])
 def test_an_answer_that_was_split_inside_of_a_function_is_joined(line, tmp_path):
     content = handed_in()
     first, rest = answers()["forward"].split(line)

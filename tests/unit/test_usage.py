@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ["build_book", "executed", "notebooks", "release", "repository", "results", "setup_venv"]
+TOOLS = [
+    "build_book",
+    "computing",
+    "executed",
+    "notebooks",
+    "release",
+    "repository",
+    "results",
+    "setup_venv",
+]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@
   a SyntaxError. The book has no thebe button, so both scripts are removed.
 - Accessibility, found by axe-core: the bibliography has the role of a list, but no list items, so
   the role is removed.
+- A page without code shows a figure that computes by the directive ``computing``.
 - Numbers by chapter: see ``numbering``.
 - The pages are finished after Sphinx has written them: see ``finishing`` and ``heads``.
 - Search and previews read what ``sections`` and ``previews`` write; Sphinx's own index is left out.
@@ -20,9 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from resnorm.figures.computing import computing_html
 
 from . import finishing, heads, numbering, previews, sections
 
@@ -52,6 +57,27 @@ def with_alternative_text(render_image: RenderImage) -> RenderImage:
         return rendered
 
     return render
+
+
+class Computing(SphinxDirective):
+    """A figure that computes: its name as argument, ``alt`` as option, its caption as content."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """The figure, and its caption below it."""
+        try:
+            figure = computing_html(self.arguments[0], self.options.get("alt", ""))
+        except ValueError as wrong:
+            raise self.error(str(wrong)) from wrong
+        found: list[nodes.Node] = [nodes.raw("", figure, format="html")]
+        if self.content:
+            caption = nodes.container(classes=["rn-caption"])
+            self.state.nested_parse(self.content, self.content_offset, caption)
+            found.append(caption)
+        return found
 
 
 def without_thebe(
@@ -124,6 +150,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the changes with Sphinx."""
     NbElementRenderer.render_image = with_alternative_text(NbElementRenderer.render_image)
+    app.add_directive("computing", Computing)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("html-page-context", accessible, priority=900)
     app.connect("builder-inited", without_index)

@@ -39,6 +39,7 @@ SEARCH = re.compile(
     r"[^>]*></script>|<script>\s*// Activate the search field.*?</script>",
     re.DOTALL,
 )
+SHARED = re.compile(r'<(style|script) class="rnc-shared">.*?</\1>', re.DOTALL)
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -75,6 +76,23 @@ def glued(page: str) -> str:
         return f'<span class="rn-glued">{before}{formula}{after}</span>'
 
     return FORMULA.sub(glue, page)
+
+
+def shared_once(page: str) -> str:
+    """Figures that compute bring their style and library along; a page needs these once.
+
+    Args:
+        page: HTML.
+    """
+    seen: set[str] = set()
+
+    def first(found: re.Match[str]) -> str:
+        if found[0] in seen:
+            return ""
+        seen.add(found[0])
+        return found[0]
+
+    return SHARED.sub(first, page)
 
 
 def size_of(file: Path) -> tuple[int, int]:
@@ -164,7 +182,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = references.numbered_figures(page)
     page = references.linked_exercises(page)
     page = tables.finished(page)
-    page = lazy_pictures(glued(few_stops(page)), folder)
+    page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
     page = dark_pictures.with_dark_pictures(page, folder)
     page = heads.described(page, address, book)
     return icons.drawn(heads.anywhere(page, book) if address == "404.html" else page)

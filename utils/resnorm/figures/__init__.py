@@ -1,11 +1,13 @@
 """Figures of the course: one look, alternative text for each, and controls that move them.
 
 A notebook calls :func:`use_style` once and ends the cell of a figure with :func:`show`. The
-functions here draw what they are given and compute nothing.
+functions here draw what they are given and compute nothing, except that :func:`compute` displays
+figures whose own script computes while the reader moves them.
 """
 
-from . import explore, frames
+from . import computing, explore, frames
 from .blocks import draw_blocks, draw_legend
+from .computing import compute
 from .costs import draw_costs, short_count
 from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
 from .display import (
@@ -23,6 +25,8 @@ __all__ = [
     "MODES",
     "PALETTE",
     "annotated_heatmap",
+    "compute",
+    "computing",
     "display_caption",
     "display_mode",
     "draw_blocks",

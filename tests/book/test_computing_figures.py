@@ -1,0 +1,396 @@
+"""Figures that compute: their numbers are PyTorch's, and everybody can move and read them."""
+
+import base64
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import computing as tool
+import pictures
+from browsing import violations
+from resnorm.experiments import residual_variance
+from resnorm.figures import computing
+
+ALT = "A figure that computes, on a page of its own."
+#: A handle or switch of each figure that has one, by its accessible name.
+HANDLES = {
+    "normalize": "Value 3",
+    "gradient": "Gradient of output 2",
+    "paths": "Block 1",
+    "bowl": "Start of the descent, moved by the four arrow keys",
+}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The address of a file with these figures, as a notebook would hold them."""
+    folder = tmp_path_factory.mktemp("computing")
+
+    def write(*names):
+        path = folder / f"{'-'.join(names)}.html"
+        figures = "".join(computing.computing_html(name, ALT) for name in names)
+        path.write_text(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title>'
+            '<meta name="viewport" content="width=device-width">'
+            "<style>@media (prefers-color-scheme: dark) { body { background: #121212; color: #ddd }"
+            f"}}</style><body><main><h1>x</h1>{figures}</main></body></html>"
+        )
+        return path.as_uri()
+
+    return write
+
+
+@pytest.fixture
+def computed(visit, alone):
+    """Calls the pure function of a figure."""
+    with visit() as v:
+        page = v.go(alone(*computing.NAMES))
+        yield lambda name, **state: page.evaluate(
+            "([name, state]) => resnormFigures.compute(name, state)", [name, state]
+        )
+
+
+@pytest.fixture
+def draws():
+    """Thirty generators of random inputs."""
+    return [torch.Generator().manual_seed(seed) for seed in range(30)]
+
+
+def uniform(low, high, *shape, generator):
+    return low + (high - low) * torch.rand(*shape, dtype=torch.float64, generator=generator)
+
+
+def assert_equal(found, wanted, tolerance=1e-9):
+    torch.testing.assert_close(
+        torch.tensor(found, dtype=torch.float64),
+        torch.as_tensor(wanted, dtype=torch.float64),
+        rtol=tolerance,
+        atol=tolerance,
+    )
+
+
+# --- the numbers ------------------------------------------------------------------------------
+
+
+def test_normalized_values_are_those_of_batch_norm(computed, draws):
+    for g in draws:
+        x = uniform(-6, 6, 6, generator=g)
+        gamma, beta = uniform(-2, 2, 2, generator=g)
+        eps = 10 ** uniform(-5, 1, 1, generator=g).item()
+        found = computed("normalize", x=x.tolist(), gamma=gamma.item(), beta=beta.item(), eps=eps)
+        wanted = F.batch_norm(
+            x[:, None], None, None, gamma[None], beta[None], training=True, eps=eps
+        )
+        assert_equal(found["y"], wanted[:, 0])
+        assert_equal(
+            found["normalized"],
+            F.batch_norm(x[:, None], None, None, None, None, True, 0.1, eps)[:, 0],
+        )
+        assert_equal([found["mean"], found["variance"]], [x.mean(), x.var(correction=0)])
+
+
+def by_open_ways(x, dy, gamma, eps, mean=False, variance=False):
+    """The gradient of x where the mean and the variance are constants, unless they are open."""
+    mu, spread = x.mean(), x.var(correction=0)
+    centered = x - (mu if mean else mu.detach())
+    out = gamma.detach() * centered / torch.sqrt((spread if variance else spread.detach()) + eps)
+    return torch.autograd.grad(out, x, dy)[0]
+
+
+def test_the_terms_of_the_gradient_add_up_to_that_of_autograd(computed, draws):
+    for g in draws:
+        x = uniform(-3, 3, 6, generator=g).requires_grad_()
+        dy = uniform(-2, 2, 6, generator=g)
+        gamma = uniform(-2, 2, 1, generator=g).requires_grad_()
+        beta = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        eps = 10 ** uniform(-5, 0, 1, generator=g).item()
+        found = computed("gradient", x=x.tolist(), dy=dy.tolist(), gamma=gamma.item(), eps=eps)
+        y = F.batch_norm(x[:, None], None, None, gamma, beta, training=True, eps=eps)[:, 0]
+        wanted = torch.autograd.grad(y, (x, gamma, beta), dy)
+        assert_equal(found["dx"], wanted[0])
+        assert_equal([found["dgamma"], found["dbeta"]], torch.cat(wanted[1:]))
+
+        # each term is what autograd says when only that way is open
+        through = by_open_ways(x, dy, gamma, eps)
+        by_mean = by_open_ways(x, dy, gamma, eps, mean=True) - through
+        by_variance = by_open_ways(x, dy, gamma, eps, variance=True) - through
+        assert_equal(found["through"], through)
+        assert_equal(found["byMean"], by_mean)
+        assert_equal(found["byVariance"], by_variance)
+
+
+def test_running_statistics_are_those_of_batch_norm(computed, draws):
+    for g in draws:
+        size = int(torch.randint(2, 65, (1,), generator=g))
+        momentum = uniform(0.01, 1, 1, generator=g).item()
+        batches = 1 + 3 * torch.randn(40, size, dtype=torch.float64, generator=g)
+        layer = nn.BatchNorm1d(1, momentum=momentum, dtype=torch.float64)
+        means, variances = [], []
+        for batch in batches:
+            layer(batch[:, None])
+            means.append(layer.running_mean.item())
+            variances.append(layer.running_var.item())
+        found = computed("running", batches=batches.tolist(), momentum=momentum)
+        assert_equal(found["runningMean"], means)
+        assert_equal(found["runningVariance"], variances)
+
+
+def test_the_drawn_batches_have_the_distribution_that_the_figure_states(computed):
+    found = [
+        computed("running", kind="still", size=64, seed=seed, momentum=0.1) for seed in range(10)
+    ]
+    means = torch.tensor([each["means"] for each in found])
+    variances = torch.tensor([each["variances"] for each in found])
+    assert abs(means.mean() - 1.5) < 0.03 and abs(variances.mean() - 3) < 0.05
+    assert abs(means.std() / math.sqrt(3 / 64) - 1) < 0.06
+    assert abs(variances.std() / (3 * math.sqrt(2 / 63)) - 1) < 0.06
+
+
+def test_the_descent_is_that_of_sgd(computed, draws):
+    for g in draws:
+        kappa, rate = uniform(1, 100, 1, generator=g), uniform(0.05, 2.2, 1, generator=g)
+        point = uniform(-9, 9, 2, generator=g).requires_grad_()
+        start = point.tolist()
+        optimizer = torch.optim.SGD([point], lr=(rate / kappa).item())
+        points, losses = [], []
+        for _ in range(51):
+            loss = (point[0] ** 2 + kappa[0] * point[1] ** 2) / 2
+            points.append(point.tolist())
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found = computed("bowl", start=start, kappa=kappa.item(), rate=rate.item())
+        assert_equal(found["points"], points)
+        assert_equal(found["losses"], losses)
+
+
+def by_quadrature(order, gain, strength, blocks):
+    """Moments of the stream, with the integrals over the Gaussian done numerically."""
+    z = torch.linspace(0, 14, 200_001, dtype=torch.float64)  # the positive half
+    density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+    first, second = (torch.trapezoid(z**k * density, z).item() for k in (1, 2))
+    q, m, found = 1.0, 0.0, [1.0]
+    for _ in range(blocks):
+        if order == "linear":  # strength times relu(z) with z of variance gain q
+            size = strength * math.sqrt(gain * q)
+            q, m = q + 2 * m * size * first + size**2 * second, m + size * first
+        else:  # what the ReLU lets through is multiplied by the linear map
+            into = 1.0 if order == "norm" else q
+            q = (q + strength**2 * gain * second * into) / (2 if order == "scaled" else 1)
+        found.append(q)
+    return found
+
+
+def test_the_chain_grows_as_the_integrals_and_the_chapter_predict(computed, draws):
+    names = dict(zip(("linear", "relu", "scaled", "norm"), residual_variance.SCHEMES))
+    for order, scheme in names.items():
+        found = computed("chain", order=order, gain=2, strength=1)
+        assert_equal(found["stream"], residual_variance.predicted(scheme, 50))
+        for g in draws[:8]:
+            gain, strength = (
+                uniform(0.2, 4, 1, generator=g).item(),
+                uniform(0.05, 1.5, 1, generator=g).item(),
+            )
+            found = computed("chain", order=order, gain=gain, strength=strength)
+            wanted = by_quadrature(order, gain, strength, 50)
+            assert_equal(found["stream"], wanted, 1e-7)
+            assert found["all"][order] == found["stream"]
+            shares = [b / (b + s) for b, s in zip(found["branch"], found["stream"])]
+            assert_equal(found["share"], shares)
+
+
+@pytest.mark.parametrize("order", ["linear", "relu", "scaled", "norm"])
+def test_the_chain_grows_as_wide_blocks_do(computed, order):
+    gain, strength, width, blocks = 1.3, 0.7, 1500, 4
+    wanted = computed("chain", order=order, gain=gain, strength=strength)["stream"]
+    found = []
+    for seed in range(4):
+        g = torch.Generator().manual_seed(seed)
+        h = torch.randn(64, width, generator=g)
+        for _ in range(blocks):
+            weight = torch.randn(width, width, generator=g) * math.sqrt(gain / width)
+            into = F.batch_norm(h, None, None, training=True) if order == "norm" else h
+            branch = (into @ weight).relu() if order == "linear" else into.relu() @ weight
+            h = (h + strength * branch) / (math.sqrt(2) if order == "scaled" else 1)
+        found.append(h.square().mean().item())
+    assert abs(sum(found) / 4 / wanted[blocks] - 1) < 0.03
+
+
+def test_the_paths_add_up_to_the_gradient_of_autograd(computed, draws):
+    for g in draws:
+        factors = uniform(-1, 1, 4, generator=g)
+        on = torch.rand(4, generator=g) < 0.7
+        x = torch.ones(1, dtype=torch.float64, requires_grad=True)
+        h = x
+        for there, factor in zip(on, factors):
+            h = h + factor * h if there else h
+        found = computed("paths", on=on.tolist(), factors=factors.tolist())
+        assert_equal([found["total"]], torch.autograd.grad(h, x)[0])
+        left = int(on.sum())
+        assert found["counts"] == [math.comb(left, k) for k in range(5)]
+        assert sum(found["left"]) == 2**left
+        # the weight of each length is a coefficient of the product of all (1 + t factor)
+        weights = torch.zeros(5, dtype=torch.float64)
+        weights[0] = 1
+        for factor in factors[on]:
+            weights[1:] = weights[1:] + factor * weights[:-1].clone()
+        assert_equal(found["weights"], weights)
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "handle"), HANDLES.items())
+def test_the_keyboard_alone_moves_what_the_pointer_drags(visit, alone, name, handle):
+    with visit() as v:
+        figure = v.go(alone(name)).locator(".rnc")
+        readout, grip = figure.locator(".rnc-readout"), figure.get_by_label(handle, exact=True)
+        role = grip.get_attribute("role")
+        spoken = {"switch": "aria-checked", "slider": "aria-valuetext"}[role]
+        before = readout.inner_text(), grip.get_attribute(spoken), grip.get_attribute("transform")
+        for _ in range(40):  # the tab key reaches it
+            v.page.keyboard.press("Tab")
+            if grip.evaluate("each => each === document.activeElement"):
+                break
+        else:
+            raise AssertionError(f"the tab key does not reach {handle!r}")
+        v.page.keyboard.press("Space" if role == "switch" else "ArrowUp")
+        after = readout.inner_text(), grip.get_attribute(spoken), grip.get_attribute("transform")
+        assert after[0] != before[0] and after[1] != before[1]
+        assert role == "switch" or after[2] != before[2]
+        assert readout.get_attribute("aria-live") == "polite"
+        assert grip.evaluate("each => each === document.activeElement")
+        figure.get_by_role("button", name="Start again").click()
+        assert readout.inner_text() == before[0]
+
+
+def test_a_point_follows_the_pointer_and_stays_in_its_range(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("normalize")).locator(".rnc")
+        grip = figure.get_by_label("Value 3", exact=True)
+        box = grip.locator(".handle").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        v.page.mouse.move(x, y)
+        v.page.mouse.down()
+        v.page.mouse.move(x - 80, y + 30, steps=4)
+        assert figure.locator(".rnc-readout").get_attribute("aria-live") == "off"
+        v.page.mouse.up()
+        moved = grip.locator(".handle").bounding_box()
+        assert moved["x"] == pytest.approx(box["x"] - 80, abs=1) and moved["y"] == box["y"]
+        v.page.mouse.move(x - 80, y)
+        v.page.mouse.down()
+        v.page.mouse.move(-500, y, steps=4)
+        v.page.mouse.up()
+        assert float(grip.get_attribute("aria-valuenow")) == -6
+        assert figure.locator(".rnc-readout").get_attribute("aria-live") == "polite"
+
+
+def test_shifting_and_stretching_the_batch_changes_nothing_below(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("normalize")).locator(".rnc")
+        readout = figure.locator(".rnc-readout")
+        before = readout.inner_text().split("Normalized")
+        for label in ("Mean of the batch", "Standard deviation of the batch"):
+            figure.get_by_label(label, exact=True).press("ArrowLeft")
+            after = readout.inner_text().split("Normalized")
+            assert after[0] != before[0] and after[1] == before[1]
+            before = after
+
+
+@pytest.mark.parametrize("name", computing.NAMES)
+def test_each_control_changes_what_the_figure_says(visit, alone, name):
+    with visit() as v:
+        figure = v.go(alone(name)).locator(".rnc")
+        readout, drawing = figure.locator(".rnc-readout"), figure.locator("svg > g").first
+        for slider in figure.locator("input[type=range]").all():
+            before = drawing.inner_html(), slider.get_attribute("aria-valuetext")
+            slider.press("ArrowRight")
+            slider.press("ArrowRight")
+            assert drawing.inner_html() != before[0]
+            assert slider.get_attribute("aria-valuetext") != before[1]
+        for radio in figure.locator("input[type=radio]:not(:checked)").all():
+            before = readout.inner_text()
+            radio.check(force=True)
+            assert readout.inner_text() != before
+
+
+@pytest.mark.parametrize("name", computing.NAMES)
+@pytest.mark.parametrize("width", [375, 820])
+def test_text_can_be_read_and_stands_inside(visit, alone, name, width):
+    with visit(width=width) as v:
+        page = v.go(alone(name))
+        for press in ("", "End", "Home"):
+            for slider in page.locator("input[type=range]").all():
+                if press:
+                    slider.press(press)
+            small = page.evaluate(
+                "[...document.querySelectorAll('.rnc *')].filter(each => !each.childElementCount "
+                "&& each.textContent.trim() && parseFloat(getComputedStyle(each).fontSize) < 11)"
+                ".map(each => each.textContent)"
+            )
+            assert small == [], "text under 11 pixels"
+            outside = page.evaluate(
+                """() => {
+                    const box = document.querySelector('.rnc-drawing').getBoundingClientRect();
+                    return [...document.querySelectorAll('.rnc-drawing text')].filter(each => {
+                        const text = each.getBoundingClientRect();
+                        return text.left < box.left - 2 || text.right > box.right + 2
+                            || text.top < box.top - 2 || text.bottom > box.bottom + 2;
+                    }).map(each => each.textContent);
+                }"""
+            )
+            assert outside == [], "text outside of the drawing"
+            assert "NaN" not in page.locator(".rnc").inner_html()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("name", computing.NAMES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault(visit, alone, name, theme):
+    with visit(theme=theme) as v:
+        page = v.go(alone(name))
+        assert page.locator(".rnc.rnc-dark").count() == (theme == "dark")
+        assert violations(page) == []
+
+
+def test_figures_share_a_page_and_several_pages_of_one(visit, alone):
+    with visit() as v:
+        page = v.go(alone("normalize", "bowl", "normalize"))
+        first, _, second = page.locator(".rnc").all()
+        before = second.locator(".rnc-readout").inner_text()
+        first.get_by_label("Value 1", exact=True).press("ArrowRight")
+        assert second.locator(".rnc-readout").inner_text() == before
+        assert first.locator(".rnc-readout").inner_text() != before
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+        assert len(ids) == len(set(ids)) > 4
+
+
+@pytest.mark.parametrize("name", computing.NAMES)
+def test_without_scripts_the_first_state_stands_there(browser, alone, name):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(alone(name))
+    figure = page.locator(".rnc")
+    assert figure.get_by_role("img", name=ALT).is_visible()
+    assert "needs JavaScript" in figure.inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize("name", computing.NAMES)
+def test_the_stored_first_state_is_what_the_script_draws(browser, name):
+    context = browser.new_context(device_scale_factor=2, viewport={"width": 800, "height": 900})
+    first, picture = tool.first_state(context.new_page(), name)
+    context.close()
+    remedy = "run: python tools/computing.py"
+    assert json.loads((tool.ASSETS / f"{name}.json").read_text("utf-8")) == first, remedy
+    stored = base64.b64encode((tool.ASSETS / f"{name}.png").read_bytes()).decode()
+    assert pictures.difference(stored, base64.b64encode(picture).decode()) is None, remedy
+
+
+def test_every_script_is_a_figure_with_a_name():
+    assert sorted(computing.NAMES) == tool.names()
