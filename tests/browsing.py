@@ -1,7 +1,5 @@
-"""What the browser tests share: a browser, pages to visit, what axe finds, how a figure stands."""
+"""What the browser tests share: pages to visit, what axe finds, how a figure stands."""
 
-import contextlib
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,26 +9,6 @@ HTML = Path(__file__).resolve().parents[1] / "_build" / "html"
 SERIOUS = {"serious", "critical"}
 #: Code has thousands of colored words per page, in the same few colors: one page stands for all.
 CODE = "div.highlight"
-
-
-@contextlib.contextmanager
-def launched(missing):
-    """Chromium. While it runs, an event loop runs in this process: no other can be started."""
-    executable = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if executable is None:
-        missing("no chromium, chromium-browser or google-chrome on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    arguments = (
-        "--no-sandbox --disable-gpu --disable-background-networking "
-        "--disable-component-update --disable-sync --no-first-run"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments.split())
-        yield browser
-        browser.close()
 
 
 def pages_with(marker):

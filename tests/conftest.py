@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -38,15 +39,23 @@ def missing():
     return missing
 
 
+@pytest.fixture
+def displayed(monkeypatch):
+    """What was handed to IPython's display: a list of (data, metadata)."""
+    calls = []
+    monkeypatch.setattr(
+        "IPython.display.display",
+        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
+    )
+    return calls
+
+
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch):
+def own_environment():
     """Each test starts without a reader's settings, and what it sets there ends with it.
 
     Some tools set variables for the whole process, as ``executed.apply_settings`` does.
     """
-    before = dict(os.environ)
-    monkeypatch.delenv("RESNORM_RUNS", raising=False)
-    yield
-    monkeypatch.undo()
-    os.environ.clear()
-    os.environ |= before
+    with mock.patch.dict(os.environ):  # puts everything back at the end
+        os.environ.pop("RESNORM_RUNS", None)
+        yield

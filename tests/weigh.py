@@ -12,11 +12,16 @@ import contextlib
 import functools
 import gzip
 import http.server
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from browsing import HTML, launched
+from browsing import HTML
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+from chromium import launched
 
 PAGES = [
     "book/index.html",

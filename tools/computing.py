@@ -6,13 +6,13 @@ and ``NAME.png`` beside the figure's script. It needs Chromium.
 
 import io
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from chromium import launched
 from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,16 +67,12 @@ def first_state(page: Any, name: str) -> tuple[dict[str, str], bytes]:
 
 def main(arguments: list[str]) -> None:
     """Draw the figures that are named, or all of them."""
-    from playwright.sync_api import sync_playwright
-
     parser = command_line(__doc__)
-    parser.add_argument("name", nargs="*", help="of a figure")
+    parser.add_argument("name", nargs="*", help=f"of a figure: {', '.join(names())}")
     wanted = parser.parse_args(arguments).name or names()
-    executable = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if executable is None:
-        sys.exit("no chromium or google-chrome on the PATH; install one of them")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    if unknown := sorted(set(wanted) - set(names())):
+        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(names())}")
+    with launched(missing=sys.exit) as browser:
         page = browser.new_page(device_scale_factor=2, viewport={"width": 800, "height": 900})
         for name in wanted:
             found, picture = first_state(page, name)
@@ -84,7 +80,6 @@ def main(arguments: list[str]) -> None:
                 json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8"
             )
             (ASSETS / f"{name}.png").write_bytes(picture)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import launched
+from chromium import launched
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"

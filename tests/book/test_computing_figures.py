@@ -302,6 +302,61 @@ def test_shifting_and_stretching_the_batch_changes_nothing_below(visit, alone):
             before = after
 
 
+def test_equal_values_are_normalized_to_zero_at_the_smallest_eps(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("normalize")).locator(".rnc")
+        for i in range(1, 7):
+            handle = figure.get_by_label(f"Value {i}", exact=True)
+            handle.press("Home")
+            handle.press("ArrowRight")  # to −5.9, and the mean of six of them is not quite −5.9
+        figure.get_by_label("ε").press("Home")
+        assert "Normalized: " + ", ".join(["0.00"] * 6) in figure.inner_text()
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_what_the_backward_pass_removes_leaves_no_gradient(visit, alone, spread):
+    with visit() as v:
+        figure = v.go(alone("gradient")).locator(".rnc")
+        if spread:  # to −3, −3, −3, −2, −1 and 3: the last one's normalized value is above 2
+            for i, pages in enumerate([0, 0, 0, 1, 2, 6], 1):
+                value = figure.get_by_label(f"Value {i}", exact=True)
+                for key in ["Home"] + pages * ["PageUp"]:
+                    value.press(key)
+        readout = figure.locator(".rnc-readout")
+        before = readout.inner_text()
+        for label in ("All equal", "dy = x̂"):
+            figure.get_by_role("button", name=label).click()
+            assert readout.inner_text().startswith("dx = " + ", ".join(["0.00"] * 6) + ".")
+        figure.get_by_role("button", name="One output").click()
+        assert readout.inner_text() == before
+
+
+def test_the_bowl_says_what_the_descent_does(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("bowl")).locator(".rnc")
+        readout, start = figure.locator(".rnc-readout"), figure.get_by_label(HANDLES["bowl"])
+        assert "after 24 steps" in readout.inner_text()
+        figure.get_by_role("button", name="Best rate").click()
+        assert "by 0.905 along the valley and by −0.905 across it" in readout.inner_text()
+        figure.get_by_role("button", name="Round bowl").click()
+        assert "One step is enough." in readout.inner_text()
+        figure.get_by_role("button", name="Start again").click()
+        figure.get_by_label("Rate η·κ").press("End")
+        assert "It diverges." in readout.inner_text()
+        for _ in range(11):  # down to the floor of the valley, where only its slope counts
+            start.press("ArrowDown")
+        assert "It diverges." not in readout.inner_text()
+        assert "after 20 steps" in readout.inner_text()  # 0.89 ** 20 is 0.097
+
+
+def test_new_batches_are_other_batches(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("running")).locator(".rnc")
+        before = figure.locator(".rnc-readout").inner_text()
+        figure.get_by_role("button", name="New batches").click()
+        assert figure.locator(".rnc-readout").inner_text() != before
+
+
 @pytest.mark.parametrize("name", computing.NAMES)
 def test_each_control_changes_what_the_figure_says(visit, alone, name):
     with visit() as v:
@@ -368,6 +423,25 @@ def test_figures_share_a_page_and_several_pages_of_one(visit, alone):
         assert first.locator(".rnc-readout").inner_text() != before
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
         assert len(ids) == len(set(ids)) > 4
+
+
+def test_a_figure_that_was_taken_away_raises_no_error(visit, alone):
+    with visit() as v:  # which ends by checking the console
+        page = v.go(alone("bowl"))
+        page.evaluate("window.away = document.querySelector('.rnc'); away.remove()")
+        page.evaluate("document.body.dataset.theme = 'another'")
+        page.wait_for_timeout(100)
+        page.evaluate("document.body.append(away); document.body.style.color = '#eee'")
+        page.wait_for_selector(".rnc.rnc-dark")  # and back in its place it follows the theme
+
+
+@pytest.mark.parametrize(("color", "dark"), [("color(srgb 0.9 0.9 0.9)", 1), ("oklch(0.2 0 0)", 0)])
+def test_the_theme_is_told_from_a_color_in_any_notation(visit, alone, color, dark):
+    with visit() as v:
+        page = v.go(alone("bowl"))
+        page.evaluate("color => { document.body.style.color = color; }", color)
+        page.wait_for_timeout(100)
+        assert page.locator(".rnc.rnc-dark").count() == dark
 
 
 @pytest.mark.parametrize("name", computing.NAMES)

@@ -20,7 +20,7 @@ from hostile_markup import ALL, DO, EVIL, WORKS
 from playwright.sync_api import Error as PlaywrightError
 from test_sanitizing import ORDINARY, named, picture
 
-from browsing import launched
+from chromium import launched
 from resnorm.course.markup import ELEMENTS, safe_markdown
 from resnorm.course.sandbox import bubblewrap
 

@@ -14,16 +14,6 @@ from resnorm.figures import computing
 ALT = "Six points on a line that can be dragged."
 
 
-@pytest.fixture
-def displayed(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        "IPython.display.display",
-        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
-    )
-    return calls
-
-
 @pytest.mark.parametrize("name", computing.NAMES)
 def test_a_notebook_gets_the_figure_a_picture_a_sentence_and_a_caption(displayed, name):
     figures.compute(name, alt=f"  {ALT}\n", caption="Drag\n a point.")

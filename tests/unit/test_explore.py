@@ -43,16 +43,6 @@ GRID = {
 }
 
 
-@pytest.fixture
-def displayed(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        "IPython.display.display",
-        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
-    )
-    return calls
-
-
 @pytest.fixture(scope="module")
 def page():
     """The HTML of one figure with each kind of control."""

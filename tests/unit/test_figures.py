@@ -26,17 +26,6 @@ def a_figure():
     return fig
 
 
-@pytest.fixture
-def displayed(monkeypatch):
-    """What was handed to IPython's display: a list of (data, metadata)."""
-    calls = []
-    monkeypatch.setattr(
-        "IPython.display.display",
-        lambda data, metadata=None, raw=False: calls.append((data, metadata)),
-    )
-    return calls
-
-
 def test_a_figure_is_shown_with_its_alternative_text_and_size(displayed):
     figures.show(a_figure(), alt=f"  {ALT}\n")
     ((data, metadata),) = displayed

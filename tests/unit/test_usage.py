@@ -62,6 +62,12 @@ def test_a_misspelt_check_writes_nothing(name, arguments, nothing_happens, capsy
     assert stopped.value.code == 2 and "usage" in capsys.readouterr().err
 
 
+def test_a_figure_that_does_not_exist_is_refused_before_a_browser_starts(nothing_happens, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        importlib.import_module("computing").main(["bowl", "normalise"])
+    assert stopped.value.code == 2 and "no figure normalise" in capsys.readouterr().err
+
+
 def test_every_tool_that_is_run_is_tested_here():
     runs = {p.stem for p in (ROOT / "tools").glob("*.py") if "__main__" in p.read_text("utf-8")}
     assert runs == set(TOOLS)

@@ -114,22 +114,23 @@
 
   /* --- reports of errors ----------------------------------------------------------------------- */
 
-  /** Name the section that is being read in the title of a report. */
+  /** Name the section that is being read in the title of a report; above the first, the page alone. */
   function nameSection(link) {
     const above = [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
       heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
     const heading = above.pop();
-    if (!heading || heading.tagName === "H1") return;
-    const words = heading.cloneNode(true);
-    words.querySelectorAll(".headerlink, mjx-container").forEach(each => each.remove());
     const address = new URL(link.dataset.address ??= link.href);
-    address.searchParams.set("title", `${address.searchParams.get("title")}, ${words.textContent.trim()}`);
+    if (heading && heading.tagName !== "H1") {
+      const words = heading.cloneNode(true);
+      words.querySelectorAll(".headerlink, mjx-container").forEach(each => each.remove());
+      address.searchParams.set("title", `${address.searchParams.get("title")}, ${words.textContent.trim()}`);
+    }
     link.href = address;
   }
 
   function reports() {
     document.querySelectorAll("a.rn-report").forEach(link =>
-      ["pointerdown", "focus"].forEach(kind => link.addEventListener(kind, () => nameSection(link))));
+      ["pointerdown", "focus", "click"].forEach(kind => link.addEventListener(kind, () => nameSection(link))));
   }
 
   window.resnorm = {

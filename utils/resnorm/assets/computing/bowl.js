@@ -49,7 +49,9 @@
     height: () => 368,
     handles(state, result, width) {
       const u = unit(width), most = Math.min(3.2, tallest(width));
-      const to = (a, b) => { state.start = [clamp(a, -10, 10), clamp(b, -most, most)]; };
+      const to = (a, b) => { // rounded, so that the keys reach zero
+        state.start = [clamp(a, -10, 10), clamp(b, -most, most)].map(each => Math.round(each * 1e6) / 1e6);
+      };
       const [a, b] = state.start;
       return [{
         axis: "both", x: width / 2 + u * a, y: MIDDLE - u * b, label: "Start of the descent, moved by the four arrow keys", color: "orange",
@@ -100,12 +102,16 @@
       return out;
     },
     tell(state, result) {
-      const [along, across] = result.factors;
-      const worst = Math.max(Math.abs(along), Math.abs(across));
+      const [along, across] = result.factors, [a, b] = state.start;
+      // a direction in which the start is already at the bottom plays no part
+      const worst = Math.max(a ? Math.abs(along) : 0, b ? Math.abs(across) : 0);
+      const left = steps => Math.hypot(a * along ** steps, b * across ** steps) / Math.hypot(a, b);
+      let tenth = 1;
+      if (worst < 1 - 1e-12) while (left(tenth) > 0.1 + 1e-9) tenth += 1;
       const end = worst > 1 + 1e-12 ? "It diverges."
         : worst > 1 - 1e-12 ? "It never settles."
           : worst < 1e-12 ? "One step is enough."
-            : `One tenth of the distance is left after ${Math.ceil(Math.log(10) / -Math.log(worst) - 1e-9)} steps.`;
+            : `One tenth of the distance is left after ${tenth} ${tenth === 1 ? "step" : "steps"}.`;
       return `Each step multiplies the distance by ${fixed(along, 3)} along the valley and by ${fixed(across, 3)} across it. ${end} ` +
         `In 50 steps the loss goes from ${short(result.losses[0])} to ${short(result.losses[STEPS])}.`;
     },

@@ -65,11 +65,11 @@
     compute,
     controls: [
       {
-        label: "Branch", options: Object.fromEntries(Object.entries(ORDERS).map(([key, { name }]) => [key, name])),
+        label: "Block", options: Object.fromEntries(Object.entries(ORDERS).map(([key, { name }]) => [key, name])),
         get: s => s.order, set: (s, v) => { s.order = v; },
       },
       { label: "Gain g", min: 0.2, max: 4, step: 0.1, get: s => s.gain, set: (s, v) => { s.gain = v; }, words: s => fixed(s.gain, 1) },
-      { label: "Branch ×", min: 0.05, max: 1.5, step: 0.05, get: s => s.strength, set: (s, v) => { s.strength = v; }, words: s => fixed(s.strength, 2) },
+      { label: "Branch ×", min: 0.01, max: 1.5, step: 0.01, get: s => s.strength, set: (s, v) => { s.strength = v; }, words: s => fixed(s.strength, 2) },
     ],
     height: () => 418,
     handles: () => [],

@@ -34,7 +34,11 @@
   const presets = {
     one: state => { state.dy = [0, 0, 0, 0, 1.5, 0]; },
     equal: state => { state.dy = state.x.map(() => 1); },
-    along: state => { state.dy = compute(state).normalized.map(each => clamp(each, -MOST, MOST)); },
+    along: state => {
+      const { normalized } = compute(state); // up to √5 for one value far from five: scaled, not cut
+      const fit = Math.min(1, MOST / Math.max(...normalized.map(Math.abs)));
+      state.dy = normalized.map(each => fit * each);
+    },
   };
 
   resnormFigures.define("gradient", {
@@ -72,9 +76,9 @@
 
       // below: one group of bars per value, and one for their sums
       let x = 2;
-      for (const [name, color] of [["direct", "blue"], ["mean", "orange"], ["variance", "green"], ["dx, their sum", "ours"]]) {
+      for (const [name, color] of [["direct", "blue"], ["mean", "orange"], ["variance", "green"], ["dx (sum)", "ours"]]) {
         out += rect(x, BASE + 95, 12, 12, `${color} fill`, 2) + text(x + 17, BASE + 106, name);
-        x += 32 + 7 * name.length;
+        x += 38 + 7 * name.length;
       }
       const lists = [result.through, result.byMean, result.byVariance, result.dx];
       const most = limit([...lists, lists.map(sum)]);

@@ -204,6 +204,7 @@
     root.insertBefore(box, svg);
 
     /* its place: width and theme */
+    const brush = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     function fit() {
       const box = getComputedStyle(root);
       const room = Math.floor(root.clientWidth - parseFloat(box.paddingLeft) - parseFloat(box.paddingRight));
@@ -211,7 +212,10 @@
       if (wanted > 100 && wanted !== width) { width = wanted; update(); }
     }
     function theme() {
-      const [r, g, b] = getComputedStyle(root).color.match(/[\d.]+/g).map(Number);
+      if (!root.isConnected) return; // the cell ran again or its output was cleared: no style to read
+      brush.fillStyle = getComputedStyle(root).color; // any notation of a color
+      brush.fillRect(0, 0, 1, 1);
+      const [r, g, b] = brush.getImageData(0, 0, 1, 1).data;
       root.classList.toggle("rnc-dark", 0.3 * r + 0.6 * g + 0.1 * b > 128);
     }
     theme();

@@ -4,14 +4,14 @@
   const { clamp, mean, fixed, short, text, line, circle, path, scale } = resnormFigures.pen;
   const COLORS = ["blue", "orange", "green", "purple", "red", "gray"];
   const LOW = -6, HIGH = 6, SIDE = 6.6;
-  const EPS = [0, 1e-5, 1e-3, 0.01, 0.1, 0.3, 1, 3, 10];
+  const EPS = [1e-5, 1e-3, 0.01, 0.1, 0.3, 1, 3, 10];
 
   /** Batch norm of one channel in training; the variance divides by the number of values. */
   function compute({ x, gamma, beta, eps }) {
     const mu = mean(x);
     const variance = mean(x.map(each => (each - mu) ** 2));
     const root = Math.sqrt(variance + eps);
-    const normalized = x.map(each => (root > 0 ? (each - mu) / root : 0));
+    const normalized = x.map(each => (each - mu) / root);
     return { mean: mu, variance, normalized, y: normalized.map(each => gamma * each + beta) };
   }
 
@@ -88,7 +88,7 @@
         const places = [value, result.normalized[i], result.y[i]];
         for (const k of [0, 1]) out += line(at(places[k]), ROWS[k], at(places[k + 1]), ROWS[k + 1], `${COLORS[i]} thin quiet`);
       });
-      const names = width < 420 ? ["x (drag)", "x̂", "y"] : ["x, the batch (drag anything)", "x̂ = (x − μ) / √(σ² + ε)", "y = γ x̂ + β"];
+      const names = width < 420 ? ["x (drag)", "x̂", "y"] : ["x, the batch (drag points, triangle, bar)", "x̂ = (x − μ) / √(σ² + ε)", "y = γ x̂ + β"];
       [state.x, result.normalized, result.y].forEach((values, k) => { out += row(names[k], values, ROWS[k], width, k === 0); });
       return out;
     },
