@@ -22,6 +22,16 @@ def test_ratios_are_to_the_first_function_of_the_same_round(monkeypatch):
     assert ratios["a"] == [1.0] * 3 and ratios["b"] == pytest.approx([1.5] * 3)
 
 
+def test_another_clock_may_count():
+    spent = iter(range(100))
+
+    def wait():
+        next(spent)  # this function takes one unit more than the other
+
+    ratios = probes.time_ratios({"a": lambda: None, "b": wait}, 2, clock=lambda: next(spent))
+    assert ratios["b"] == [2.0, 2.0]
+
+
 @pytest.mark.parametrize(("calls", "rounds"), [({}, 3), ({"a": print}, 0)])
 def test_nothing_to_time_is_refused(calls, rounds):
     with pytest.raises(ValueError, match="at least one of each"):
