@@ -147,6 +147,25 @@ def test_tiles_of_a_valid_network_are_the_whole(levels, size, tile):
     torch.testing.assert_close(tiled, expected, rtol=1e-10, atol=1e-12)
 
 
+def test_volumes_are_cut_along_the_pooling_of_five_levels():
+    """A U-Net of five levels is too large for this in 3-D, but its pooling by 16 is not."""
+
+    def predict(x):
+        means = torch.nn.functional.avg_pool3d(x, 16)
+        coarse = means.repeat_interleave(16, 2).repeat_interleave(16, 3).repeat_interleave(16, 4)
+        inner = tuple(slice(16, length - 16) for length in x.shape[2:])
+        return coarse[:, :, *inner] + x[:, :, *inner]
+
+    torch.manual_seed(0)
+    image = torch.randn(1, 1, 37, 50, 41, dtype=torch.float64)
+    padded = torch.nn.functional.pad(image, [16, 16 + 16] * 3, mode="reflect")
+    expected = predict(padded)[:, :, :37, :50, :41]
+    tiled = segmentation.overlap_tile(predict, image, 20, 16, 16)
+    torch.testing.assert_close(tiled, expected, rtol=1e-12, atol=1e-12)
+    side_by_side = segmentation.overlap_tile(predict, image, 20, 16, 1)
+    assert (side_by_side - expected).abs().max() > 1e-3
+
+
 def test_the_published_tile_advances_by_384():
     starts = []
 

@@ -18,14 +18,22 @@ from . import (
     generated_boxes,
     generated_branches,
     generated_cells,
+    generated_chains,
     generated_depth,
+    generated_equal_cost,
     generated_masks,
+    generated_skips,
+    generated_votes,
 )
 
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
     "branches-generated": generated_branches,
     "cells-generated": generated_cells,
+    "skips-generated": generated_skips,
+    "votes-generated": generated_votes,
+    "chains-generated": generated_chains,
+    "equal-cost-generated": generated_equal_cost,
     "degradation-generated": generated_depth,
     "masks-generated": generated_masks,
     "blocks-generated": generated_blocks,

@@ -1,0 +1,165 @@
+"""The recorded run of chapters 3.4 and 3.5: depth, width, groups and dense blocks at equal cost.
+
+Two wide residual networks of about equal cost compare depth with width, three networks of
+bottlenecks compare one group with several, and a ResNet and a DenseNet of equal multiply-adds
+compare addition with concatenation. The images are those of the chapters' pages, so the run needs
+no data. Each network has several learning rates, and the best one is chosen on images that serve
+for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from ..data import ImageDataset, synthetic
+from ..ledger import Record
+from ..models import ResNet, cifar_densenet, cifar_resnet, cifar_wide_resnet
+from ..models.resnet import Bottleneck
+from ..train import error, one_cycle
+from .searched import run_searched
+from .seeded import train_seeded
+
+QUESTION = (
+    "At equal cost, which network makes fewer errors after a short training: a deep or a wide one, "
+    "one with one group or with several, and one that adds or one that concatenates?"
+)
+TIME = "a CPU core, eight minutes"
+#: What chooses the learning rates.
+MEASURE = "validation accuracy"
+#: The first of the test images choose the learning rates.
+HELD_OUT = 512
+
+
+def bottlenecks(cardinality: int, width: int) -> ResNet:
+    """Make a network of 20 layers, whose blocks are bottlenecks with groups.
+
+    Args:
+        cardinality: number of groups.
+        width: channels per group of a block with 256 channels; those of the first stage have 128.
+
+    Returns:
+        The network, randomly initialized.
+    """
+    return ResNet(
+        Bottleneck,
+        (2, 2, 2),
+        (32, 64, 128),
+        num_classes=10,
+        stem="cifar",
+        groups=cardinality,
+        width_per_group=width,
+    )
+
+
+#: name -> what makes the network, its learning rates and its number of epochs.
+NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], tuple[float, ...], int]] = {
+    "WRN-46-1": (lambda: cifar_wide_resnet(46, 1), (0.05, 0.1, 0.2, 0.4), 5),
+    "WRN-10-3": (lambda: cifar_wide_resnet(10, 3), (0.05, 0.1, 0.2, 0.4), 5),
+    "1 group": (lambda: bottlenecks(1, 64), (0.025, 0.05, 0.1, 0.2), 10),
+    "4 groups": (lambda: bottlenecks(4, 24), (0.025, 0.05, 0.1, 0.2), 10),
+    "32 groups": (lambda: bottlenecks(32, 4), (0.025, 0.05, 0.1, 0.2), 10),
+    "ResNet-20": (lambda: cifar_resnet(20), (0.0125, 0.05, 0.2, 0.8), 5),
+    "DenseNet-19": (lambda: cifar_densenet(19, 10), (0.0125, 0.05, 0.2, 0.8), 5),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network, its learning rate and its training time.
+
+    Attributes:
+        name: a key of ``NETWORKS``, which arms of different rates share.
+        lr: the highest learning rate.
+        epochs: passes over the training images.
+    """
+
+    name: str
+    lr: float
+    epochs: int
+
+    @property
+    def network(self) -> str:
+        """The name of the network."""
+        return self.name
+
+
+ARMS: Mapping[str, Arm] = {
+    f"{name}, rate {lr}": Arm(name, lr, epochs)
+    for name, (_, rates, epochs) in NETWORKS.items()
+    for lr in rates
+}
+
+
+def page_data() -> ImageDataset:
+    """Generate the images of the chapters' pages; the first 512 test images choose the rates."""
+    return synthetic(train=512, test=HELD_OUT + 1024, size=8, noise=1.0)
+
+
+def train_one(arm: Arm, data: ImageDataset, *, seed: int = 0) -> nn.Module:
+    """Train one network; torch's global generator is left as it was.
+
+    Args:
+        arm: the network, its learning rate and its training time.
+        data: the training images.
+        seed: the seed of the weights and of the order of examples.
+
+    Returns:
+        The network.
+    """
+    model, _ = train_seeded(
+        NETWORKS[arm.name][0],
+        data,
+        seed,
+        epochs=arm.epochs,
+        batch_size=32,
+        lr=arm.lr,
+        weight_decay=5e-4,
+        schedule=one_cycle(0.2),
+        allow_divergence=True,
+    )
+    return model
+
+
+def configuration() -> dict[str, Any]:
+    """Describe everything that decides the numbers, except for the seeds.
+
+    Returns:
+        The arms, for the record.
+    """
+    return {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}
+
+
+def run(
+    record: Record,
+    data: ImageDataset,
+    seeds: Iterable[int],
+    arms: Mapping[str, Arm] = ARMS,
+) -> None:
+    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
+
+    Args:
+        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        data: the images.
+        seeds: the seeds of the weights and of the order of examples.
+        arms: name -> arm.
+    """
+    parts = {
+        "validation": (data.test_images[:HELD_OUT], data.test_labels[:HELD_OUT]),
+        "training": (data.train_images, data.train_labels),
+        "test": (data.test_images[HELD_OUT:], data.test_labels[HELD_OUT:]),
+    }
+
+    def train(arm: Arm, seed: int) -> dict[str, float]:
+        model = train_one(arm, data, seed=seed)
+        wrong = {name: round(error(model, *part), 2) for name, part in parts.items()}
+        return {
+            MEASURE: round(100 - wrong["validation"], 2),
+            "training error": wrong["training"],
+            "test error": wrong["test"],
+        }
+
+    run_searched(record, seeds, arms, MEASURE, train, data.train_images.device)

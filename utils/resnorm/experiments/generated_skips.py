@@ -1,0 +1,212 @@
+"""The recorded run of chapter 3.6: why a U-Net without skips fails, and what skips are worth.
+
+By SGD, some networks without skips end with empty masks (:mod:`resnorm.experiments.generated_cells`
+records them). That may be a matter of training or of lost positions. So the networks of that record
+are trained in other ways as well: with clipped gradients, by Adam, and by Adam three times as long.
+The IoU on the training images says what a network can draw at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data import Cells, ImageDataset
+from ..ledger import Record
+from ..models import UNet
+from ..segmentation import iou, weighted_cross_entropy
+from . import segmentation
+from .generated_cells import WIDER, PageData, judge, page_data
+from .searched import run_searched
+from .seeded import build_seeded
+
+__all__ = ["page_data"]
+
+QUESTION = (
+    "Does a U-Net without skips fail on generated cells because its training fails or because "
+    "positions are lost, and what are skips worth when both networks train well?"
+)
+TIME = "a CPU core, ten minutes"
+#: What chooses the learning rates.
+MEASURE = "validation iou"
+#: A longer gradient is shortened to this norm in the arms that clip.
+LONGEST_GRADIENT = 0.1
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        optimizer: ``"sgd"``, with momentum 0.9, or ``"adam"``.
+        rates: the learning rates that are tried.
+        clip: whether gradients longer than ``LONGEST_GRADIENT`` are shortened.
+        epochs: passes over the training images.
+    """
+
+    optimizer: str
+    rates: tuple[float, ...]
+    clip: bool = False
+    epochs: int = 14
+
+
+TRAININGS: Mapping[str, Training] = {
+    "SGD, clipped": Training("sgd", (0.8, 1.6, 3.2, 6.4), clip=True),
+    "Adam": Training("adam", (0.003, 0.01, 0.03, 0.1)),
+    "Adam, 42 epochs": Training("adam", (0.003, 0.01, 0.03), epochs=42),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network, its training and its learning rate.
+
+    Attributes:
+        skips: whether the decoder receives the encoder's features.
+        training: a key of ``TRAININGS``.
+        lr: the highest learning rate.
+    """
+
+    skips: bool
+    training: str
+    lr: float
+
+    @property
+    def network(self) -> str:
+        """The name of network and training, which arms of different rates share."""
+        return f"{'with' if self.skips else 'without'} skips, {self.training}"
+
+
+ARMS: Mapping[str, Arm] = {
+    f"{arm.network}, rate {arm.lr}": arm
+    for name, training in TRAININGS.items()
+    for skips in (True, False)
+    for lr in training.rates
+    for arm in [Arm(skips, name, lr)]
+}
+
+
+def build(skips: bool) -> UNet:
+    """Build a U-Net of the chapter's page, from torch's global generator.
+
+    Args:
+        skips: whether the decoder receives the encoder's features. Without them the network is a
+            little wider, so that both have about the same number of parameters.
+
+    Returns:
+        The untrained network.
+    """
+    widths = segmentation.Recipe().widths if skips else WIDER
+    levels = [(width, width) for width in widths]
+    return UNet(1, 2, levels, 0.5, padding="same", norm=nn.BatchNorm2d, skips=skips)
+
+
+def make_optimizer(training: Training, model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Make the optimizer of a training.
+
+    Args:
+        training: decides the method.
+        model: the network whose parameters are trained.
+        lr: the learning rate.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        ValueError: if the method is unknown.
+    """
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    if training.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=lr)
+    raise ValueError(f"optimizer is {training.optimizer!r}; it must be 'sgd' or 'adam'")
+
+
+def train_one(arm: Arm, data: Cells, *, seed: int = 0, epochs: int | None = None) -> UNet:
+    """Train one network with equal weights; torch's global generator is left as it was.
+
+    Args:
+        arm: the network, its training and its learning rate.
+        data: the training images.
+        seed: the seed of the weights and of the order of examples.
+        epochs: passes over the training images; None takes those of the training.
+
+    Returns:
+        The network, in evaluation mode.
+    """
+    training = TRAININGS[arm.training]
+    images = ImageDataset(data.images, data.masks, data.images[:0], data.masks[:0], data.source)
+    model = build_seeded(lambda: build(arm.skips), images, seed)
+    target = torch.stack([data.masks.float(), torch.ones(data.masks.shape)], 1)
+    target = target.to(data.images.device)
+    optimizer = make_optimizer(training, model, arm.lr)
+    g = torch.Generator().manual_seed(seed)
+    epochs = training.epochs if epochs is None else epochs
+    steps = epochs * (len(data.images) // BATCH)
+    for step in range(steps):
+        if step % (len(data.images) // BATCH) == 0:
+            order = iter(torch.randperm(len(data.images), generator=g).split(BATCH))
+        progress = step / steps
+        rate = min(1.0, progress / 0.1, (1 - progress) / 0.9 + 0.01)
+        optimizer.param_groups[0]["lr"] = arm.lr * rate
+        rows = next(order)
+        loss = weighted_cross_entropy(model(data.images[rows]), target[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        if training.clip:
+            nn.utils.clip_grad_norm_(model.parameters(), LONGEST_GRADIENT)
+        optimizer.step()
+    return model.eval()
+
+
+def configuration() -> dict[str, Any]:
+    """Describe everything that decides the numbers, except for the seeds.
+
+    Returns:
+        The settings and the arms, for the record.
+    """
+    return {
+        "longest gradient": LONGEST_GRADIENT,
+        "trainings": {name: asdict(training) for name, training in TRAININGS.items()},
+        "arms": {name: asdict(arm) for name, arm in ARMS.items()},
+    }
+
+
+def run(
+    record: Record,
+    data: PageData,
+    seeds: Iterable[int],
+    arms: Mapping[str, Arm] = ARMS,
+    epochs: int | None = None,
+) -> None:
+    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
+
+    Args:
+        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        data: the images.
+        seeds: the seeds of the weights and of the order of examples.
+        arms: name -> arm.
+        epochs: passes over the training images; None takes those of each training.
+    """
+
+    def train(arm: Arm, seed: int) -> dict[str, float]:
+        model = train_one(arm, data.training, seed=seed, epochs=epochs)
+        masks = {
+            name: segmentation.predict(model, part.images).cpu()
+            for name, part in (
+                ("training", data.training),
+                ("validation", data.validation),
+                ("test", data.test),
+            )
+        }
+        return {
+            MEASURE: round(iou(masks["validation"], data.validation.masks), 4),
+            "training iou": round(iou(masks["training"], data.training.masks), 4),
+        } | judge(masks["test"], data.test)
+
+    run_searched(record, seeds, arms, MEASURE, train, data.training.images.device)
