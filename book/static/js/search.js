@@ -94,7 +94,7 @@
       if (!here) return 0;
       total += here;
     }
-    if (words.length > 1) total += 6 * count(section.inTitle, phrase) + 2 * Math.log1p(count(section.inText, phrase));
+    if (words.length > 1) total += 6 * count(section.inTitle, phrase) + 4 * Math.log1p(count(section.inText, phrase));
     if (whole.test(section.inTitle)) total += 10;
     if (!section.name && words.every(word => count(section.inTitle, word))) total += 6; // a chapter
     return total * (section.title.startsWith("Solution") ? 0.7 : 1);
@@ -111,7 +111,7 @@
 
   /* --- excerpts ------------------------------------------------------------------------------- */
 
-  /** Places of a text, as [start, end], at which the words stand. */
+  /** Places of a text, as [start, end, number of the word], at which the words stand. */
   function placesIn(text, patterns) {
     const words = wordsOf(text), starts = [];
     let line = "";
@@ -127,8 +127,8 @@
       }
       return words[low];
     };
-    return patterns.words.flatMap(pattern => [...line.matchAll(pattern)].map(found =>
-      [at(found.index).start, at(found.index + found[0].length - 1).end])).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+    return patterns.words.flatMap((pattern, word) => [...line.matchAll(pattern)].map(found =>
+      [at(found.index).start, at(found.index + found[0].length - 1).end, word])).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   }
 
   /** The text between two places as nodes, with the words marked. */
@@ -145,11 +145,14 @@
     return [...nodes, text.slice(end, to)];
   }
 
-  /** About 160 letters around the place at which most of the words stand. */
+  /** About 160 letters around the place at which most different words stand, and most often. */
   function excerpt({ text, code }, patterns) {
     let source = text, places = placesIn(text, patterns);
     if (!places.length && (places = placesIn(code, patterns)).length) source = code;
-    const near = start => places.filter(place => place[0] >= start && place[1] < start + 130).length;
+    const near = start => {
+      const here = places.filter(place => place[0] >= start && place[1] < start + 130);
+      return 1000 * new Set(here.map(place => place[2])).size + here.length;
+    };
     const best = places.reduce((best, [start]) => (near(start) > near(best) ? start : best), places[0]?.[0] ?? 0);
     let from = Math.max(0, best - 40);
     if (from) from = source.indexOf(" ", from) + 1;
