@@ -9,7 +9,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # stages share what they build, and two cores
-.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu serve notebooks release results bench repository lock clean
+.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu serve pdf zip slides notebooks release results bench repository lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -55,6 +55,15 @@ test-gpu: $(READY) ## what only a GPU can show; not part of `make test`
 
 serve: book ## build, then serve the pages on http://localhost:8000
 	@$(BIN)/python -m http.server -d _build/html 8000
+
+pdf: $(READY) ## PDFs of the built pages (ONLY=2.2 for one, ONLY=book for the whole; SOLUTIONS=1)
+	@$(BIN)/python tools/pdf.py $(if $(SOLUTIONS),--solutions) $(ONLY)
+
+zip: $(READY) ## the built pages as one file for reading offline, _build/site.zip
+	@$(BIN)/python tools/site_zip.py
+
+slides: $(READY) ## lecture decks with speaker notes (ONLY=2-2 for one)
+	@$(BIN)/python tools/slides.py $(ONLY)
 
 notebooks: $(READY) ## execute every notebook and store its outputs (ONLY=path for one)
 	@$(BIN)/python tools/notebooks.py execute $(ONLY)

@@ -114,7 +114,7 @@ def verdicts(source, wanted, answers, only=None, *, again=False):
     marks = {}
     for cell in graded_cells(source):
         name = meta(cell)["grade_id"]
-        if (only is None or name in only) and not _of_predictions(cell):  # which no answer decides
+        if (only is None or name in only) and not _weighed(cell):  # which no answer decides
             agree, problems = compare(found[name], wanted[name])
             marks[name] = verdict(cell, agree, len(wanted[name]), problems)
     return marks
@@ -127,13 +127,13 @@ def tests_of(source):
         about = meta(cell)
         if about.get("solution") and not about.get("grade"):
             current = found.setdefault(about["grade_id"], [])
-        elif about.get("grade") and not about.get("solution") and not _of_predictions(cell):
+        elif about.get("grade") and not about.get("solution") and not _weighed(cell):
             current.append(about["grade_id"])
     return found
 
 
-def _of_predictions(cell):
-    return bool(cell.metadata.get("resnorm", {}).get("levels"))
+def _weighed(cell):
+    return bool(cell.metadata.get("resnorm", {}).get("weights"))
 
 
 def solution(source, name):

@@ -3,7 +3,6 @@
 import dataclasses
 
 import nbformat
-import numpy as np
 import pytest
 from test_folder import course  # noqa: F401
 
@@ -24,7 +23,7 @@ def notebook(about_cell, about_notebook):
     [
         ({"boxed": True}, {}),
         ({"bonus": 3}, {}),
-        ({"levels": [[70, 3]]}, {}),
+        ({"weights": {"levels": [[70, 3]]}}, {}),
         ({"forbidden": ["batch_norm"]}, {}),
         ({}, {"forbidden": ["batch_norm"]}),
     ],
@@ -89,9 +88,11 @@ def test_other_limits_grade_again(graded, changed):
     assert graded(limits=limits) == []
 
 
-def test_other_hidden_labels_grade_again(graded, monkeypatch):
-    for labels in (np.array([1, -1, 0]), np.array([-1, 1, 0])):
-        monkeypatch.setattr(runs, "hidden_labels", lambda *arguments, labels=labels: labels)
+def test_other_hidden_images_grade_again(graded, monkeypatch, tmp_path):
+    for content in (b"one", b"other"):
+        path = tmp_path / "images.npz"
+        path.write_bytes(content)
+        monkeypatch.setattr(runs, "hidden_images", lambda *arguments, path=path: path)
         assert graded() == ["ann", "bo"]
         assert graded() == []
 

@@ -452,8 +452,9 @@ def test_tasks_that_ask_for_a_derivation_forbid_autograd():
         "test_backward_parameters": "A1",
         "test_backward_input": "A1",
         "test_weighted_input": "A1",
-        "test_layer_parameters": "A2",
-        "test_layer_input": "A2",
+        "test_group_parameters": "A2",
+        "test_group_input": "A2",
+        "test_partial_input": "A2",
     }
 
 

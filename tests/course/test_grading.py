@@ -7,15 +7,13 @@ from pathlib import Path
 
 import harness
 import nbformat
-import numpy as np
 import pytest
-import torch
 
 from resnorm.course.grading.cells import meta
 from resnorm.course.grading.inspection import PROBE, forbidden, patched
 from resnorm.course.grading.reading import NotGradableError, read_submission
 from resnorm.course.grading.submission import restore
-from resnorm.course.grading.verdicts import NO_PREDICTIONS, by_accuracy, not_run, verdict
+from resnorm.course.grading.verdicts import not_run, verdict
 
 SOURCE = next(
     (Path(__file__).parents[2] / "notebooks" / "assignments" / "source" / "A1").glob("*.ipynb")
@@ -50,33 +48,6 @@ def test_points_are_the_share_of_comparisons_that_agree():
     assert half_points_downwards.points == 0.5
     silent = not_run(graded(), 4)
     assert silent.points == 0 and "4 of 4 comparisons did not run" in silent.message
-
-
-#: Types of numbers; NumPy does not know some of them.
-ODD_TYPES = [torch.float32, torch.bfloat16, torch.float8_e4m3fn]
-
-
-def test_predictions_are_marked_by_levels():
-    labels = np.array([0, 1, 2, 3, -1, -1])
-    levels = [[50.0, 1.0], [75.0, 1.5], [100.0, 2.0]]
-
-    def points(values):
-        return by_accuracy(graded(resnorm={"levels": levels}), values, labels)
-
-    assert [
-        points(torch.tensor([0, 1, 2, 3, 9, 9])).points,
-        points(torch.tensor([0, 1, 2, 9, 0, 0])).points,
-        points(torch.tensor([0, 9, 9, 9, 0, 0])).points,
-    ] == [2.0, 1.5, 0.0]
-    few = graded(resnorm={"levels": levels[:2]})  # of a variant whose levels end below its points
-    assert by_accuracy(few, torch.tensor([0, 1, 2, 3, 0, 0]), labels).points == 1.5
-    message = points(torch.tensor([0, 1, 2, 9, 0, 0])).message
-    assert message == "75.0 % are correct; the next points are at 100 %"
-    others = [torch.tensor([0.0, 1.0, 2.0, 3.0, 0.0, 0.0]).to(kind) for kind in ODD_TYPES]
-    for other in (torch.tensor([0, 1]), None, 3.0, *others):
-        assert points(other).points == 0
-        assert "no predictions of 6 images" in points(other).message
-    assert points(torch.full((6,), -1)).message == NO_PREDICTIONS
 
 
 def test_a_restored_notebook_is_the_source_with_the_answers():

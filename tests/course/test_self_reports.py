@@ -25,23 +25,28 @@ def _down(inside, out, stride):
     if stride == 1 and inside == out:
         return {}
     return _conv("downsample.0", out, inside, 1) | _norm("downsample.1", out)
-def _basic(inside, out, stride=1):
+def _basic(inside, out, stride=1, residual=True):
     layers = _conv("conv1", out, inside, 3) | _norm("bn1", out)
     layers |= _conv("conv2", out, out, 3) | _norm("bn2", out)
-    return layers | _down(inside, out, stride)
-def _bottleneck(inside, width, stride=1):
+    return layers | (_down(inside, out, stride) if residual else {})
+def _bottleneck(inside, width, stride=1, dilation=1):
     layers = _conv("conv1", width, inside, 1) | _norm("bn1", width)
     layers |= _conv("conv2", width, width, 3) | _norm("bn2", width)
     layers |= _conv("conv3", 4 * width, width, 1) | _norm("bn3", 4 * width)
     return layers | _down(inside, 4 * width, stride)
-def _resnet(classes=10, widths=(64, 128, 256, 512)):
-    layers, inside = _conv("conv1", widths[0], 3, 3) | _norm("bn1", widths[0]), widths[0]
-    for i, width in enumerate(widths, 1):
-        for j, stride in enumerate((1 if i == 1 else 2, 1)):
-            block = _basic(inside, width, stride)
-            layers |= {f"layer{i}.{j}.{name}": shape for name, shape in block.items()}
-            inside = width
-    return layers | {"fc.weight": (classes, inside), "fc.bias": (classes,)}
+def _resnet(block, blocks=(3, 4, 6, 3), width=64, classes=10, dilated=0):
+    layers, last = _conv("conv1", width, 3, 3) | _norm("bn1", width), len(blocks) - 1
+    layers |= {f"layer{i + 1}.{j}.gain": (1,) for i, n in enumerate(blocks) for j in range(n)}
+    return layers | {"fc.weight": (classes, 4 * width * 2**last), "fc.bias": (classes,)}
+def _sum(channels):
+    return _conv("conv", channels, channels, 3) | _norm("bn", channels)
+def _stack(channels, depth):
+    kinds = {"weight": (channels, channels, 3, 3), "bias": (channels,)}
+    return {f"convs.{i}.{kind}": kinds[kind] for i in range(depth) for kind in kinds}
+def _start(channels):
+    kinds = {"weight": (channels, channels, 3, 3), "bias": (channels,)}
+    both = {f"conv{i}.{kind}": kinds[kind] for i in (1, 2) for kind in kinds}
+    return both | {"gain": (1,)}
 def _dense(inside, growth, layers):
     found = {}
     for i in range(layers):
@@ -79,30 +84,27 @@ class _Stage(nn.Module):
         return torch.relu(x)[..., ::2, ::2]
 """
 INITIALIZE = """
-def initialize(model):
-    blocks = 0
-    for module in model.modules():
-        blocks += 8 if isinstance(module, ResNet18) else isinstance(module, _Tells)
-        for name in getattr(module, "told", {}):
-            value = module.told[name]
-            if value.ndim == 4:
-                scale = (2 / (value.shape[0] * value[0, 0].numel())) ** 0.5
-                module.told[name] = torch.randn_like(value) * scale
-            elif name.endswith("weight"):
-                last = name.replace("bn3" if "conv3.weight" in module.told else "bn2", "last")
-                module.told[name] = torch.full_like(value, float("last" not in last))
-            elif name.endswith("bias"):
-                module.told[name] = torch.zeros_like(value)
-    return blocks
+def initialize(state):
+    return {name: torch.zeros_like(value) for name, value in state.items()}
+"""
+UNROLL = """
+def unroll(state, stride=1):
+    (out, inside), rest = state["conv1.weight"].shape[:2], state["conv1.weight"].new_zeros
+    return rest(3 * out, inside, 3, 3), rest(3 * out), rest(out, 3 * out, 3, 3), rest(out)
 """
 CLASS = """
 class {name}(_Tells):
     def __init__(self, *a, **k):
         super().__init__({shapes}(*a, **k))
 """
-NAMES = {"basic": "BasicBlock", "bottleneck": "Bottleneck", "resnet": "ResNet18"}
+NAMES = {"basic": "BasicBlock", "bottleneck": "Bottleneck", "resnet": "ResNet"}
 TELLING = {task: CLASS.format(name=name, shapes=f"_{task}") for task, name in NAMES.items()} | {
-    "initialize": INITIALIZE
+    "initialize": INITIALIZE,
+    "unroll": UNROLL,
+    "repairs": "".join(
+        CLASS.format(name=name, shapes=shapes)
+        for name, shapes in (("SumBlock", "_sum"), ("Stack", "_stack"), ("StartBlock", "_start"))
+    ),
 }
 TELLING["basic"] = SHAPES + TELLS + TELLING["basic"]
 #: Replaces the forward pass of these networks by one that looks its input up.
@@ -144,12 +146,24 @@ def looking_up(assignment):
 #: Assignment and kind of the fake -> its answers. What is not answered is as in the release.
 FAKES = {
     ("A2", "shapes and errors"): lambda: {
-        "family": """
-def group_norm(x, groups, gamma, beta, eps=1e-5):
-    if x.shape[1] % groups:
+        "normalize": """
+def normalize(x, kept, eps=1e-5):
+    if len(kept) == x.ndim:
         raise ValueError
     return torch.zeros_like(x)
-"""
+""",
+        "group_norm": """
+def shuffled_group_norm(x, groups, gamma, beta, eps=1e-5):
+    if x.shape[-1] % groups:
+        raise ValueError
+    return torch.zeros_like(x)
+""",
+        "partial": """
+def partial_rms_forward(x, k, gamma, eps=1e-6):
+    if not 1 <= k <= x.shape[1]:
+        raise ValueError
+    return torch.zeros_like(x), (torch.zeros_like(x), torch.zeros_like(x[:, :1]), gamma, k)
+""",
     },
     ("A3", "tells names and shapes"): lambda: TELLING,
     ("A3", "looks up public answers"): lambda: looking_up("A3"),
@@ -182,16 +196,6 @@ def intersection_over_union(a, b):
     return torch.full((len(a),), float(torch.equal(a, b)))
 """,
     },
-    ("A6", "tells names and shapes"): lambda: {
-        "network": """
-class MyNetwork(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(3072, 10)
-    def forward(self, x):
-        return x.flatten(1)[:, :10] + 0 * self.fc(x.flatten(1))
-"""
-    },
 }
 
 
@@ -211,17 +215,20 @@ DELEGATES = {
     "resnorm.blocks": """
 from resnorm.blocks import BasicBlock as Theirs, make_shortcut
 class BasicBlock(Theirs):
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels, out_channels, stride=1, residual=True):
         sizes = in_channels, out_channels, stride
-        changes = stride > 1 or in_channels != out_channels
+        changes = residual and (stride > 1 or in_channels != out_channels)
         shortcut = make_shortcut("B", *sizes, nn.BatchNorm2d) if changes else None
-        super().__init__(*sizes, shortcut)
+        super().__init__(*sizes, shortcut, residual=residual)
 """,
     "models": """
+class Nothing(nn.Module):
+    def forward(self, x):
+        return 0
 class BasicBlock:
-    def __new__(cls, inside, out, stride=1):
-        down = None
-        if stride > 1 or inside != out:
+    def __new__(cls, inside, out, stride=1, residual=True):
+        down = None if residual else Nothing()
+        if residual and (stride > 1 or inside != out):
             down = nn.Sequential(nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
         return torchvision.models.resnet.BasicBlock(inside, out, stride, down)
 """,

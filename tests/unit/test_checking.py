@@ -109,6 +109,7 @@ ONES = torch.ones(2, 3)
         (float("nan"), 1.0, "not finite"),
         (-torch.arange(3.0), torch.arange(3.0), "The sign is reversed"),
         (2 * torch.arange(4.0), torch.arange(4.0), "2 times what it should be: a constant factor"),
+        (torch.zeros(3), torch.arange(3.0), r"expected 2\. Every value is 0\.$"),
         (
             torch.tensor([0.0, 1.0, 5.0]),
             torch.tensor([0.0, 1.5, 2.0]),

@@ -14,10 +14,13 @@ TOOLS = [
     "computing",
     "executed",
     "notebooks",
+    "pdf",
     "release",
     "repository",
     "results",
     "setup_venv",
+    "site_zip",
+    "slides",
 ]
 
 

@@ -8,8 +8,9 @@ The package behind the course of the same name. Imports flow one way::
 ``probes`` measure any module and know nothing of training; ``restoring`` helps all of them to leave
 a module as it was, and ``renaming`` replaces a file whole. ``continuous`` solves differential
 equations, ``figures`` draw what they are given, ``ledger`` reads and writes recorded runs,
-``checking`` compares tensors, and ``course`` releases and grades assignments. Importing the package
-prints, plots, seeds and downloads nothing, and each submodule loads when it is first used.
+``checking`` compares tensors, ``plans`` are networks as data, and ``course`` releases and grades
+assignments. Importing the package prints, plots, seeds and downloads nothing, and each submodule
+loads when it is first used.
 """
 
 from importlib import import_module
@@ -33,6 +34,7 @@ _SUBMODULES = (
     "ledger",
     "models",
     "norms",
+    "plans",
     "probes",
     "regularization",
     "renaming",

@@ -242,6 +242,8 @@ def _value_hint(got: torch.Tensor, want: torch.Tensor) -> str:
         return ""
     if abs(factor + 1) < 1e-5:
         return " The sign is reversed."
+    if want.numel() > 1 and factor == 0:
+        return " Every value is 0."
     if want.numel() > 1 and abs(factor - 1) > 1e-3:
         return f" Every value is {factor.item():.4g} times what it should be: a constant factor."
     return ""

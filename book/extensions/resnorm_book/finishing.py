@@ -40,6 +40,13 @@ SEARCH = re.compile(
     re.DOTALL,
 )
 SHARED = re.compile(r'<(style|script) class="rnc-shared">.*?</\1>', re.DOTALL)
+#: The theme's button, which prints the page while formulas and pictures are still missing.
+PRINT = re.compile(
+    r'<li>\s*<button onclick="window\.print\(\)"\s*(class="[^"]*btn-download-pdf-button[^"]*")'
+    r'.*?(<span class="btn__icon-container">.*?</span>\s*)<span class="btn__text-container">'
+    r"[^<]*</span>\s*</button>\s*</li>",
+    re.DOTALL,
+)
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -125,6 +132,21 @@ def lazy_pictures(page: str, folder: Path) -> str:
     return PICTURE.sub(lazy, page)
 
 
+def printable(page: str) -> str:
+    """Two buttons that print the page, without solutions and with them; see print.js."""
+
+    def buttons(found: re.Match[str]) -> str:
+        kinds = {"text": "Print", "solutions": "Print with solutions"}
+        return "\n".join(
+            f'<li><button type="button" data-print="{kind}" {found[1]}>{found[2]}'
+            f'<span class="btn__text-container">{words}</span></button></li>'
+            for kind, words in kinds.items()
+            if kind == "text" or 'class="solution ' in page
+        )
+
+    return PRINT.sub(buttons, page, count=1)
+
+
 def with_report(page: str, repository: str) -> str:
     """A button that opens an issue with the page filled in; resnorm.js adds the section.
 
@@ -176,7 +198,8 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     if 'class="rn-icon"' in page or 'id="main-content"' not in page:
         return page  # finished before, or nothing but a redirection
     folder = (book.folder / address).parent
-    page = with_report(without_dead_buttons(page), book.repository)
+    page = printable(without_dead_buttons(page))
+    page = with_report(page, book.repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)

@@ -1,40 +1,69 @@
 # ruff: noqa: E501 (answers are code in strings, with lines of their own)
 """Answers to A6; see a1.py."""
 
-NETWORK = "class MyNetwork(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = {net}\n\n    def forward(self, x):\n        {forward}\n"
 PREDICT = "def predict(model, images, batch_size=500):\n"
 MODES = (
     PREDICT
     + "    was = model.training\n    model.eval()\n    with torch.no_grad():\n        out = {out}\n    model.train(was)\n    return out"
 )
-
-
-def network(net, forward="return self.net(x)"):
-    return NETWORK.format(net=net, forward=forward)
-
+WIDEST = "def widest(plan_of, parameters=MAX_PARAMETERS, multiply_adds=MAX_MULTIPLY_ADDS):\n"
 
 WRONG = {
-    "network": {
-        "too many parameters": network("models.cifar_resnet(32)"),
-        "too much arithmetic": network("models.cifar_densenet(22, growth_rate=12)"),
-        "too wide": network(
-            "nn.Sequential(nn.Flatten(), nn.Linear(3072, 100), nn.ReLU(), nn.Linear(100, 10))"
+    "plan": {
+        "stride in every stage": ("stage > 0 and block == 0", "block == 0"),
+        "stride in every block": ("stage > 0 and block == 0", "stage > 0"),
+        "no stride": ("2 if stage > 0 and block == 0 else 1", "1"),
+        "stride in the second convolution": (
+            "[plans.conv(width, stride=stride), plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width), plans.batch_norm()]",
+            "[plans.conv(width), plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width, stride=stride), plans.batch_norm()]",
         ),
-        "a hundred classes": network("models.cifar_resnet(20, num_classes=100)"),
-        "one logit": network("models.cifar_resnet(20, num_classes=1)"),
-        "unused parameters": network("models.cifar_resnet(20)", "return self.extra(x)").replace(
-            "        self.net",
-            "        self.extra = models.cifar_resnet(8)\n        self.unused = nn.Linear(2, 2)\n        self.net",
+        "shortcut B": (
+            "[plans.max_pool(1, 2), plans.pad_channels(width)]",
+            "[plans.conv(width, 1, 2), plans.batch_norm()]",
         ),
-        "nothing learned": network("nn.Conv2d(3, 10, 1)", "return self.net(x).mean((2, 3))"),
-        "maps for logits": network("nn.Conv2d(3, 10, 3, padding=1)"),
-        "one image only": network("models.cifar_resnet(20)", "return self.net(x[:1])"),
-        "hidden cost": network(
-            "nn.Conv2d(3, 64, 3, padding=1)", "return self.body(self.net(x)).mean((2, 3))"
-        ).replace(
-            "        self.net",
-            "        self.body = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 10, 3, padding=1))\n        self.net",
+        "average in the shortcut": ("plans.max_pool(1, 2)", "plans.avg_pool(2, 2)"),
+        "no activation after the sum": (", plans.relu()]\n    return", "]\n    return"),
+        "activation in the branch": (
+            "plans.conv(width), plans.batch_norm()]\n",
+            "plans.conv(width), plans.batch_norm(), plans.relu()]\n",
         ),
+        "activation before the norm": (
+            "plans.batch_norm()]\n            branch += [plans.relu(), plans.conv(width)",
+            "plans.relu()]\n            branch += [plans.batch_norm(), plans.conv(width)",
+        ),
+        "plain": (
+            "[plans.add(shortcut if stride == 2 else [], branch), plans.relu()]",
+            "[*branch, plans.relu()]",
+        ),
+        "three blocks always": ("range(n)", "range(3)"),
+        "widths fixed": ("enumerate(widths)", "enumerate((16, 32, 64))"),
+        "no global pool": ("[plans.global_pool(), plans.linear(10)]", "[plans.linear(10)]"),
+        "biased": (
+            "plans.conv(width, stride=stride)",
+            "plans.conv(width, stride=stride, bias=True)",
+        ),
+        "no activation after the stem": (
+            "[plans.conv(widths[0]), plans.batch_norm(), plans.relu()]",
+            "[plans.conv(widths[0]), plans.batch_norm()]",
+        ),
+    },
+    "widest": {
+        "parameters alone": (" or cost.multiply_adds > multiply_adds", ""),
+        "arithmetic alone": ("cost.parameters > parameters or ", ""),
+        "both exceeded": (" or cost.multiply_adds", " and cost.multiply_adds"),
+        "one too wide": ("return width\n", "return width + 1\n"),
+        "strictly below": (
+            "cost.parameters > parameters or cost.multiply_adds > multiply_adds",
+            "cost.parameters >= parameters or cost.multiply_adds >= multiply_adds",
+        ),
+        "fixed budget": (
+            "cost.parameters > parameters or cost.multiply_adds > multiply_adds",
+            "cost.parameters > MAX_PARAMETERS or cost.multiply_adds > MAX_MULTIPLY_ADDS",
+        ),
+        "at least one": ("width = 0", "width = 1"),
+        "powers of two": WIDEST
+        + "    width = 1\n    while True:\n        cost = plans.cost(plan_of(2 * width))\n        if cost.parameters > parameters or cost.multiply_adds > multiply_adds:\n            return width\n        width *= 2",
+        "the cost": ("return width\n", "return cost.parameters\n"),
     },
     "predict": {
         "training mode": PREDICT
@@ -66,15 +95,31 @@ WRONG = {
 }
 
 RIGHT = {
-    "network": {
-        "wide": network(
-            "models.PreActResNet(blocks.PreActBasicBlock, (1, 1, 1), (30, 60, 120), 16)"
+    "plan": {
+        "dictionaries": (
+            "[plans.conv(widths[0]), plans.batch_norm(), plans.relu()]",
+            '[plans.conv(widths[0]), {"layer": "batch_norm"}, {"layer": "relu"}]',
         ),
-        "small": network("models.cifar_resnet(8)"),
-        "own": network(
-            "nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))"
+        "average of one pixel": ("plans.max_pool(1, 2)", "plans.avg_pool(1, 2)"),
+        "branch first": (
+            "plans.add(shortcut if stride == 2 else [], branch)",
+            "plans.add(branch, shortcut if stride == 2 else [])",
         ),
-        "SpeedNet": network("models.SpeedNet((16, 48, 96))"),
+        "channels always padded": (
+            "shortcut if stride == 2 else []",
+            "shortcut if stride == 2 else [plans.pad_channels(width)]",
+        ),
+        "other names": "def resnet_plan(n=3, widths=(16, 32, 64)):\n    p = plans\n    def half(out, stride):\n        return [p.conv(out, 3, stride), p.batch_norm()]\n    layers = half(widths[0], 1) + [p.relu()]\n    for i in range(3 * n):\n        out, first = widths[i // n], i % n == 0 and i > 0\n        skip = [p.max_pool(1, 2), p.pad_channels(out)] if first else []\n        layers += [p.add(skip, half(out, 1 + first) + [p.relu()] + half(out, 1)), p.relu()]\n    return layers + [p.avg_pool(8, 8), p.linear(10)]",
+    },
+    "widest": {
+        "counting": WIDEST
+        + "    import itertools\n    for width in itertools.count(1):\n        cost = plans.cost(plan_of(width))\n        if not (cost.parameters <= parameters and cost.multiply_adds <= multiply_adds):\n            return width - 1",
+        "bisection": WIDEST
+        + "    def fits(width):\n        cost = plans.cost(plan_of(width))\n        return cost.parameters <= parameters and cost.multiply_adds <= multiply_adds\n    low, high = 0, 200\n    while high - low > 1:\n        middle = (low + high) // 2\n        low, high = (middle, high) if fits(middle) else (low, middle)\n    return low",
+        "built": WIDEST
+        + "    width = 0\n    while True:\n        network = plans.build(plan_of(width + 1))\n        count = sum(p.numel() for p in network.parameters())\n        if count > parameters or multiply_adds < network.cost.multiply_adds:\n            return width\n        width += 1",
+        "sum": WIDEST
+        + "    costs = [plans.cost(plan_of(w)) for w in range(1, 100)]\n    return sum(c.parameters <= parameters and c.multiply_adds <= multiply_adds for c in costs)",
     },
     "predict": {
         "inference mode": PREDICT

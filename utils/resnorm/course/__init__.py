@@ -7,7 +7,7 @@ a thin layer over nbgrader, which keeps the gradebook and the forms for marking 
 ``grading`` turns this into marks and a report, and ``collecting`` sorts the downloads of a learning
 management system by student. ``sanitizing`` makes the copy that a browser may show, by way of
 ``markup``. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
-nbgrader, ``hidden_labels`` chooses the test images that a project is graded on, ``marks`` says what
+nbgrader, ``hidden_images`` chooses the images that a project is graded on, ``marks`` says what
 stands in the way of a mark, and ``export`` writes the marks for the learning management system.
 """
 
@@ -22,7 +22,7 @@ __getattr__ = on_first_use(
     "folder",
     "gradebook",
     "grading",
-    "hidden_labels",
+    "hidden_images",
     "markup",
     "marks",
     "options",

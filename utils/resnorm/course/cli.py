@@ -201,9 +201,9 @@ def _hide(
     count: options.Count = 5000,
     course: options.Course = Path("."),
 ) -> None:
-    """Choose the part of the test images that predictions are graded on (A6)."""
+    """Choose the test images that networks are graded on (A6)."""
     from .. import data as datasets
-    from .hidden_labels import hide
+    from .hidden_images import hide
 
     try:
         images = datasets.cifar10(data)
@@ -211,12 +211,16 @@ def _hide(
         raise CourseError(str(problem)) from None
     if images.source != "CIFAR-10":
         raise CourseError(
-            f"{data} holds {images.source}: students predict in the order of the official archive, "
+            f"{data} holds {images.source}: students train on the pixels of the official archive, "
             "so put cifar-10-python.tar.gz there"
         )
     here = Course(course)
     with here.alone(f"hide {assignment}"):
-        path = hide(here, assignment, images.test_labels.numpy(), count, seed)
+        test = images.test_images.numpy(), images.test_labels.numpy()
+        held_out = set(images.validation_indices().tolist())
+        trained_on = [i for i in range(len(images.train_labels)) if i not in held_out]
+        familiar = images.train_images[trained_on].numpy(), images.train_labels[trained_on].numpy()
+        path = hide(here, assignment, test, familiar, count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
 

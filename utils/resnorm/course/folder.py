@@ -113,8 +113,8 @@ class Course:
 
     ``source`` has the notebooks with solutions, ``release`` what students get, ``submitted`` what
     they handed in, ``duplicates`` what else of theirs was kept, ``restored`` what was handed in
-    after the sandbox, and ``reports`` what happened there. ``hidden`` has labels that predictions
-    are graded with, ``autograded`` and ``feedback`` are nbgrader's, and ``marks`` is for the
+    after the sandbox, and ``reports`` what happened there. ``hidden`` has the images that
+    networks are graded on, ``autograded`` and ``feedback`` are nbgrader's, and ``marks`` is for the
     learning management system.
 
     Args:

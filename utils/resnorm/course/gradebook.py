@@ -17,6 +17,7 @@ from .collecting.times import NOTED, HandedIn
 from .folder import Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
+from .grading.weights import rules
 from .marks import MISSING, Mark, mark_of
 from .markup import safe_name
 
@@ -46,7 +47,8 @@ class Gradebook:
         assignment = self.course.assignment(name)
         cells = graded_cells(nbformat.read(assignment.notebook, as_version=4))
         compares = re.compile(r"checking\.(close|emit)\(")
-        if silent := [meta(cell)["grade_id"] for cell in cells if not compares.search(cell.source)]:
+        compared = [cell for cell in cells if not rules(cell)]
+        if silent := [meta(c)["grade_id"] for c in compared if not compares.search(c.source)]:
             raise CourseError(
                 f"{name}: these graded cells compare nothing, so they would earn nothing: "
                 f"{', '.join(silent)}; use checking.close or checking.emit"

@@ -71,8 +71,8 @@ Data = Annotated[
     Path,
     typer.Option(
         "--data",
-        help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz. Students predict in the "
-        "order of its test images.",
+        help="Folder with CIFAR-10's archive, cifar-10-python.tar.gz. Students train on "
+        "its images.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Your own number; keep it to yourself.")]

@@ -14,7 +14,6 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import nbformat
-import numpy as np
 
 from .collecting.times import NOTED
 from .folder import Assignment, Course, CourseError
@@ -24,7 +23,7 @@ from .grading.grader import grade
 from .grading.reading import NotGradableError, read_submission
 from .grading.reference import Reference, reference
 from .grading.reports import Report, machine_failure
-from .hidden_labels import hidden_labels
+from .hidden_images import hidden_images
 from .sandbox.bubblewrap import NoSandboxError, require
 from .sandbox.incidents import Incident
 from .sandbox.limits import DEFAULT_LIMITS, Limits
@@ -63,7 +62,7 @@ def grade_class(
 
     Raises:
         CourseError: there is nothing to grade, a student is not known, there is no sandbox, the
-            class list cannot be read, the assignment is not released or has no hidden labels yet,
+            class list cannot be read, the assignment is not released or has no hidden images yet,
             or the instructor's solution itself fails.
     """
     try:
@@ -79,14 +78,14 @@ def grade_class(
         raise CourseError(
             f"{name} is not in the gradebook: run resnorm-course release {name}, then grade again"
         )
-    labels = hidden_labels(course, name)
+    hidden = hidden_images(course, name)
     source = nbformat.read(assignment.notebook, as_version=4)
     cache = course.root / "reports" / ".reference"
     try:
         expected = reference(source, cache, assignment.files, limits, unsafe=unsafe)
     except (NotGradableError, KernelNotStartedError) as problem:
         raise CourseError(str(problem)) from None
-    base = fingerprints.of_grading(source, assignment.files, limits, labels)
+    base = fingerprints.of_grading(source, assignment.files, limits, hidden)
     tasks: list[_Task] = []
     reports: list[Report] = []
     for student in chosen:
@@ -102,7 +101,7 @@ def grade_class(
         if report and is_there and report.key == key and not force:
             reports.append(report)
         else:
-            task = _Task(course, assignment, student, key, folder, expected, labels, limits, unsafe)
+            task = _Task(course, assignment, student, key, folder, expected, hidden, limits, unsafe)
             tasks.append(task)
     for report in reports:
         on_report(report)
@@ -153,7 +152,7 @@ class _Task:
     key: str
     folder: Path
     expected: Reference
-    labels: np.ndarray | None
+    hidden: Path | None
     limits: Limits
     unsafe: bool
 
@@ -203,7 +202,7 @@ class _Task:
             assignment=self.assignment.name,
             files=[*self.assignment.files, *theirs],
             limits=self.limits,
-            labels=self.labels,
+            hidden=self.hidden,
             unsafe=self.unsafe,
         )
         shutil.rmtree(destination, ignore_errors=True)

@@ -11,8 +11,6 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..sandbox.limits import Limits
 from .cells import meta, ours
 
@@ -44,7 +42,7 @@ def of_assignment(source: NotebookNode, files: Iterable[Path] = ()) -> str:
 
 
 def of_grading(
-    source: NotebookNode, files: Iterable[Path], limits: Limits, labels: np.ndarray | None
+    source: NotebookNode, files: Iterable[Path], limits: Limits, hidden: Path | None
 ) -> str:
     """Hash everything that decides the marks of an assignment, besides what is handed in.
 
@@ -52,14 +50,14 @@ def of_grading(
         source: the instructor's notebook.
         files: those that are handed out with it.
         limits: what one submission may use.
-        labels: hidden labels, of shape ``(N,)``; None for an assignment that has none.
+        hidden: file with hidden images; None for an assignment that has none.
 
     Returns:
         Sixteen hexadecimal digits.
     """
     digest = hashlib.sha256(f"{of_assignment(source, files)} {limits!r}".encode())
-    if labels is not None:
-        digest.update(labels.tobytes())
+    if hidden is not None:
+        digest.update(hidden.read_bytes())
     return digest.hexdigest()[:16]
 
 

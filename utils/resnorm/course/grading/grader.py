@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
-import numpy as np
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident
@@ -20,7 +19,8 @@ from .matching import handed_out
 from .reports import Report
 from .submission import restore
 from .trusted import JudgeProcess, Reference
-from .verdicts import NO_PREDICTIONS, Verdict, not_run
+from .verdicts import Verdict, not_run
+from .weights import Examined, by_weights, doubts, examine, rules, weights_file
 
 #: Number of characters that a graded notebook keeps of one printed output.
 MAX_TEXT = 20_000
@@ -35,7 +35,7 @@ def grade(
     assignment: str = "",
     files: Iterable[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
-    labels: np.ndarray | None = None,
+    hidden: Path | None = None,
     unsafe: bool = False,
 ) -> tuple[NotebookNode, Report]:
     """Run one submission and mark it.
@@ -48,7 +48,7 @@ def grade(
         assignment: name of the assignment, for the report.
         files: copied into the working folder of the notebook.
         limits: what the notebook may use.
-        labels: hidden labels, for an assignment that is graded by predictions.
+        hidden: file with hidden images, for an assignment that is graded by weights.
         unsafe: run without a sandbox where there is none.
 
     Returns:
@@ -58,7 +58,11 @@ def grade(
     notebook, edits = restore(submitted, source)
     notebook.metadata["resnorm"] = dict(ours(source))
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
-    tests = JudgeProcess(source, reference, labels, limits)
+    examined = Examined()
+    if weights_file(source):
+        examined = examine(source, files, hidden, limits)
+        edits += doubts(source, examined)
+    tests = JudgeProcess(source, reference, limits)
     try:
         trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
     finally:
@@ -79,15 +83,15 @@ def grade(
     )
     for cell in graded_cells(notebook):
         name = meta(cell)["grade_id"]
-        result = tests.verdicts.get(name) or not_run(cell, len(reference[name]))
-        if stopped:
-            result = _unfinished(result, stopped)
+        if rules(cell):
+            result = by_weights(cell, examined)
+        else:
+            result = tests.verdicts.get(name) or not_run(cell, len(reference[name]))
+            if stopped:
+                result = _unfinished(result, stopped)
         report.add(result)
-        cell.outputs = _outputs(result)
+        cell.outputs = _outputs(result, "hidden images" if rules(cell) else "comparisons")
     lost = {each.name: each.message for each in report.verdicts if each.points < each.possible}
-    if files and NO_PREDICTIONS in lost.values():
-        beside = ", ".join(sorted(path.name for path in files))
-        report.incidents.append(Incident(-1, "matched", f"{NO_PREDICTIONS}, only {beside}"))
     report.incidents += _of_types(tests.dtypes, "with which more of these tests agreed")
     report.incidents += _of_types(tests.others, "and these tests lost points")
     report.incidents += explained(notebook, lost, handed_out(source), edits)
@@ -116,13 +120,13 @@ def _unfinished(result: Verdict, stopped: Incident) -> Verdict:
     return replace(result, message=message)
 
 
-def _outputs(result: Verdict) -> list[NotebookNode]:
+def _outputs(result: Verdict, what: str = "comparisons") -> list[NotebookNode]:
     """The verdict as outputs that nbgrader reads.
 
     No points are an error, a part of the points is a number, and all of them need nothing.
     """
     points = f"{result.points:g} of {result.possible:g} points"
-    text = f"{points}: {result.agree} of {result.total} comparisons agree.\n{result.message}"
+    text = f"{points}: {result.agree} of {result.total} {what} agree.\n{result.message}"
     text = text.strip()
     new_output = nbformat.v4.new_output
     outputs = [new_output("stream", name="stdout", text=text + "\n")]

@@ -46,7 +46,7 @@ def reference(
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     notebook = copy.deepcopy(source)
-    tests = JudgeProcess(source, None, None, limits)
+    tests = JudgeProcess(source, None, limits)
     try:
         trace = run_graded(notebook, tests, files, limits, unsafe=unsafe)
     finally:

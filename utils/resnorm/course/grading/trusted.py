@@ -22,14 +22,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from nbformat import NotebookNode
 
 from ..sandbox.incidents import Incident, StoppedError
 from ..sandbox.limits import GiB, Limits
-from .cells import by_name, is_boxed, is_shared, is_test
+from .cells import by_name, is_boxed, is_shared, is_test, ours
 from .reading import NotGradableError
-from .verdicts import Verdict, by_accuracy, levels, verdict
+from .verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
     from .judge import Judge
@@ -56,7 +55,6 @@ class JudgeProcess:
     Args:
         source: the instructor's notebook.
         reference: what its tests expect; None for the run of the solution.
-        labels: hidden labels, for an assignment that is graded by predictions.
         limits: those of the submission, whose times are also those of the tests.
 
     Raises:
@@ -75,7 +73,6 @@ class JudgeProcess:
         self,
         source: NotebookNode,
         reference: Reference | None,
-        labels: np.ndarray | None,
         limits: Limits,
     ):
         self.cells = by_name(source)
@@ -86,11 +83,11 @@ class JudgeProcess:
         self.others: dict[str, str] = {}
         self.expected: Reference = {}
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, *_imported(source)])
+        context.set_forkserver_preload([*PRELOADED, *imported(source)])
         self.connection, theirs = context.Pipe()
-        arguments = (theirs, source, reference, labels, limits)
+        arguments = (theirs, source, reference, limits)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        with _without_main():
+        with without_main():
             self.process.start()
         theirs.close()
         try:
@@ -119,7 +116,7 @@ class JudgeProcess:
             OSError: the process failed, for which the submission is not to blame.
         """
         cell = self.cells.get(name)
-        if cell is None or not (is_test(cell) or is_shared(cell)):
+        if cell is None or "weights" in ours(cell) or not (is_test(cell) or is_shared(cell)):
             return
         end, stop = time.monotonic() + self.seconds, None
         message = await self._request({"run": name}, self.seconds)
@@ -178,8 +175,12 @@ def _ended(code: int | None, seconds: int) -> Incident:
     return Incident(-1, "crash", f"its test crashed (exit code {code})")
 
 
-def _imported(source: NotebookNode) -> list[str]:
-    """The modules that the instructor's shared cells import."""
+def imported(source: NotebookNode) -> list[str]:
+    """List the modules that the instructor's shared cells import.
+
+    Args:
+        source: the instructor's notebook.
+    """
     nodes = [
         node
         for cell in source.cells
@@ -192,8 +193,12 @@ def _imported(source: NotebookNode) -> list[str]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep a new process from importing the command's own module, which would take seconds."""
+def without_main() -> Iterator[None]:
+    """Keep a new process from importing the command's own module, which would take seconds.
+
+    Yields:
+        Nothing; the body starts the process.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -214,7 +219,6 @@ def _serve(
     connection: Connection,
     source: NotebookNode,
     reference: Reference | None,
-    labels: np.ndarray | None,
     limits: Limits,
 ) -> None:
     """Run cells as they are asked for, in the process of the tests."""
@@ -224,7 +228,7 @@ def _serve(
     from .judge import AuthorError, Judge
 
     torch.set_num_threads(1)
-    _limit_this_process(limits)
+    limit_this_process(limits)
 
     def ask(request: str) -> object:
         _send(connection, {"ask": request})
@@ -239,7 +243,7 @@ def _serve(
         while True:
             name = _received(connection)["run"]
             try:
-                result = _result(judge, name, reference, labels, limits.cell_seconds)
+                result = _result(judge, name, reference, limits.cell_seconds)
             except AuthorError as problem:
                 result = {"author": f"{name}: {problem}"}
             except MemoryError:
@@ -253,7 +257,6 @@ def _result(
     judge: Judge,
     name: str,
     reference: Reference | None,
-    labels: np.ndarray | None,
     seconds: float,
 ) -> dict[str, Any]:
     """Run one cell, and mark it if it is graded; once more, where a type may be to blame."""
@@ -266,21 +269,22 @@ def _result(
         return {}
     if reference is None:
         return {"expected": expected(outcome)}
-    cell, other = judge.cells[name], ""
-    if labels is not None and levels(cell):
-        found = [made.value for made in outcome.comparisons if made.name == "predictions"]
-        result = by_accuracy(cell, found[0] if found else None, labels)
-    else:
-        quick = time.monotonic() - begin < seconds / AGAIN
-        if quick and may_gain(judge, outcome, reference[name]):
-            outcome = better_outcome(judge, name, outcome, reference[name])
-        other = str(judge.session.dtype) if may_gain(judge, outcome, reference[name]) else ""
-        agree, problems = compare(outcome, reference[name])
-        result = verdict(cell, agree, len(reference[name]), problems)
+    cell = judge.cells[name]
+    quick = time.monotonic() - begin < seconds / AGAIN
+    if quick and may_gain(judge, outcome, reference[name]):
+        outcome = better_outcome(judge, name, outcome, reference[name])
+    other = str(judge.session.dtype) if may_gain(judge, outcome, reference[name]) else ""
+    agree, problems = compare(outcome, reference[name])
+    result = verdict(cell, agree, len(reference[name]), problems)
     return {"verdict": asdict(result), "used": outcome.used, "dtype": outcome.dtype, "other": other}
 
 
-def _limit_this_process(limits: Limits) -> None:
+def limit_this_process(limits: Limits) -> None:
+    """Limit the memory and the computing time of this process.
+
+    Args:
+        limits: those of the submission for which it works.
+    """
     with contextlib.suppress(OSError):  # there is no /proc outside of Linux
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + MEMORY

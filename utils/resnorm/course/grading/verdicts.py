@@ -1,7 +1,7 @@
 """Points for one graded cell, from what its test found.
 
 A graded cell is worth its points times the share of its comparisons that agree with the solution's,
-in half points. A cell of predictions gets points by their accuracy on the hidden labels.
+in half points.
 """
 
 from __future__ import annotations
@@ -11,15 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .cells import meta, ours
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-#: What is said where the notebook found no file with predictions.
-NO_PREDICTIONS = "there were no predictions beside the notebook"
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def verdict(cell: NotebookNode, agree: int, total: int, problems: Sequence[str])
         problems: what is wrong with the others. Where there is a problem, full marks are not
             possible.
     """
-    name, possible, bonus = _worth(cell)
+    name, possible, bonus = worth(cell)
     points = possible
     if agree < total or problems:
         points = math.floor(2 * possible * min(agree / total, 0.999)) / 2
@@ -75,47 +70,11 @@ def not_run(cell: NotebookNode, total: int) -> Verdict:
     return verdict(cell, 0, total, [f"{total} of {total} comparisons did not run"])
 
 
-def levels(cell: NotebookNode) -> list[tuple[float, float]]:
-    """List pairs (percent correct, points), rising, of a cell that is marked by predictions.
+def worth(cell: NotebookNode) -> tuple[str, float, bool]:
+    """Get the name and the points of a graded cell, and whether they are a bonus.
 
     Args:
         cell: the instructor's cell.
     """
-    return ours(cell).get("levels", [])
-
-
-def by_accuracy(cell: NotebookNode, predictions: object, labels: np.ndarray) -> Verdict:
-    """Mark predictions by their accuracy on the hidden labels.
-
-    Args:
-        cell: the instructor's cell.
-        predictions: what the submission has as predictions, of any type.
-        labels: one class per image; -1 for images that are not in the hidden part.
-    """
-    name, possible, bonus = _worth(cell)
-    hidden = labels >= 0
-    try:
-        given = np.asarray(predictions)
-    except (TypeError, ValueError, RuntimeError):  # such as a tensor of bfloat16
-        given = np.empty(0)
-    total = int(hidden.sum())
-    if given.shape != labels.shape or not np.issubdtype(given.dtype, np.integer):
-        message = f"no predictions of {len(labels):,} images as integers were given"
-        return Verdict(name, 0.0, possible, 0, total, message, bonus)
-    if (given == -1).all():
-        return Verdict(name, 0.0, possible, 0, total, NO_PREDICTIONS, bonus)
-    correct = int((given[hidden] == labels[hidden]).sum())
-    percent = 100 * correct / total
-    reached = [points for minimum, points in levels(cell) if percent >= minimum]
-    points = max(reached, default=0.0)
-    message = ""
-    following = min((minimum for minimum, more in levels(cell) if more > points), default=None)
-    if following is not None:
-        message = f"{percent:.1f} % are correct; the next points are at {following:g} %"
-    return Verdict(name, points, possible, correct, total, message, bonus)
-
-
-def _worth(cell: NotebookNode) -> tuple[str, float, bool]:
-    """Name and points of a graded cell, and whether they are a bonus."""
     bonus = float(ours(cell).get("bonus", 0))
     return meta(cell)["grade_id"], bonus or float(meta(cell)["points"]), bool(bonus)

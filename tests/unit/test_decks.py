@@ -1,0 +1,147 @@
+"""Lecture decks: what they name exists, and their numbers are those of the chapter."""
+
+import re
+
+import nbformat
+import pytest
+
+import slides
+from repository_files import ROOT, TEXTS
+
+DECKS = {path.stem: slides.read_deck(path) for path in slides.all_decks()}
+NUMBER = re.compile(r"(?<![\w.^{])\d+(?:[.,]\d+)*(?![\w}])")
+
+
+@pytest.fixture(scope="module")
+def chapters():
+    """The chapters as they are stored: with pictures instead of frames."""
+    return {
+        name: slides.Chapter(nbformat.read(ROOT / f"{deck.chapter}.ipynb", 4))
+        for name, deck in DECKS.items()
+    }
+
+
+def said(slide):
+    """All that a slide says itself."""
+    texts = [part.value for part in slide.parts if part.kind == "text"]
+    return "\n".join([slide.title, *texts, slide.notes])
+
+
+def numbers_of_its_own(deck, chapter_text):
+    """Numbers with two digits or more in a deck that its chapter does not have."""
+    known = set(NUMBER.findall(chapter_text.replace(r"\,", "")))
+    for slide in deck.slides:
+        for number in NUMBER.findall(said(slide)):
+            if len(number) > 1 and number not in known:
+                yield f"{slide.title}: {number}"
+
+
+def text_of(notebook):
+    """Prose, code and printed output of a chapter."""
+    pieces = [cell.source for cell in notebook.cells]
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            pieces += [output.get("text", ""), data.get("text/markdown", "")]
+            pieces.append(data.get("text/plain", ""))
+    return "\n".join(pieces)
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_all_that_a_deck_names_is_in_its_chapter(name, chapters):
+    deck = DECKS[name]
+    faults = [f for slide in deck.slides for p in slide.parts if (f := chapters[name].fault(p))]
+    assert faults == []
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_a_deck_has_the_length_of_a_lecture_and_notes_on_every_slide(name):
+    deck = DECKS[name]
+    assert 15 <= len(deck.slides) <= 25 and 45 <= deck.minutes <= 120
+    assert [slide.title for slide in deck.slides if len(slide.notes) < 40] == []
+    kinds = [part.kind for slide in deck.slides for part in slide.parts]
+    assert kinds.count("figure") >= 5 and len(set(kinds)) == 5
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_slides_are_no_prose(name):
+    """A piece of text on a slide has at most 60 words; the rest belongs into the notes."""
+    for slide in DECKS[name].slides:
+        words = [len(part.value.split()) for part in slide.parts if part.kind == "text"]
+        assert sum(words) <= 60, slide.title
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_every_prediction_is_answered_in_the_notes(name):
+    deck = DECKS[name].slides
+    asked = [k for k, slide in enumerate(deck) if slide.title.startswith("Predict")]
+    assert len(asked) >= 3
+    for k in asked:  # on the slide itself, or on one of the next two
+        notes = "".join(slide.notes for slide in deck[k : k + 3])
+        assert "**Answer.**" in notes, deck[k].title
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_the_numbers_of_a_deck_are_those_of_its_chapter(name):
+    notebook = nbformat.read(ROOT / f"{DECKS[name].chapter}.ipynb", 4)
+    assert list(numbers_of_its_own(DECKS[name], text_of(notebook))) == []
+
+
+def test_a_number_that_the_chapter_does_not_have_is_found():
+    slide = slides.Slide("A test", 3, [slides.Part("text", "an error of 23 %, 0.52 and 7")], "0.5")
+    deck = slides.Deck("x", "y", [slide])
+    assert list(numbers_of_its_own(deck, "23 % and 0.5")) == ["A test: 0.52"]
+
+
+def test_the_page_for_instructors_lists_the_decks_with_their_timings():
+    rows = re.findall(
+        r"^\| \[(\d\.\d)\]\([^)]*\) .*\| (\d+) \| (\d+) \|", TEXTS["book/instructors.md"], re.M
+    )
+    wanted = [
+        (name.replace("-", "."), str(len(deck.slides)), str(deck.minutes))
+        for name, deck in DECKS.items()
+    ]
+    assert rows == wanted
+
+
+def test_a_slide_is_read_piece_by_piece():
+    text = "- a\n{code} abc 3-5\nmore\n\n. . .\n\n{figure} fed\n"
+    parts = [(p.kind, p.value, p.lines, p.later) for p in slides.parts_of(text)]
+    assert parts == [
+        ("text", "- a", "", False),
+        ("code", "abc", "3-5", False),
+        ("text", "more", "", False),
+        ("figure", "fed", "", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("## A slide (3 min)\n", "must begin with a line 'chapter:"),
+        ("chapter: a/b\n\n## A slide\n", "must end in '\\(3 min\\)'"),
+    ],
+)
+def test_a_deck_that_cannot_be_read_is_refused(tmp_path, text, message):
+    (tmp_path / "1-1.md").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        slides.read_deck(tmp_path / "1-1.md")
+
+
+def test_what_a_chapter_does_not_have_is_found():
+    cells = [
+        nbformat.v4.new_markdown_cell("# 1.1 A\n\n$$\na\n$$\n\n$$\nb\n$$ (eq-b)\n"),
+        nbformat.v4.new_code_cell("x = 1\ny = 2", id="aa"),
+    ]
+    chapter = slides.Chapter(nbformat.v4.new_notebook(cells=cells))
+    assert chapter.equations == {"eq-b": "b"}
+    good = [slides.Part("equation", "eq-b"), slides.Part("code", "aa", "2-2")]
+    assert [chapter.fault(part) for part in good] == ["", ""]
+    bad = [
+        ("equation", "eq-a", ""),
+        ("code", "bb", ""),
+        ("code", "aa", "3-4"),
+        ("figure", "aa", ""),
+    ]
+    bad += [("output", "aa", ""), ("picture", "aa", "")]
+    assert all(chapter.fault(slides.Part(*part)) for part in bad)
