@@ -9,7 +9,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # stages share what they build, and two cores
-.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu serve pdf zip slides notebooks release results bench repository lock clean
+.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu weigh serve pdf zip slides notebooks release results bench repository lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -52,6 +52,9 @@ test-colab: $(READY) ## a notebook alone, in an environment with Colab's version
 
 test-gpu: $(READY) ## what only a GPU can show; not part of `make test`
 	$(BIN)/pytest -q tests/gpu
+
+weigh: book ## what the built pages weigh, and Lighthouse's scores if npx finds it
+	@$(BIN)/python tests/weigh.py
 
 serve: book ## build, then serve the pages on http://localhost:8000
 	@$(BIN)/python -m http.server -d _build/html 8000

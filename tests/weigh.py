@@ -2,6 +2,11 @@
 
 Usage: ``python tests/weigh.py [--site _build/html] [PAGE ...]`` after ``make book``.
 
+If npx finds Lighthouse, its scores follow, for a phone (slow network and processor, as it simulates
+them) and for a desk. It is no part of the repository; ``npx -y lighthouse@12.8.2 --version`` puts
+the version with which the book is measured into npm's cache. Its scores of speed suffer from
+whatever else keeps the machine busy.
+
 Every page is opened in a fresh profile of headless Chromium as a phone shows it, from a server that
 compresses as GitHub Pages does. ``work`` is the time in which the page kept the processor busy
 until it was idle, in seconds of this machine; it does not depend on the network.
@@ -12,6 +17,10 @@ import contextlib
 import functools
 import gzip
 import http.server
+import json
+import os
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,6 +40,14 @@ PAGES = [
     "notebooks/3-residual/6-unet-and-hourglass.html",
 ]
 COLUMNS = ("kB", "scripts kB", "pictures kB", "requests", "elements", "tab stops", "work s")
+#: ``--no``: what is not there is not installed.
+LIGHTHOUSE = ("npx", "--no", "lighthouse@12.8.2")
+SCORES = ("performance", "accessibility", "best-practices", "seo")
+TIMES = {
+    "first-contentful-paint": "first paint s",
+    "largest-contentful-paint": "largest paint s",
+    "total-blocking-time": "blocked s",
+}
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json", ".map", ".txt"}
 
 
@@ -106,8 +123,36 @@ def weigh(browser, address: str) -> list[float]:
     ]
 
 
+def lighthouse_is_there() -> bool:
+    """Whether npx finds Lighthouse without installing anything."""
+    if not shutil.which(LIGHTHOUSE[0]):
+        return False
+    asked = subprocess.run(
+        [*LIGHTHOUSE, "--version"], capture_output=True, stdin=subprocess.DEVNULL
+    )
+    return asked.returncode == 0
+
+
+def audit(address: str, desk: bool) -> list[float]:
+    """Lighthouse's scores out of 100 and times in seconds, as ``SCORES`` and ``TIMES`` name them.
+
+    Args:
+        address: of the page.
+        desk: measure as for a desk, or else as for a phone.
+    """
+    flags = "--headless=new --no-sandbox --disable-gpu"
+    command = [*LIGHTHOUSE, address, "--quiet", "--output=json", f"--chrome-flags={flags}"]
+    command += ["--preset=desktop"] if desk else []
+    chrome = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+    environment = os.environ | ({"CHROME_PATH": chrome} if chrome else {})
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    report = json.loads(done.stdout)
+    scores = [100 * (report["categories"][name]["score"] or 0) for name in SCORES]
+    return [*scores, *(report["audits"][name]["numericValue"] / 1000 for name in TIMES)]
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -121,6 +166,19 @@ def main() -> None:
             numbers = weigh(browser, f"{address}/{page}")
             cells = [f"{x:.1f}" if isinstance(x, float) else str(x) for x in numbers]
             print(f"| {page.rsplit('/', 1)[-1]} | " + " | ".join(cells) + " |", flush=True)
+    if not lighthouse_is_there():
+        print("\nnpx finds no Lighthouse; npx -y lighthouse@12.8.2 --version brings it.")
+        return
+    print("\n| page | screen | " + " | ".join([*SCORES, *TIMES.values()]) + " |")
+    print("|---|---|" + "---:|" * (len(SCORES) + len(TIMES)))
+    with served(arguments.site) as address:
+        for page in arguments.pages:
+            for screen in ("phone", "desk"):
+                numbers = audit(f"{address}/{page}", screen == "desk")
+                cells = [f"{x:.0f}" for x in numbers[: len(SCORES)]]
+                cells += [f"{x:.1f}" for x in numbers[len(SCORES) :]]
+                name = page.rsplit("/", 1)[-1]
+                print(f"| {name} | {screen} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 - A page without code shows a figure that computes by the directive ``computing``.
 - Numbers by chapter: see ``numbering``.
 - The pages are finished after Sphinx has written them: see ``finishing`` and ``heads``.
+- The front page shows pictures of the chapters: see ``gallery``.
 - Search and previews read what ``sections`` and ``previews`` write; Sphinx's own index is left out.
 """
 
@@ -29,7 +30,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from resnorm.figures.computing import computing_html
 
-from . import finishing, heads, numbering, previews, sections
+from . import finishing, gallery, heads, numbering, previews, sections
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,11 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
                 path.write_text(after, "utf-8")
     addresses = [f"{name}.html" for name in app.env.collect_relations()]
     pages = {each: sections.parsed((folder / each).read_text("utf-8")) for each in addresses}
+    for address in addresses:
+        before = (folder / address).read_text("utf-8")
+        after = gallery.filled(before, address, pages, folder)
+        if after != before:
+            (folder / address).write_text(after, "utf-8")
     (folder / "_static/previews-data.js").write_text(previews.script(pages), "utf-8")
     (folder / "_static/sections.js").write_text(sections.script(pages.items()), "utf-8")
     if book.site:
@@ -157,4 +163,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-collect-pages", extra_pages)
     app.connect("build-finished", finish)
     numbering.install()
+    gallery.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

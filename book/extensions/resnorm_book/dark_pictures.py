@@ -25,27 +25,28 @@ LARGE = 0.15
 PICTURE = re.compile(r'<img\b[^>]*\balt="Images:[^>]*>')
 
 
-def panels(pixels: np.ndarray) -> np.ndarray:
+def panels(pixels: np.ndarray, scale: int = 1) -> np.ndarray:
     """Where a figure shows pictures, as a mask (height, width).
 
     A large panel is a rectangle, also where white parts of its picture touch its edge.
 
     Args:
         pixels: (height, width, 3), from 0 to 1.
+        scale: pixels for one of a picture that a notebook stores.
     """
     darkest = pixels.min(2)
     parts, count = ndimage.label(darkest < PAPER, np.ones((3, 3)))
     found = np.zeros(parts.shape, bool)
     for index, place in enumerate(ndimage.find_objects(parts), start=1):
         part = ndimage.binary_fill_holes(parts[place] == index)
-        if min(part.shape) < LETTER or part.mean() < 0.25:
+        if min(part.shape) < LETTER * scale or part.mean() < 0.25:
             continue
         if min(part.shape) >= LARGE * pixels.shape[1] and part.mean() > 0.5:
             rows, columns = (np.flatnonzero(part.mean(axis) > 0.3) for axis in (1, 0))
             part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
         found[place] |= part
     # Where a panel fades into the paper, its last pixels are nearly white: a line in the dark.
-    edge = found & ~ndimage.binary_erosion(found, iterations=2)
+    edge = found & ~ndimage.binary_erosion(found, iterations=2 * scale)
     return found & ~(edge & (darkest > 0.7))
 
 
@@ -60,16 +61,17 @@ def turned(pixels: np.ndarray) -> np.ndarray:
     return np.clip(2 * gray[..., None] - inverted, 0, 1)  # hue-rotate(180deg)
 
 
-def darkened(light: Path) -> Path:
+def darkened(light: Path, scale: int = 1) -> Path:
     """Write a picture for the dark theme beside ``light``, and return its path.
 
     Args:
         light: a PNG with white paper.
+        scale: pixels for one of a picture that a notebook stores.
     """
     dark = light.with_name(f"{light.stem}-dark.png")
     if not dark.exists():  # the name is a digest of the picture
         pixels = np.asarray(Image.open(light).convert("RGB"), float) / 255
-        result = np.where(panels(pixels)[..., None], pixels, turned(pixels))
+        result = np.where(panels(pixels, scale)[..., None], pixels, turned(pixels))
         Image.fromarray((result * 255).round().astype("uint8")).save(dark, optimize=True)
     return dark
 
@@ -84,6 +86,8 @@ def with_dark_pictures(page: str, folder: Path) -> str:
 
     def both(found: re.Match[str]) -> str:
         tag = found[0]
+        if "data-smallest" in tag:  # a drawing, which has both: see ``drawings``
+            return tag
         source = re.search(r'\bsrc="([^"]+\.png)"', tag)
         if source is None:  # a frame of an interactive figure
             return tag

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from urllib.parse import urlencode
 
-from . import dark_pictures, heads, icons, references, tables
+from . import dark_pictures, drawings, heads, icons, references, tables
 
 #: Files of the theme that no page asks for any more.
 UNUSED = (
@@ -199,6 +199,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
         return page  # finished before, or nothing but a redirection
     folder = (book.folder / address).parent
     page = printable(without_dead_buttons(page))
+    page = drawings.stored(page, folder, book.folder / "_images")
     page = with_report(page, book.repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const SCROLLERS = "div.math, .rn-table, .bd-article pre, .cell_output .text_html";
+  const SCROLLERS = "div.math, .rn-table, .rn-drawing, .rn-frame, .bd-article pre, .cell_output .text_html";
 
   /* --- folds --------------------------------------------------------------------------------- */
 

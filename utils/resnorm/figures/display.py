@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from .drawings import drawings_html
+
 #: How figures are displayed: ``live`` for somebody at a running kernel, ``page`` where a chapter is
 #: executed for the repository and the built book.
 MODES = ("live", "page")
@@ -87,6 +89,9 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
 def show(fig: Figure, *, alt: str, caption: str = "") -> None:
     """Display ``fig`` with alternative text and a caption.
 
+    Where the course itself is executed, drawings for the built pages stand beside the picture that
+    the notebook stores (see :mod:`resnorm.figures.drawings`).
+
     The figure is closed, so that the inline backend does not display it again without them.
 
     Args:
@@ -102,9 +107,14 @@ def show(fig: Figure, *, alt: str, caption: str = "") -> None:
 
     alt = check_alt(alt, "a figure")
     width, height = fig.get_size_inches()
-    png = base64.b64encode(to_bytes(fig)).decode()
+    data = {
+        "image/png": base64.b64encode(to_bytes(fig)).decode(),
+        "text/plain": f"<Figure: {alt}>",
+    }
+    if display_mode() == "page":
+        data["text/html"] = drawings_html(fig, alt)
     display(
-        {"image/png": png, "text/plain": f"<Figure: {alt}>"},
+        data,
         metadata={
             "image/png": {"alt": alt, "width": round(width * 96), "height": round(height * 96)}
         },

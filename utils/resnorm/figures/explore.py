@@ -16,7 +16,18 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .display import check_alt, display_caption, display_mode, image_tag, to_bytes
-from .frames import DPI, Frame, Grid, css_size, describe, format_value, kind_of_control, static_html
+from .frames import (
+    DPI,
+    Frame,
+    Grid,
+    Picture,
+    css_size,
+    describe,
+    format_value,
+    kind_of_control,
+    static_html,
+)
+from .lettering import smallest_text
 
 #: More frames than this make a page slow to load.
 MAX_FRAMES = 120
@@ -53,9 +64,9 @@ def explore(
     """
     grid = _checked_grid(grid)
     state = tuple(_start(grid, start))
-    drawn: dict[tuple, tuple[bytes, str]] = {}
+    drawn: dict[tuple, Picture] = {}
 
-    def frame(values: tuple) -> tuple[bytes, str]:
+    def frame(values: tuple) -> Picture:
         """Picture and alternative text of one state, drawn when first asked for."""
         if values not in drawn:
             arguments = {_identifier(name): value for name, value in zip(grid, values, strict=True)}
@@ -66,7 +77,8 @@ def explore(
                     "it must return a matplotlib Figure"
                 )
             text = check_alt(alt(**arguments), f"the state {describe(grid, values)}")
-            drawn[values] = (to_bytes(fig, "webp", DPI), text)
+            smallest = smallest_text(fig) if values == state else float("inf")
+            drawn[values] = Picture(to_bytes(fig, "webp", DPI), text, smallest)
         return drawn[values]
 
     chosen = mode or display_mode()
@@ -167,7 +179,7 @@ def _display_live(grid: Grid, state: tuple, frame: Frame) -> None:
 
     def update(_change: Any = None) -> None:
         values = tuple(control.value for control in controls)
-        data, text = frame(values)
+        data, text, _ = frame(values)
         picture.value = image_tag(data, text)
 
     for control in controls:
@@ -182,7 +194,7 @@ def _display_live(grid: Grid, state: tuple, frame: Frame) -> None:
 def _display_page(grid: Grid, state: tuple, frame: Frame) -> None:
     from IPython.display import display
 
-    data, text = frame(state)
+    data, text, _ = frame(state)
     png, width, height = _as_png(data)
     display(
         {

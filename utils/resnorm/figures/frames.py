@@ -13,12 +13,30 @@ import itertools
 import json
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
+
+from .drawings import least_width
 
 #: Label of a control -> its values.
 Grid = dict[str, tuple]
-#: Draws one state, or takes it from memory: the picture (WebP) and its alternative text.
-Frame = Callable[[tuple], tuple[bytes, str]]
+
+
+class Picture(NamedTuple):
+    """One state of a figure.
+
+    Attributes:
+        data: the picture (WebP).
+        text: its alternative text.
+        smallest: size of its smallest lettering in points, if that was measured.
+    """
+
+    data: bytes
+    text: str
+    smallest: float = float("inf")
+
+
+#: Draws one state, or takes it from memory.
+Frame = Callable[[tuple], Picture]
 
 #: Pixels per inch of the frames.
 DPI = 100
@@ -81,7 +99,7 @@ def static_html(grid: Grid, state: tuple, frame: Frame) -> str:
     frames = {}
     for indices in itertools.product(*(range(len(values)) for values in grid.values())):
         values = tuple(v[i] for v, i in zip(grid.values(), indices, strict=True))
-        data, text = frame(values)
+        data, text, _ = frame(values)
         frames[",".join(map(str, indices))] = (data, text, describe(grid, values))
 
     start = [values.index(value) for values, value in zip(grid.values(), state, strict=True)]
@@ -99,6 +117,7 @@ def static_html(grid: Grid, state: tuple, frame: Frame) -> str:
         for i, (name, values) in enumerate(grid.items())
     )
     width, height = css_size(first_data)
+    smallest = frame(state).smallest * 96 / 72
     assets = files("resnorm") / "assets"
     style = (assets / "explore.css").read_text()
     script = (assets / "explore.js").read_text()
@@ -109,6 +128,7 @@ def static_html(grid: Grid, state: tuple, frame: Frame) -> str:
         f'<div class="rn-explore" id="{identifier}" role="group" aria-label="Interactive figure">'
         f'<div class="rn-controls">{controls}</div>'
         f'<div class="rn-frame"><img class="rn-image" width="{width}" height="{height}" '
+        f'data-smallest="{smallest:.1f}" style="min-width: {least_width(width, smallest)}px" '
         f'src="data:image/webp;base64,{base64.b64encode(first_data).decode()}" '
         f'alt="{html.escape(first_alt, quote=True)}"></div>'
         f'<p class="rn-label" role="status" aria-live="polite">{html.escape(first_label)}</p>'
