@@ -561,7 +561,7 @@ def test_suppression_does_what_the_chapter_says_of_thresholds_and_scores(visit, 
                 assert said.startswith("NMS keeps 1, 5 and drops") and "1 of 2 objects" in said
             if step == 14:  # 0.7
                 assert said.startswith("NMS keeps 1, 2, 3, 5 and drops 4")
-                assert "2 of 2 objects are found, with 1 second box of an object" in said
+                assert "2 of 2 objects are found, with 1 duplicate" in said
             threshold.press("ArrowRight")
         figure.get_by_role("button", name="Start again").click()
         figure.get_by_label("Score of box 2").press("End")

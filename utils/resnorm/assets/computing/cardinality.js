@@ -22,11 +22,11 @@
   const BUDGET = compute({ cardinality: 1, width: 64 }).total;
   const fitted = cardinality => Math.round(solved(cardinality, BUDGET));
   const grouped = value => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
-  const percent = ratio => `${ratio < 1 ? "−" : "+"}${fixed(Math.abs(100 * (ratio - 1)), 1)} %`;
-  const related = total => {
-    const words = fixed(Math.abs(100 * (total / BUDGET - 1)), 1);
-    return Number(words) === 0 ? "as many as" : `${words} % ${total > BUDGET ? "more" : "fewer"} than`;
-  };
+  /** A number of weights against the budget: in percent, or as a factor where it is far above. */
+  function against(total, same, times, percent) {
+    const ratio = total / BUDGET, off = fixed(Math.abs(100 * (ratio - 1)), 1);
+    return Number(off) === 0 ? same : ratio > 2 ? times(fixed(ratio, ratio < 10 ? 1 : 0)) : percent(off, ratio > 1);
+  }
 
   /* the plane: doublings of the cardinality to the right, doublings of the width upward */
   const TOP = 34, BOTTOM = 216, LEFT = 36, BELOW = 286;
@@ -79,7 +79,7 @@
       // what it costs: the three convolutions, and which weights of the 3×3 there are
       const left = wide(width) ? end + 30 : 2, top = wide(width) ? 14 : BELOW;
       out += text(left, top, "Weights", "strong");
-      const names = ["1×1 down", `3×3, C ${state.cardinality}`, "1×1 up"], room = width - left - 130;
+      const names = ["1×1 down", `3×3, C ${state.cardinality}`, "1×1 up"], room = width - left - 74 - 76;
       const size = scale(0, Math.max(BUDGET, result.total), 0, room);
       let from = 0;
       names.forEach((name, k) => {
@@ -96,7 +96,7 @@
       const tile = side / state.cardinality;
       out += rect(left, first, side, side, "gray wash");
       for (let g = 0; g < state.cardinality; g += 1) out += rect(left + g * tile, first + g * tile, tile, tile, "orange fill");
-      const words = [`3×3: ${result.inner} × ${result.inner}`, `in ${state.cardinality} ${state.cardinality === 1 ? "block" : "blocks"} of`, `${state.width} × ${state.width} channels`, `sum ${percent(result.total / BUDGET)}`];
+      const words = [`3×3: ${result.inner} × ${result.inner}`, `in ${state.cardinality} ${state.cardinality === 1 ? "block" : "blocks"} of`, `${state.width} × ${state.width} channels`, against(result.total, "the budget", each => `${each} × budget`, (each, more) => `sum ${more ? "+" : "−"}${each} %`)];
       words.forEach((each, k) => { out += text(left + side + 14, first + 20 + 19 * k, each, k === 3 ? "strong" : ""); });
       return out;
     },
@@ -104,7 +104,7 @@
       const paper = PUBLISHED.find(([C, d]) => C === state.cardinality && d === state.width);
       const error = paper ? ` The paper’s error: ${fixed(paper[2], 1)} %.` : "";
       return `${state.cardinality} ${state.cardinality === 1 ? "group" : "groups"} of ${state.width}, inner width ${result.inner}: ${grouped(result.total)} weights, ` +
-        `${related(result.total)} the plain bottleneck’s; ${grouped(result.multiplyAdds / 1e6)} million multiply-adds at ${SIDE} × ${SIDE}.${error}`;
+        `${against(result.total, "as many as", each => `${each} times`, (each, more) => `${each} % ${more ? "more" : "fewer"} than`)} the plain bottleneck’s; ${grouped(result.multiplyAdds / 1e6)} million multiply-adds at ${SIDE} × ${SIDE}.${error}`;
     },
   });
 })();

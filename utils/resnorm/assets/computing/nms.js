@@ -53,7 +53,7 @@
     return { unit, top: 26, bottom, left, head: side(width) ? 14 : bottom + 28 };
   }
   const lane = (place, i) => place.head + 38 + 44 * i;
-  const across = (place, width) => scale(0, 1, place.left + 10, width - 48);
+  const across = (place, width) => scale(0, 1, place.left + 10, width - 58);
 
   resnormFigures.define("nms", {
     state: () => ({
@@ -69,7 +69,7 @@
       return Math.max(place.bottom, lane(place, 4) + 26) + 4;
     },
     handles(state, result, width) {
-      const place = layout(width), at = across(place, width), back = scale(place.left + 10, width - 48, 0, 1);
+      const place = layout(width), at = across(place, width), back = scale(place.left + 10, width - 58, 0, 1);
       const round = value => Math.round(value * 1e6) / 1e6;
       const corners = state.boxes.map((box, i) => {
         const [u, v] = CORNERS[i], w = box[2] - box[0], h = box[3] - box[1];
@@ -122,7 +122,7 @@
     },
     tell(state, result) {
       const names = which => result.kept.filter(i => result.verdicts[i] === which).map(i => i + 1);
-      const parts = [["duplicate", "second box of an object", "second boxes of objects"], ["wrong", "box on no object", "boxes on no object"]]
+      const parts = [["duplicate", "duplicate", "duplicates"], ["wrong", "box on no object", "boxes on no object"]]
         .flatMap(([which, one, more]) => {
           const found = names(which);
           return found.length ? [`${found.length} ${found.length === 1 ? one : more}`] : [];
