@@ -190,7 +190,8 @@ def from_another_variant(submitted: NotebookNode, course: Course, name: str) -> 
         return []
     source = nbformat.read(course.assignment(name).notebook, as_version=4)
     ours, found, published = instructors_notebook(course, name), [], True
-    theirs = [cell.source for cell in submitted.cells if cell.cell_type == "code"]
+    code = (cell.source for cell in submitted.cells if cell.cell_type == "code")
+    theirs = [public_text(text) for text in code]  # of the source, too, which is public
     agree = 0
     for cell, mine in zip(source.cells, ours.cells, strict=True):
         others = _other_texts(cell, mine, read_conventions(course, name))

@@ -215,7 +215,9 @@ def layout(shape, statistic, axes, channel, like):
     }
 
 
+ANOTHER = [("by Caffe's convention", "by another convention")]
 FORGOTTEN_SHARE = {
+    "9b3738a5": ANOTHER,
     "1a61e012": [
         (
             "Caffe keeps three *sums* that start at 0 ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). For",
@@ -266,6 +268,7 @@ FORGOTTEN_SHARE = {
     ],
 }
 AVERAGES = {
+    "9b3738a5": ANOTHER,
     "1a61e012": [
         (
             "Caffe keeps three *sums* that start at 0 ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). For",
