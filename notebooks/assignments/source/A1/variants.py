@@ -13,6 +13,12 @@ UNBIASED = {
             "The unbiased variance divides by one fewer than the number of values.",
         ),
     ],
+    "c1f6f308": [
+        (
+            "Compute the statistics again instead of calling Task 1, so that a slip there does not follow you.",
+            "Compute the statistics again instead of calling Task 1: here $\\sigma^2$ is the *biased* variance.",
+        ),
+    ],
     "channel_statistics": [
         ("Mean and biased variance", "Mean and unbiased variance"),
         (
@@ -221,7 +227,7 @@ FORGOTTEN_SHARE = {
     "1a61e012": [
         (
             "Caffe keeps three *sums* that start at 0 ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). For",
-            "Here three *sums* start at 0, as in Caffe ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). But the momentum has PyTorch's sense, it is the share that is *forgotten*, and the variance stays biased. For",
+            "Here three *sums* start at 0, as in Caffe ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). But the momentum has PyTorch's sense: it is the share that is *forgotten*. And the variance stays biased. For",
         ),
         (
             "mean $\\mu$ and variance $\\sigma^2$",
@@ -272,7 +278,7 @@ AVERAGES = {
     "1a61e012": [
         (
             "Caffe keeps three *sums* that start at 0 ([`batch_norm_layer.cpp`](https://github.com/BVLC/caffe/blob/master/src/caffe/layers/batch_norm_layer.cpp)). For",
-            "Here all three tensors are averages that start at 0, and the third one says how much of the first two is still missing. This is how the optimizer Adam corrects its averages ([Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980), section 3). For",
+            "Here all three tensors are averages that start at 0, and the third one says how much weight the other two have gathered so far. This is how the optimizer Adam corrects its averages ([Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980), section 3). For",
         ),
         (
             "S_\\mu\\leftarrow\\lambda S_\\mu+\\mu,\\qquad S_{\\sigma^2}\\leftarrow\\lambda S_{\\sigma^2}+\\tfrac{m}{m-1}\\,\\sigma^2,\\qquad n\\leftarrow\\lambda n+1,",
@@ -387,7 +393,7 @@ GROUPED = {
         ("folding into an up-convolution (", "folding into a grouped up-convolution ("),
         (
             "whose weight has the shape (in, out, h, w). Find",
-            "and small ones split it into groups: the channels of the input and those of the output are cut into `groups` equal parts, and part $g$ of the output is computed from part $g$ of the input alone. The weight has the shape (in, out / groups, h, w), and its row $i$ leads to the outputs of $i$'s own part. Find",
+            "and a small network may split it into groups: the channels of the input and those of the output are cut into `groups` equal parts, and part $g$ of the output is computed from part $g$ of the input alone. The weight has the shape (in, out / groups, h, w), and its row $i$ leads to the outputs of $i$'s own part. Find",
         ),
         (
             "Which axis of the weight is $o$?",

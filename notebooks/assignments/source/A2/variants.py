@@ -457,7 +457,6 @@ LAST = {
         ("inv_rms = (x[:, :k].square()", "inv_rms = (x[:, -k:].square()"),
     ],
 }
-# Every k-th entry is a sample whose size depends on D, so the number of entries differs from k.
 EVERY = {
     "a2-task-5": [
         (
