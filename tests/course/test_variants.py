@@ -134,6 +134,15 @@ def test_code_of_a_variant_fits_its_cell_and_its_text_speaks_of_it(here, name):
                 assert max(map(len, mine.source.splitlines())) <= 88, mine.source
 
 
+@pytest.mark.parametrize("name", COVERED)
+def test_the_guide_names_every_option(here, name):
+    guide = (release.ROOT / "book" / "grading.md").read_text(encoding="utf-8")
+    rows = guide[guide.index(f"| {name} | 1 |") :].split("\n\n")[0]
+    for options in conventions(here, name).values():
+        assert len(options) >= 2
+        assert all(f"*{option}*" in rows for option in options)
+
+
 def executed(notebook):
     """The names of a solved notebook, without its tests."""
     space = {}
