@@ -190,11 +190,12 @@ def from_another_variant(submitted: NotebookNode, course: Course, name: str) -> 
         return []
     source = nbformat.read(course.assignment(name).notebook, as_version=4)
     ours, found, published = instructors_notebook(course, name), [], True
+    conventions = read_conventions(course, name)
     code = (cell.source for cell in submitted.cells if cell.cell_type == "code")
     theirs = [public_text(text) for text in code]  # of the source, too, which is public
     agree = 0
     for cell, mine in zip(source.cells, ours.cells, strict=True):
-        others = _other_texts(cell, mine, read_conventions(course, name))
+        others = _other_texts(cell, mine, conventions)
         if not others:
             continue
         if any(same(text, public_text(mine.source)) for text in theirs):

@@ -100,7 +100,7 @@ ZEROS = {
 }
 
 MADE = "    theirs = fill(library(8, width, stride, down, dilation=dilation).double(), 4)\n"
-IMAGES = "    images = torch.randn(2, 3, 16, 16)\n"
+NET = "    mine = ResNet(Bottleneck, (1, 2, 1, 2), dilated=2)\n"
 FIRST_STRIDES = {
     "186885fc": [
         (
@@ -126,11 +126,11 @@ FIRST_STRIDES = {
     ],
     "stand_in": [
         (
-            IMAGES,
+            NET,
             "    for block in theirs.modules():\n"
             "        if isinstance(block, resnet.Bottleneck):  # the stride comes first here\n"
             "            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)\n"
-            f"{IMAGES}",
+            f"{NET}",
         ),
     ],
 }
@@ -155,13 +155,13 @@ POOLED = {
     ],
     "stand_in": [
         (
-            IMAGES,
+            NET,
             "    for block in theirs.modules():\n"
             "        if isinstance(block, resnet.Bottleneck) and block.downsample:\n"
             "            conv, norm = block.downsample\n"
             "            pool = nn.AvgPool2d(conv.stride, ceil_mode=True)\n"
             "            block.downsample, conv.stride = nn.Sequential(pool, conv, norm), (1, 1)\n"
-            f"{IMAGES}",
+            f"{NET}",
         ),
     ],
 }
