@@ -187,7 +187,7 @@ SHUFFLED_FIRST = {
             "checking.close(y, gamma * expected + 10 * gamma, name=name)",
             "gamma = gamma.view(1, 4, 1, 1)\nchecking.close(y, gamma * expected + 10 * gamma, name=name)",
         ),
-        ("view(1, 1, 6)", "view(1, 6, 1)"),
+        ("view(1, 1, 1, 6)", "view(1, 6, 1, 1)"),
     ],
     "test_groups": [
         ("x = 2 + torch.randn(2, 3, 2, 6,", "x = 2 + torch.randn(2, 6, 3, 2,"),
@@ -242,6 +242,10 @@ def kernels(shape, order, gain, where):
             (
                 "w = standardized(kernel, gain, 0.0)",
                 f"w = standardized(kernel.permute({there}), gain, 0.0).permute({back})",
+            ),
+            (
+                "w = standardized(kernel, gain, 3.0)",
+                f"w = standardized(kernel.permute({there}), gain, 3.0).permute({back})",
             ),
             (
                 "# One filter with",
