@@ -62,16 +62,32 @@ def least_width(width: int, smallest: float) -> int:
     return -int(-width * LEGIBLE // smallest)
 
 
+def encoded(fig: Figure, format: str, dpi: float, **metadata: str | None) -> bytes:
+    """Encode a figure, and leave its layout as it is.
+
+    ``savefig`` sets the layout engine anew when it is done. For a figure without one it would take
+    the engine of the settings, and the next drawing would be laid out differently.
+
+    Args:
+        fig: the figure.
+        format: such as ``png``.
+        dpi: pixels per inch.
+        **metadata: of the file.
+    """
+    buffer = io.BytesIO()
+    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        fig.savefig(buffer, format=format, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
 def svg_of(fig: Figure) -> bytes:
     """Draw a figure as SVG without a trace of time or place.
 
     Args:
         fig: the figure.
     """
-    buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "resnorm"}):
-        fig.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().decode()
+        text = encoded(fig, "svg", DPI, Date=None, Creator=None).decode()
     text = text[text.index("<svg") :]
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL).encode()
 
@@ -85,9 +101,7 @@ def drawing_of(fig: Figure, picture: bool) -> Drawing:
     """
     data, kind = b"" if picture else svg_of(fig), "svg+xml"
     if picture or len(data) > HEAVY:
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        data, kind = buffer.getvalue(), "png"
+        data, kind = encoded(fig, "png", DPI, Software=None), "png"
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
     return Drawing(data, kind, width, height, lettering.smallest_text(fig) * 96 / 72)
 
