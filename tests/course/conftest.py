@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 LONGEST = [
     "test_whole_way.py",
     "test_mutants.py",
+    "test_variants.py",
     "test_formgrader.py",
     "test_judge.py",
     "test_instructor_messages.py",
