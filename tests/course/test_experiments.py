@@ -4,6 +4,7 @@ import math
 
 import harness
 import pytest
+import torch
 from test_mutants import source
 
 
@@ -69,3 +70,50 @@ def test_the_normalize_of_the_student_trains_as_the_norms_of_the_library(a2):
         mine = a2["train"](a2["own_norm"], kind, 16, 0.3, 7, steps=12)
         theirs = a2["train"](a2["library_norm"], kind, 16, 0.3, 7, steps=12)
         assert mine == pytest.approx(theirs, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def a5():
+    """The names of A5 after its answers and the cells of its experiment."""
+    space = {"__name__": "__main__"}
+    names = ("imports", "wirings", "dense", "maps", "memory", "double", "unet")
+    for name in (*names, "laboratory", "training", "measures"):
+        exec(harness.solution(source("A5"), name), space)
+    return space
+
+
+@pytest.mark.parametrize("number", [7, 4321])
+def test_connections_across_help_new_images_and_an_exchange_costs_more_than_to_do_without(
+    a5, number
+):
+    train, iou, exchanged = a5["train"], a5["iou"], a5["exchanged_iou"]
+    cat, add, none = (
+        train(a5["own"], join, 0.01, number, seed=2) for join in ("cat", "add", "none")
+    )
+    tests = [iou(model, number, "test") for model in (cat, add, none)]
+    assert min(tests[:2]) > tests[2] + 0.1
+    counts = [sum(p.numel() for p in model.parameters()) for model in (add, none)]
+    assert counts[0] == counts[1]
+    at = [exchanged(cat, levels, number) for levels in ([0], [1], [2], [0, 1, 2])]
+    assert at[0] < min(at[1:3]) - 0.1 and at[3] < tests[2] - 0.1
+    assert iou(cat, number, "test") == tests[0]  # the exchange has left no trace
+
+
+def test_without_connections_a_longer_training_fits_and_does_not_carry_over(a5):
+    model = a5["train"](a5["own"], "none", 0.01, 7, seed=2, steps=180)
+    assert a5["iou"](model, 7, "training") > 0.85 and a5["iou"](model, 7, "test") < 0.6
+
+
+@pytest.mark.parametrize("wiring", ["everything", "powers"])
+def test_a_block_keeps_as_many_maps_as_the_formula_says(a5, wiring):
+    for layers in (4, 9):
+        reads = a5[wiring](layers)
+        block, x = a5["DenseBlock"](10, 5, reads), torch.randn(2, 10, 8, 8)
+        assert a5["maps_kept"](block, x) == a5["kept_maps"](10, 5, reads)
+
+
+def test_the_network_of_the_library_stands_in_for_that_of_the_student(a5):
+    train, library = a5["train"], a5["library"]
+    cat, none = (train(library, join, 0.01, 7, seed=2) for join in ("cat", "none"))
+    assert a5["iou"](cat, 7, "test") > a5["iou"](none, 7, "test") + 0.1 > 0.4
+    assert a5["exchanged_iou"](cat, [0, 1, 2], 7) < 0.3

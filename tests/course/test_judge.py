@@ -199,7 +199,7 @@ def _initialized(cls):
     "assignment, names",
     [
         ("A3", ("BasicBlock", "Bottleneck", "ResNet")),
-        ("A5", ("DenseBlock",)),
+        ("A5", ("DenseBlock", "Transition", "DenseNet", "UNet")),
     ],
 )
 def test_constructors_that_initialize_lose_no_marks(assignment, names):

@@ -47,12 +47,36 @@ def _start(channels):
     kinds = {"weight": (channels, channels, 3, 3), "bias": (channels,)}
     both = {f"conv{i}.{kind}": kinds[kind] for i in (1, 2) for kind in kinds}
     return both | {"gain": (1,)}
-def _dense(inside, growth, layers):
+def _dense(inside, growth, reads):
     found = {}
-    for i in range(layers):
-        found |= _norm(f"layers.{i}.0", inside + i * growth)
-        found |= _conv(f"layers.{i}.2", growth, inside + i * growth, 3)
+    for i, sources in enumerate(reads):
+        read = sum(growth if source else inside for source in sources)
+        found |= _norm(f"layers.{i}.0", read) | _conv(f"layers.{i}.2", growth, read, 3)
     return found
+def _transition(inside, out):
+    return _norm("norm", inside) | _conv("conv", out, inside, 1)
+def _densenet(block, transition, blocks, growth, classes, compression):
+    layers, channels, promised = _conv("conv0", 2 * growth, 3, 3), 2 * growth, 0
+    for i, number in enumerate(blocks):
+        if i > 0:
+            layers |= {f"transitions.{i - 1}.gain": (1,)}
+            channels = 4 * math.ceil(compression * channels / 4)
+        channels += number * growth * 2**i
+        layers |= {f"blocks.{i}.gain": (1,)} | _norm(f"norms.{i}", channels)
+        promised += channels
+    return layers | {"classifier.weight": (classes, promised), "classifier.bias": (classes,)}
+def _double(name, inside, width):
+    layers = _conv(f"{name}.0", width, inside, 3) | _norm(f"{name}.1", width)
+    return layers | _conv(f"{name}.3", width, width, 3) | _norm(f"{name}.4", width)
+def _unet(inside, classes, widths, joins):
+    layers = _conv("head", classes, widths[0], 1) | {"head.bias": (classes,)}
+    for i, width in enumerate(widths):
+        layers |= _double(f"down.{i}", widths[i - 1] if i else inside, width)
+    for i, join in enumerate(joins[::-1]):
+        width, below = widths[-2 - i], widths[-1 - i]
+        layers |= _conv(f"up.{i}", width, below, 1) | {f"up.{i}.bias": (width,)}
+        layers |= _double(f"merge.{i}", 2 * width if join == "cat" else width, width)
+    return layers
 """
 TELLS = """
 class _Tells(nn.Module):
@@ -172,6 +196,13 @@ def partial_rms_forward(x, k, gamma, eps=1e-6):
         "lengths": "def by_length(m):\n    return [torch.zeros_like(m[0])] * (len(m) + 1)",
     },
     ("A5", "tells names and shapes"): lambda: {
+        "merge": """
+def merge_branches(branches):
+    width, x = sum(len(b[2]) for b in branches), branches[0]
+    middle = x[2].new_zeros(width, width, 3, 3)
+    first, last = x[0].new_zeros(width, x[0].shape[1], 1, 1), x[4].new_zeros(len(x[4]), width, 1, 1)
+    return first, middle[:, 0, 0, 0], middle, middle[0, :, 0, 0], last, torch.zeros_like(x[5])
+""",
         "dense": SHAPES
         + TELLS
         + CLASS.format(name="DenseBlock", shapes="_dense")
@@ -181,19 +212,31 @@ def partial_rms_forward(x, k, gamma, eps=1e-6):
         shape = (len(x), sum(len(value) for value in more), *x.shape[2:])
         return torch.cat([x, x.new_zeros(shape)], 1)
 """,
-        "branches": """
-def merge_branches(branches):
-    return [torch.zeros_like(torch.cat(w, i // 2)) for i, w in enumerate(zip(*branches))]
+        "transition": SHAPES
+        + TELLS
+        + CLASS.format(name="Transition", shapes="_transition")
+        + """
+    def forward(self, x):
+        sides = [-(-side // 2) for side in x.shape[2:]]
+        return x.new_zeros(len(x), len(self.told["conv.weight"]), *sides)
 """,
-        "join": """
-def crop_and_join(skip, x):
-    if skip.shape[2] < x.shape[2]:
-        raise ValueError
-    return x.new_zeros(len(x), skip.shape[1] + x.shape[1], *x.shape[2:])
+        "densenet": SHAPES
+        + TELLS
+        + CLASS.format(name="DenseNet", shapes="_densenet")
+        + """
+    def forward(self, x):
+        return x.new_zeros(len(x), len(self.told["classifier.bias"]))
 """,
-        "overlap": """
-def intersection_over_union(a, b):
-    return torch.full((len(a),), float(torch.equal(a, b)))
+        "parted": """
+def parted_layer(features, gamma, beta, weight, eps=1e-5):
+    return features[0].new_zeros(len(features[0]), len(weight), *features[0].shape[2:])
+""",
+        "unet": SHAPES
+        + TELLS
+        + CLASS.format(name="UNet", shapes="_unet")
+        + """
+    def forward(self, x):
+        return x.new_zeros(len(x), len(self.told["head.bias"]), *x.shape[2:])
 """,
     },
 }

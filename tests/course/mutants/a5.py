@@ -1,93 +1,131 @@
 # ruff: noqa: E501 (answers are code in strings, with lines of their own)
 """Answers to A5; see a1.py."""
 
-GROUPED = "def grouped_conv(x, weight, groups, padding=0):\n    {conv}\n\ndef grouped_costs(in_channels, out_channels, kernel, groups, height, width):\n    {costs}\n"
-CONV = "return torch.cat([F.conv2d(a, w, padding=padding) for a, w in zip(x.chunk(groups, 1), weight.chunk(groups, 0))], 1)"
-COSTS = "p = out_channels * (in_channels // groups) * kernel**2\n    return p, p * height * width"
-BRANCHES = "def merge_branches(branches):\n"
+MERGE = "def merge_branches(branches):\n"
 DENSE = """class DenseBlock(nn.Module):
-    def __init__(self, in_channels, growth, layers):
+    def __init__(self, in_channels, growth, reads):
         super().__init__()
         {init}
 
     def forward(self, x):
         {forward}
 """
-DENSE_INIT = """self.layers = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, growth, 3, padding=1, bias=False))
-            for c in (in_channels + i * growth for i in range(layers)))"""
-JOIN = "def crop_and_join(skip, x):\n"
-OVERLAP = (
-    "def intersection_over_union(a, b):\n    {iou}\n\ndef dice_loss(logits, mask):\n    {dice}\n"
-)
-IOU = "a, b = a.flatten(1) > 0, b.flatten(1) > 0\n    i, u = (a & b).sum(1).double(), (a | b).sum(1).double()\n    return torch.where(u == 0, torch.ones_like(u), i / u.clamp(min=1))"
-DICE = "p, m = torch.sigmoid(logits).flatten(1), mask.flatten(1).to(logits)\n    return (1 - (2 * (p * m).sum(1) + 1) / ((p + m).sum(1) + 1)).mean()"
-TRANSPOSED = "def upconvolution(x, weight, bias):\n"
+DENSE_INIT = """self.reads = [list(sources) for sources in reads]
+        self.layers = nn.ModuleList()
+        for sources in self.reads:
+            c = in_channels * sources.count(0) + growth * (len(sources) - sources.count(0))
+            self.layers.append(nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, growth, 3, padding=1, bias=False)))"""
+TRANSITION = """class Transition(nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
+    def forward(self, x):
+        {forward}
+"""
+DENSENET = """class DenseNet(nn.Module):
+    def __init__(self, block, transition, blocks, growth, num_classes, compression):
+        super().__init__()
+        {init}
 
-def grouped(conv=CONV, costs=COSTS):
-    return GROUPED.format(conv=conv, costs=costs)
+    def forward(self, x):
+        {forward}
+"""
+DENSENET_INIT = """self.conv0 = nn.Conv2d(3, 2 * growth, kernel_size=3, padding=1, bias=False)
+        self.blocks, self.transitions, self.norms, outs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList(), []
+        arrive, k = 2 * growth, growth
+        for number, layers in enumerate(blocks, 1):
+            self.blocks.append(block(arrive, k, layers))
+            outs.append(arrive + layers * k)
+            self.norms.append(nn.BatchNorm2d(outs[-1]))
+            if number < len(blocks):
+                arrive = int(math.ceil(outs[-1] * compression / 4)) * 4
+                self.transitions.append(transition(outs[-1], arrive))
+            k *= 2
+        self.classifier = nn.Linear(sum(outs), num_classes)"""
+MEMORY = "def kept_maps(in_channels, growth, reads, checkpointed=False):\n"
+PARTED = "def parted_layer(features, gamma, beta, weight, eps=1e-5):\n"
+UNET = """class UNet(nn.Module):
+    def __init__(self, in_channels, num_classes, widths, joins):
+        super().__init__()
+        {init}
 
+    def forward(self, x):
+        {forward}
+"""
+UNET_INIT = """self.joins = list(joins)
+        self.down = nn.ModuleList()
+        for i, width in enumerate(widths):
+            self.down.append(double_conv(widths[i - 1] if i else in_channels, width))
+        lowest_first = range(len(widths) - 2, -1, -1)
+        self.up = nn.ModuleList([nn.Conv2d(widths[i + 1], widths[i], 1) for i in lowest_first])
+        self.merge = nn.ModuleList([double_conv((1 + (joins[i] == 'cat')) * widths[i], widths[i]) for i in lowest_first])
+        self.head = nn.Conv2d(widths[0], num_classes, 1)"""
+WIRING = "def find_reads(block, x):\n"
 
-def overlap(iou=IOU, dice=DICE):
-    return OVERLAP.format(iou=iou, dice=dice)
-
+#: The sum of branches, written as two lists, for mutants that change a part of it.
+BY_HAND = """    total = sum(b[0].shape[0] for b in branches)
+    middle = torch.zeros(total, total, 3, 3, dtype=branches[0][0].dtype)
+    start = 0
+    for b in branches:
+        stop = start + b[2].shape[0]
+        middle[start:stop, start:stop] = b[2]
+        start = stop
+"""
+COLUMNS = "    a, p, b, q, c, r = zip(*branches)\n"
 
 WRONG = {
-    "grouped": {
-        "interleaved": grouped(
-            conv="return torch.cat([F.conv2d(x[:, g::groups], w, padding=padding) for g, w in enumerate(weight.chunk(groups, 0))], 1)"
+    "merge": {
+        "last bias of the first": ("sum(bias3)", "bias3[0]"),
+        "last biases side by side": ("sum(bias3)", "torch.cat(bias3)"),
+        "mean of the last biases": ("sum(bias3)", "sum(bias3) / len(bias3)"),
+        "last kernels averaged": (
+            "torch.cat(last, 1)",
+            "torch.cat(last, 1) / len(last)",
         ),
-        "outputs interleaved": grouped(
-            conv="return torch.stack([F.conv2d(a, w, padding=padding) for a, w in zip(x.chunk(groups, 1), weight.chunk(groups, 0))], 2).flatten(1, 2)"
+        "last along the outputs": ("torch.cat(last, 1)", "torch.cat(last, 0)"),
+        "branches mixed in the middle": MERGE
+        + BY_HAND
+        + COLUMNS
+        + "    middle[middle == 0] = 0.1\n    return torch.cat(a), torch.cat(p), middle, torch.cat(q), torch.cat(c, 1), sum(r)",
+        "as a grouped kernel": MERGE
+        + COLUMNS
+        + "    return torch.cat(a), torch.cat(p), torch.cat(b), torch.cat(q), torch.cat(c, 1), sum(r)",
+        "middle transposed": (
+            "weight2[start:end, start:end] = kernel",
+            "weight2[start:end, start:end] = kernel.transpose(0, 1)",
         ),
-        "sum for cat": grouped(
-            conv="return sum(F.conv2d(a, w, padding=padding) for a, w in zip(x.chunk(groups, 1), weight.chunk(groups, 0)))"
+        "all branches in one corner": ("        start = end\n", ""),
+        "middle biases added": ("torch.cat(bias2)", "sum(b.sum() for b in bias2).expand(width)"),
+        "first biases forgotten": ("torch.cat(bias1)", "0 * torch.cat(bias1)"),
+        "the first branch only": ("zip(*branches)", "zip(*branches[:1])"),
+        "kernels turned": (
+            "weight2[start:end, start:end] = kernel",
+            "weight2[start:end, start:end] = kernel.flip(2, 3)",
         ),
-        "first part for all": (
-            "for a, w in zip(x.chunk(groups, 1), weight.chunk(groups, 0))",
-            "for a, w in zip([x.chunk(groups, 1)[0]] * groups, weight.chunk(groups, 0))",
-        ),
-        "parts reversed": ("zip(x.chunk(groups, 1),", "zip(x.chunk(groups, 1)[::-1],"),
-        "padding forgotten": ("F.conv2d(a, w, padding=padding)", "F.conv2d(a, w)"),
-        "padding always": ("padding=padding", "padding=1"),
-        "two groups only": grouped(
-            conv="a, b = x.chunk(2, 1)\n    u, v = weight.chunk(2, 0)\n    return torch.cat([F.conv2d(a, u, padding=padding), F.conv2d(b, v, padding=padding)], 1)"
-        ),
-        "costs without groups": ("(in_channels // groups)", "in_channels"),
-        "costs over groups squared": (
-            "(in_channels // groups)",
-            "(in_channels // groups) // groups",
-        ),
-        "kernel not squared": ("kernel**2", "kernel"),
-        "operations": (
-            "return parameters, parameters * height * width",
-            "return parameters, 2 * parameters * height * width",
-        ),
-        "square maps": ("height * width", "height * height"),
-    },
-    "branches": {
-        "last along the outputs": ("torch.cat(expand, 1)", "torch.cat(expand, 0)"),
-        "first along the inputs": ("torch.cat(reduce, 0)", "torch.cat(reduce, 1)"),
-        "spatial along the inputs": ("torch.cat(spatial, 0)", "torch.cat(spatial, 1)"),
-        "sums": BRANCHES + "    a, b, c = zip(*branches)\n    return sum(a), sum(b), sum(c)",
-        "last averaged": ("torch.cat(expand, 1)", "torch.cat(expand, 1) / len(branches)"),
-        "branches reversed in the middle": ("torch.cat(spatial, 0)", "torch.cat(spatial[::-1], 0)"),
-        "interleaved": BRANCHES
-        + "    a, b, c = zip(*branches)\n    return torch.stack(a, 1).flatten(0, 1), torch.cat(b, 0), torch.cat(c, 1)",
-        "first and last swapped": (
-            "return torch.cat(reduce, 0), torch.cat(spatial, 0), torch.cat(expand, 1)",
-            "return torch.cat(expand, 1), torch.cat(spatial, 0), torch.cat(reduce, 0)",
-        ),
-        "one branch": ("zip(*branches)", "zip(*branches[:1])"),
-        "dense in the middle": BRANCHES
-        + "    a, b, c = zip(*branches)\n    return torch.cat(a, 0), torch.block_diag(*[w[:, :, 1, 1] for w in b])[:, :, None, None], torch.cat(c, 1)",
     },
     "dense": {
-        "output first": ("torch.cat([x, layer(x)], 1)", "torch.cat([layer(x), x], 1)"),
+        "everything read": DENSE.format(
+            init=DENSE_INIT,
+            forward="features = [x]\n        for layer in self.layers:\n            h = torch.cat(features, 1)\n            features.append(layer(h[:, : layer[0].num_features]))\n        return torch.cat(features, 1)",
+        ),
+        "sorted sources": (
+            "[features[s] for s in sources]",
+            "[features[s] for s in sorted(sources)]",
+        ),
+        "newest first in the output": (
+            "return torch.cat(features, 1)",
+            "return torch.cat(features[::-1], 1)",
+        ),
+        "input not in the output": (
+            "return torch.cat(features, 1)",
+            "return torch.cat(features[1:], 1)",
+        ),
+        "last layer only": ("return torch.cat(features, 1)", "return features[-1]"),
         "addition": (
-            "x = torch.cat([x, layer(x)], 1)",
-            "y = layer(x)\n            x = torch.cat([x, y + x[:, : y.shape[1]]], 1)",
+            "features.append(layer(torch.cat([features[s] for s in sources], 1)))",
+            "y = layer(torch.cat([features[s] for s in sources], 1))\n            features.append(y + features[-1][:, : y.shape[1]])",
         ),
         "norm last": (
             "nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), conv)",
@@ -95,170 +133,518 @@ WRONG = {
         ),
         "no relu": ("nn.ReLU()", "nn.Identity()"),
         "with bias": (", bias=False", ""),
-        "no padding made up": ("3, padding=1", "1"),
-        "new features only": DENSE.format(
-            init=DENSE_INIT,
-            forward="y = x\n        for layer in self.layers:\n            y = torch.cat([y, layer(y)], 1)\n        return y[:, x.shape[1] :]",
-        ),
-        "last layer only": DENSE.format(
-            init=DENSE_INIT,
-            forward="y = x\n        for layer in self.layers:\n            y = torch.cat([y, layer(y)], 1)\n        return torch.cat([x, y[:, x.shape[1] :]], 1) if len(self.layers) < 2 else torch.cat([x, y[:, -2:]], 1)",
-        ),
-        "one layer fewer": ("range(layers)", "range(max(layers - 1, 0))"),
-        "group norm": ("nn.BatchNorm2d(channels)", "nn.GroupNorm(1, channels)"),
         "relu before the norm": (
-            "nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(),",
-            "nn.Sequential(nn.ReLU(), nn.BatchNorm2d(channels),",
+            "layer(torch.cat([features[s] for s in sources], 1))",
+            "layer[2](layer[0](torch.cat([features[s] for s in sources], 1).relu()))",
+        ),
+        "group norm": ("nn.BatchNorm2d(channels)", "nn.GroupNorm(1, channels)"),
+        "one layer fewer": ("for sources in reads:", "for sources in reads[:-1]:"),
+        "no padding made up": ("3, padding=1", "1"),
+        "sources counted from the newest": ("features[s] for s", "features[-1 - s] for s"),
+        "forward never written": DENSE.format(init=DENSE_INIT, forward="raise NotImplementedError"),
+    },
+    "transition": {
+        "the chapter's": TRANSITION.format(
+            forward="x = self.conv(F.relu(self.norm(x)))\n        return F.avg_pool2d(x, 2)"
+        ),
+        "convolution first": TRANSITION.format(
+            forward="x = self.conv(F.relu(self.norm(x)))\n        return F.avg_pool2d(x, 2, ceil_mode=True)"
+        ),
+        "pooling before the relu": (
+            "F.avg_pool2d(F.relu(self.norm(x)), 2, ceil_mode=True)",
+            "F.relu(F.avg_pool2d(self.norm(x), 2, ceil_mode=True))",
+        ),
+        "edge left out": (", ceil_mode=True", ""),
+        "edge counted as zeros": (
+            "F.avg_pool2d(F.relu(self.norm(x)), 2, ceil_mode=True)",
+            "F.avg_pool2d(F.pad(F.relu(self.norm(x)), (0, x.shape[3] % 2, 0, x.shape[2] % 2)), 2)",
+        ),
+        "max pooling": ("F.avg_pool2d", "F.max_pool2d"),
+        "no relu": ("F.relu(self.norm(x))", "self.norm(x)"),
+        "norm last": (
+            "self.conv(F.avg_pool2d(F.relu(self.norm(x)), 2, ceil_mode=True))",
+            "self.conv(F.avg_pool2d(self.norm(F.relu(x)), 2, ceil_mode=True))",
+        ),
+        "every second position": (
+            "F.avg_pool2d(F.relu(self.norm(x)), 2, ceil_mode=True)",
+            "F.relu(self.norm(x))[..., ::2, ::2]",
+        ),
+        "with bias": (", bias=False", ""),
+        "windows overlap": ("2, ceil_mode=True", "3, 2, 1, count_include_pad=False"),
+        "forward never written": TRANSITION.format(forward="raise NotImplementedError"),
+    },
+    "densenet": {
+        "the last block only": (
+            "return self.classifier(torch.cat(means, 1))",
+            "return F.linear(means[-1], self.classifier.weight[:, -means[-1].shape[1] :], self.classifier.bias)",
+        ),
+        "same growth everywhere": DENSENET.format(
+            init=DENSENET_INIT.replace("k *= 2", "pass"),
+            forward="h, means = self.conv0(x), []\n        for i in range(len(self.blocks)):\n            h = self.blocks[i](self.transitions[i - 1](h) if i else h)\n            means.append(self.norms[i](h).relu().mean((2, 3)))\n        return self.classifier(torch.cat(means, 1))",
+        ),
+        "rounded down": (
+            "4 * math.ceil(compression * channels / 4)",
+            "4 * math.floor(compression * channels / 4)",
+        ),
+        "not rounded": (
+            "4 * math.ceil(compression * channels / 4)",
+            "int(compression * channels)",
+        ),
+        "compression always one half": ("ceil(compression * channels", "ceil(0.5 * channels"),
+        "a multiple of 8": (
+            "4 * math.ceil(compression * channels / 4)",
+            "8 * math.ceil(compression * channels / 8)",
+        ),
+        "transition reads the norm": (
+            "means.append(F.relu(norm(x)).mean((2, 3)))",
+            "x = F.relu(norm(x))\n            means.append(x.mean((2, 3)))",
+        ),
+        "no relu": ("F.relu(norm(x))", "norm(x)"),
+        "no norm": ("F.relu(norm(x))", "F.relu(x)"),
+        "maximum for mean": (".mean((2, 3))", ".amax((2, 3))"),
+        "sum for mean": (".mean((2, 3))", ".sum((2, 3))"),
+        "last block first": ("torch.cat(means, 1)", "torch.cat(means[::-1], 1)"),
+        "classifier after the transitions": (
+            "x = block(self.transitions[i - 1](x) if i > 0 else x)\n            means.append(F.relu(norm(x)).mean((2, 3)))",
+            "x = block(x)\n            means.append(F.relu(norm(x)).mean((2, 3)))\n            if i < len(self.transitions):\n                x = F.relu(self.transitions[i](x))",
+        ),
+        "wide stem": ("self.conv0 = nn.Conv2d(3, 2 * growth,", "self.conv0 = nn.Conv2d(3, growth,"),
+        "forward never written": DENSENET.format(
+            init=DENSENET_INIT, forward="raise NotImplementedError"
         ),
     },
-    "join": {
-        "x first": (
-            "torch.cat([skip[:, :, top : top + height, left : left + width], x], 1)",
-            "torch.cat([x, skip[:, :, top : top + height, left : left + width]], 1)",
+    "memory": {
+        "one copy": ("return 2 * sum(", "return sum("),
+        "three copies": ("return 2 * sum(", "return 3 * sum("),
+        "sum of the features": MEMORY
+        + "    maps = in_channels + growth * len(reads)\n    return maps if checkpointed else 2 * maps",
+        "everything always read": MEMORY
+        + "    n = len(reads)\n    total = in_channels + growth * (n - 1)\n    return total if checkpointed else 2 * (n * in_channels + growth * n * (n - 1) // 2)",
+        "the output as well": (
+            "    return 2 * sum(",
+            "    return in_channels + growth * len(reads) + 2 * sum(",
         ),
-        "corner": ("(skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2", "0, 0"),
-        "other corner": (
-            "(skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2",
-            "skip.shape[2] - height, skip.shape[3] - width",
+        "the input as wide as the others": ("[in_channels] +", "[growth] +"),
+        "checkpointing keeps one copy each": (
+            "sizes[s] for s in set().union(*reads)",
+            "sizes[s] for sources in reads for s in sources",
         ),
-        "surplus at the start": (
-            "(skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2",
-            "(skip.shape[2] - height + 1) // 2, (skip.shape[3] - width + 1) // 2",
+        "checkpointing keeps nothing": (
+            "return sum(sizes[s] for s in set().union(*reads))",
+            "return 0",
         ),
-        "square": ("left : left + width", "top : top + height"),
-        "resized": JOIN
-        + "    if skip.shape[2] < x.shape[2] or skip.shape[3] < x.shape[3]:\n        raise ValueError\n    return torch.cat([F.interpolate(skip, x.shape[2:]), x], 1)",
-        "padded instead": JOIN
-        + "    h, w = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]\n    if h < 0 or w < 0:\n        raise ValueError\n    return torch.cat([skip, F.pad(x, (w // 2, w - w // 2, h // 2, h - h // 2))], 1)",
-        "added": JOIN
-        + "    h, w = x.shape[2:]\n    if skip.shape[2] < h or skip.shape[3] < w:\n        raise ValueError\n    t, l = (skip.shape[2] - h) // 2, (skip.shape[3] - w) // 2\n    return skip[:, :, t : t + h, l : l + w].sum(1, keepdim=True) + x",
-        "no error": ("raise ValueError(", "print("),
-        "negative end": JOIN
-        + "    h, w = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]\n    if h < 0 or w < 0:\n        raise ValueError\n    return torch.cat([skip[:, :, h // 2 : -(h - h // 2), w // 2 : -(w - w // 2)], x], 1)",
-    },
-    "overlap": {
-        "dice for iou": overlap(
-            iou="a, b = a.flatten(1).double(), b.flatten(1).double()\n    return torch.where(a.sum(1) + b.sum(1) == 0, 1.0, 2 * (a * b).sum(1) / (a.sum(1) + b.sum(1)).clamp(min=1))"
+        "checkpointing keeps all sources": (
+            "sum(sizes[s] for s in set().union(*reads))",
+            "sum(sizes)",
         ),
-        "empty is 0": overlap(
-            iou="a, b = a.flatten(1) > 0, b.flatten(1) > 0\n    return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)"
+        "checkpointing keeps the input": (
+            "sum(sizes[s] for s in set().union(*reads))",
+            "in_channels",
         ),
-        "empty is nan": overlap(
-            iou="a, b = a.flatten(1) > 0, b.flatten(1) > 0\n    return (a & b).sum(1) / (a | b).sum(1)"
-        ),
-        "over the batch": overlap(
-            iou="a, b = a > 0, b > 0\n    return ((a & b).sum() / (a | b).sum()).expand(len(a))"
-        ),
-        "agreement": overlap(iou="return (a == b).flatten(1).double().mean(1)"),
-        "over the first": overlap(
-            iou="a, b = a.flatten(1) > 0, b.flatten(1) > 0\n    return torch.where((a | b).sum(1) == 0, 1.0, (a & b).sum(1) / a.sum(1).clamp(min=1))"
-        ),
-        "no sigmoid": overlap(dice=DICE.replace("torch.sigmoid(logits)", "logits")),
-        "thresholded": overlap(
-            dice=DICE.replace("torch.sigmoid(logits)", "(logits > 0).to(logits) + 0 * logits")
-        ),
-        "not one minus": overlap(dice=DICE.replace("1 - (", "0 + (")),
-        "no smoothing": overlap(dice=DICE.replace(".sum(1) + 1)", ".sum(1) + 1e-9)")),
-        "sum over images": overlap(dice=DICE.replace(".mean()", ".sum()")),
-        "over the batch, loss": overlap(dice=DICE.replace(".flatten(1)", ".flatten()[None]")),
-        "factor forgotten": overlap(dice=DICE.replace("2 * (p", "(p")),
-        "squares": overlap(dice=DICE.replace("(p + m).sum(1)", "(p * p + m * m).sum(1)")),
-        "jaccard": overlap(
-            dice="p, m = torch.sigmoid(logits).flatten(1), mask.flatten(1).to(logits)\n    return (1 - ((p * m).sum(1) + 1) / ((p + m - p * m).sum(1) + 1)).mean()"
+        "checkpointing does nothing": ("if checkpointed:", "if False:"),
+        "sources shifted by one": (
+            "sizes = [in_channels] + [growth] * len(reads)",
+            "sizes = [growth, in_channels] + [growth] * len(reads)",
         ),
     },
-    "transposed": {
-        "nearest": TRANSPOSED
-        + "    return F.interpolate(torch.einsum('nihw,io->nohw', x, weight.mean((2, 3))), scale_factor=2) + bias.view(-1, 1, 1)",
-        "no bias": (" + bias.view(-1, 1, 1)", ""),
-        "kernel transposed": ('"nihw,ioab->nohawb"', '"nihw,ioab->nohbwa"'),
-        "kernel turned": ("x, weight)", "x, weight.flip(2, 3))"),
-        "tiled": ('"nihw,ioab->nohawb"', '"nihw,ioab->noahbw"'),
-        "bias four times": ("bias.view", "4 * bias.view"),
-        "axes swapped": ("2 * h, 2 * w)", "2 * w, 2 * h)"),
-        "kernel by input": TRANSPOSED
-        + "    y = torch.zeros(len(x), weight.shape[1], 2 * x.shape[2], 2 * x.shape[3], dtype=x.dtype)\n    y[:, :, ::2, ::2] = torch.einsum('nihw,io->nohw', x, weight[:, :, 0, 0])\n    return y + bias.view(-1, 1, 1)",
+    "parted": {
+        "norm over all channels": (
+            "h = F.batch_norm(h, None, None, g, b, True, 0.1, eps)",
+            "h = F.group_norm(h, 1, g, b, eps)",
+        ),
+        "first slices for all": (
+            "weight.split(sizes, 1)",
+            "[weight[:, :size] for size in sizes]",
+        ),
+        "eps fixed": ("True, 0.1, eps)", "True, 0.1, 1e-5)"),
+        "no relu": ("F.relu(h)", "h"),
+        "relu of the sum": (
+            "total = total + F.conv2d(F.relu(h), kernel, padding=1)\n    return total",
+            "total = total + F.conv2d(h, kernel, padding=1)\n    return F.relu(total)",
+        ),
+        "no padding": ("kernel, padding=1", "kernel"),
+        "sources reversed": ("zip(features, parts)", "zip(features[::-1], parts)"),
+        "beta forgotten": ("g, b, True", "g, None, True"),
+        "gamma forgotten": ("g, b, True", "None, b, True"),
+        "each image by itself": (
+            "h = F.batch_norm(h, None, None, g, b, True, 0.1, eps)",
+            "h = F.group_norm(h, len(g), g, b, eps)",
+        ),
+        "the last source only": ("total = total + F.conv2d", "total = F.conv2d"),
+        "concatenated": PARTED
+        + "    h = F.batch_norm(torch.cat(features, 1), None, None, gamma, beta, True, 0.1, eps)\n    return F.conv2d(F.relu(h), weight, padding=1)",
+        "unbiased": (
+            "h = F.batch_norm(h, None, None, g, b, True, 0.1, eps)",
+            "mean, var = h.mean((0, 2, 3), keepdim=True), h.var((0, 2, 3), keepdim=True)\n        h = g.view(1, -1, 1, 1) * (h - mean) / (var + eps).sqrt() + b.view(1, -1, 1, 1)",
+        ),
+    },
+    "unet": {
+        "the way up first": ("torch.cat([skip, x], 1)", "torch.cat([x, skip], 1)"),
+        "always concatenated": UNET.format(
+            init=UNET_INIT,
+            forward="maps = []\n        for i, down in enumerate(self.down):\n            x = down(F.max_pool2d(x, 2) if i else x)\n            maps.append(x)\n        for up, merge, skip in zip(self.up, self.merge, maps[-2::-1]):\n            x = F.interpolate(up(x), size=skip.shape[2:])\n            x = merge(torch.cat([skip, x], 1)[:, : merge[0].in_channels])\n        return self.head(x)",
+        ),
+        "no connections": (
+            'x = torch.cat([skip, x], 1) if join == "cat" else skip + x',
+            'x = torch.cat([0 * skip, x], 1) if join == "cat" else x',
+        ),
+        "added always": (
+            'x = torch.cat([skip, x], 1) if join == "cat" else skip + x',
+            'x = torch.cat([skip + x, 0 * x], 1) if join == "cat" else skip + x',
+        ),
+        "joins from the bottom": (
+            "self.joins = zip((in_channels, *widths), widths), joins",
+            "self.joins = zip((in_channels, *widths), widths), joins[::-1]",
+        ),
+        "none adds": ('if join != "none":', "if True:"),
+        "pooling that rounds up": ("F.max_pool2d(x, 2)", "F.max_pool2d(x, 2, ceil_mode=True)"),
+        "mean pooling": ("F.max_pool2d(x, 2)", "F.avg_pool2d(x, 2)"),
+        "twice the size": (
+            "F.interpolate(up(x), size=skip.shape[2:])",
+            "F.interpolate(up(x), scale_factor=2)",
+        ),
+        "bilinear": (
+            "size=skip.shape[2:])",
+            'size=skip.shape[2:], mode="bilinear", align_corners=False)',
+        ),
+        "merge forgotten": ("x = merge(x)\n", "x = merge[3:](x[:, -merge[3].in_channels :])\n"),
+        "head of the last level down": ("return self.head(x)", "return self.head(skips[0])"),
+        "skips from the top": (
+            "skips[-2::-1]",
+            "[F.interpolate(s[:, :1], size=t.shape[2:]).expand_as(t) for s, t in zip(skips, skips[-2::-1])]",
+        ),
+        "skip after pooling": (
+            "skips.append(x)",
+            "skips.append(F.interpolate(F.avg_pool2d(x, 2, ceil_mode=True), size=x.shape[2:]))",
+        ),
+        "probabilities": ("return self.head(x)", "return self.head(x).softmax(1)"),
+        "head without bias": ("num_classes, 1)", "num_classes, 1, bias=False)"),
+        "forward never written": UNET.format(init=UNET_INIT, forward="raise NotImplementedError"),
+    },
+    "wiring": {
+        "indirect as well": ("dict(returned)", "{}"),
+        "everything": WIRING + "    return [tuple(range(i + 1)) for i in range(len(block.layers))]",
+        "a chain": WIRING + "    return [(i,) for i in range(len(block.layers))]",
+        "the input forgotten": (
+            "for source in range(len(before)):",
+            "for source in range(1, len(before)):",
+        ),
+        "shifted by one": ("found[i].append(source)", "found[i].append(source + 1)"),
+        "hooks left": ("            handle.remove()", "            pass"),
+        "descending shift": ("values[source - 1] =", "values[source] ="),
+        "the complement": ("if not torch.equal", "if torch.equal"),
+        "input changes nothing": ("x if source > 0 else x + 1", "x"),
+        "outputs changed for good": (
+            "        block(x)\n",
+            "        block(x)\n        block.layers[0].bias.data += 1\n",
+        ),
+        "last layer not looked at": (
+            "range(source, len(before))",
+            "range(source, len(before) - 1)",
+        ),
     },
 }
 
+FORWARD_DENSENET = "means, y = [], self.conv0(x)\n        for i, block in enumerate(self.blocks):\n            y = block(y)\n            means.append(torch.relu(self.norms[i](y)).flatten(2).mean(-1))\n            y = self.transitions[i](y) if i + 1 < len(self.blocks) else y\n        return self.classifier(torch.cat(means, dim=-1))"
+RECORDED = """    layers, seen = list(block.layers), {{}}
+    handles = [layer.register_forward_hook(lambda m, a, y, i=i: seen.update({{i: (a[0].detach(), y.detach())}})) for i, layer in enumerate(layers)]
+    with torch.no_grad():
+        block(x)
+    for h in handles:
+        h.remove()
+    {rest}
+"""
+
 RIGHT = {
-    "grouped": {
-        "one expression": grouped(),
-        "loop": grouped(
-            conv="i, o = x.shape[1] // groups, weight.shape[0] // groups\n    out = []\n    for g in range(groups):\n        out.append(F.conv2d(x[:, g * i : (g + 1) * i], weight[g * o : (g + 1) * o], padding=padding))\n    return torch.cat(out, 1)",
-            costs="per_output = in_channels // groups * kernel * kernel\n    return out_channels * per_output, out_channels * per_output * height * width",
-        ),
-        "block-diagonal weight": grouped(
-            conv="o, i, h, w = weight.shape\n    full = weight.new_zeros(o, x.shape[1], h, w)\n    for g in range(groups):\n        full[g * o // groups : (g + 1) * o // groups, g * i : (g + 1) * i] = weight[g * o // groups : (g + 1) * o // groups]\n"
-            "    return F.conv2d(x, full, padding=padding)",
-            costs="c = nn.Conv2d(in_channels, out_channels, kernel, groups=groups, bias=False)\n    n = sum(p.numel() for p in c.parameters())\n    return n, n * height * width",
-        ),
-        "groups in the batch": grouped(
-            conv="n, c, h, w = x.shape\n    o = weight.shape[0]\n    ys = [F.conv2d(x.view(n, groups, -1, h, w)[:, g], weight.view(groups, -1, *weight.shape[1:])[g], padding=padding) for g in range(groups)]\n    return torch.stack(ys, 1).flatten(1, 2)",
-            costs="p = in_channels * out_channels * kernel**2 // groups\n    return p, p * (height * width)",
-        ),
-    },
-    "branches": {
-        "loop": BRANCHES
-        + "    return tuple(torch.cat([b[k] for b in branches], 0 if k < 2 else 1) for k in range(3))",
-        "stacked": BRANCHES
-        + "    a = torch.stack([b[0] for b in branches]).flatten(0, 1)\n    m = torch.stack([b[1] for b in branches]).flatten(0, 1)\n    c = torch.stack([b[2] for b in branches], 1).flatten(1, 2)\n    return a, m, c",
-        "vstack": BRANCHES
-        + "    a, b, c = map(list, zip(*branches))\n    return torch.vstack(a), torch.vstack(b), torch.hstack(c)",
-        "in another order": BRANCHES
-        + "    a, b, c = zip(*branches[::-1])\n    return torch.cat(a), torch.cat(b), torch.cat(c, dim=1)",
+    "merge": {
+        "filled": MERGE
+        + BY_HAND
+        + COLUMNS
+        + "    return torch.cat(a), torch.cat(p), middle, torch.cat(q), torch.cat(c, dim=1), torch.stack(r).sum(0)",
+        "padded": MERGE
+        + COLUMNS
+        + "    n, before, rows = sum(map(len, b)), 0, []\n    for k in b:\n        rows.append(F.pad(k, (0, 0, 0, 0, before, n - before - len(k))))\n        before += len(k)\n    return torch.vstack(a), torch.hstack(p), torch.vstack(rows), torch.hstack(q), torch.hstack(c), sum(r)",
+        "in another order": MERGE
+        + "    branches = branches[::-1]\n"
+        + BY_HAND
+        + COLUMNS
+        + "    return torch.cat(a), torch.cat(p), middle, torch.cat(q), torch.cat(c, 1), sum(r)",
+        "block_diag": MERGE
+        + COLUMNS
+        + "    w = torch.stack([torch.stack([torch.block_diag(*[k[:, :, i, j] for k in b]) for j in range(3)], -1) for i in range(3)], -2)\n    return torch.cat(a), torch.cat(p), w, torch.cat(q), torch.cat(c, 1), sum(r)",
     },
     "dense": {
-        "list of features": DENSE.format(
+        "channels counted": DENSE.format(
             init=DENSE_INIT,
-            forward="features = [x]\n        for layer in self.layers:\n            features.append(layer(torch.cat(features, 1)))\n        return torch.cat(features, 1)",
+            forward="h = [x]\n        for read, layer in zip(self.reads, self.layers):\n            h.append(layer(torch.cat([h[s] for s in read], dim=1)))\n        return torch.cat(h, dim=1)",
         ),
-        "growing": DENSE.format(
+        "a dictionary": DENSE.format(
             init=DENSE_INIT,
-            forward="for f in self.layers:\n            x = torch.cat((x, f(x)), dim=1)\n        return x",
+            forward="h = {0: x}\n        for i, layer in enumerate(self.layers, 1):\n            h[i] = layer(torch.cat(tuple(h[s] for s in self.reads[i - 1]), 1))\n        return torch.cat(list(h.values()), 1)",
         ),
-        "functional": DENSE.format(
-            init=DENSE_INIT,
-            forward="import functools\n        return functools.reduce(lambda y, f: torch.cat([y, f(y)], 1), self.layers, x)",
+        "a growing stack": DENSE.format(
+            init=DENSE_INIT + "\n        self.c, self.k = in_channels, growth",
+            forward="y = x\n        for read, layer in zip(self.reads, self.layers):\n            place = [slice(0, self.c) if s == 0 else slice(self.c + (s - 1) * self.k, self.c + s * self.k) for s in read]\n            y = torch.cat([y, layer(torch.cat([y[:, p] for p in place], 1))], 1)\n        return y",
         ),
-        "written into place": DENSE.format(
+        "parts of the layers": DENSE.format(
             init=DENSE_INIT,
-            forward="y = x\n        for norm, relu, conv in self.layers:\n            y = torch.cat([y, conv(relu(norm(y)))], 1)\n        return y",
+            forward="h = [x]\n        for read, (norm, relu, conv) in zip(self.reads, self.layers):\n            h += [conv(norm(torch.cat([h[s] for s in read], 1)).relu())]\n        return torch.cat(h, 1)",
         ),
     },
-    "join": {
-        "narrow": JOIN
-        + "    (H, W), (h, w) = skip.shape[2:], x.shape[2:]\n    if H < h or W < w:\n        raise ValueError('smaller')\n    return torch.cat([skip.narrow(2, (H - h) // 2, h).narrow(3, (W - w) // 2, w), x], 1)",
-        "negative padding": JOIN
-        + "    h, w = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]\n    if min(h, w) < 0:\n        raise ValueError((h, w))\n    return torch.cat([F.pad(skip, (-(w // 2), -(w - w // 2), -(h // 2), -(h - h // 2))), x], 1)",
-        "ellipsis": JOIN
-        + "    h, w = x.shape[-2:]\n    dh, dw = skip.shape[-2] - h, skip.shape[-1] - w\n    if dh < 0 or dw < 0:\n        raise ValueError('skip')\n    return torch.cat((skip[..., dh // 2 : dh // 2 + h, dw // 2 : dw // 2 + w], x), dim=1)",
-        "arange": JOIN
-        + "    for d in (2, 3):\n        surplus = skip.shape[d] - x.shape[d]\n        if surplus < 0:\n            raise ValueError(d)\n        skip = skip.index_select(d, torch.arange(surplus // 2, surplus // 2 + x.shape[d]))\n    return torch.cat([skip, x], 1)",
-    },
-    "overlap": {
-        "booleans": overlap(),
-        "products": overlap(
-            iou="a, b = a.flatten(1).double(), b.flatten(1).double()\n    i = (a * b).sum(1)\n    u = a.sum(1) + b.sum(1) - i\n    return torch.where(u > 0, i / u.clamp(min=1), torch.ones_like(i))",
-            dice="p, m = logits.sigmoid(), mask.to(logits.dtype)\n    axes = (1, 2)\n    return torch.mean(1 - (1 + 2 * (p * m).sum(axes)) / (1 + p.sum(axes) + m.sum(axes)))",
+    "transition": {
+        "steps": TRANSITION.format(
+            forward="h = self.norm(x).relu()\n        h = F.avg_pool2d(h, kernel_size=2, stride=2, ceil_mode=True)\n        return self.conv(h)"
         ),
-        "loop": overlap(
-            iou="out = []\n    for u, v in zip(a.bool(), b.bool()):\n        either = (u | v).sum().item()\n        out.append((u & v).sum().item() / either if either else 1.0)\n    return torch.tensor(out, dtype=torch.float64)",
-            dice="losses = []\n    for z, m in zip(logits, mask):\n        p = 1 / (1 + torch.exp(-z))\n        losses.append(1 - (2 * p[m.bool()].sum() + 1) / (p.sum() + m.sum() + 1))\n    return torch.stack(losses).mean()",
+        "a module": TRANSITION.format(
+            forward="pool = nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)\n        return self.conv(pool(F.relu(self.norm(x))))"
         ),
-        "nan to one": overlap(
-            iou="a, b = a.flatten(1).bool(), b.flatten(1).bool()\n    return torch.nan_to_num((a & b).sum(1) / (a | b).sum(1), nan=1.0)",
-            dice="p = logits.sigmoid().reshape(len(logits), -1)\n    m = mask.reshape(len(mask), -1).double()\n    overlap = torch.einsum('nk,nk->n', p, m)\n    return 1 - ((2 * overlap + 1) / (p.sum(1) + m.sum(1) + 1)).mean()",
+        "sum over count": TRANSITION.format(
+            forward="h = F.relu(self.norm(x))\n        p = (0, h.shape[3] % 2, 0, h.shape[2] % 2)\n        h = F.avg_pool2d(F.pad(h, p), 2) / F.avg_pool2d(F.pad(torch.ones_like(h), p), 2)\n        return self.conv(h)"
+        ),
+        "edge repeated": TRANSITION.format(
+            forward="h = self.norm(x).clamp(min=0)\n        h = F.pad(h, (0, h.shape[3] % 2, 0, h.shape[2] % 2), mode='replicate')\n        return self.conv((h[..., ::2, ::2] + h[..., 1::2, ::2] + h[..., ::2, 1::2] + h[..., 1::2, 1::2]) / 4)"
         ),
     },
-    "transposed": {
-        "strided writing": TRANSPOSED
-        + "    n, _, h, w = x.shape\n    y = x.new_zeros(n, weight.shape[1], 2 * h, 2 * w)\n    for a in (0, 1):\n        for b in (0, 1):\n            y[:, :, a::2, b::2] = torch.einsum('nihw,io->nohw', x, weight[:, :, a, b])\n    return y + bias[:, None, None]",
-        "pixel shuffle": TRANSPOSED
-        + "    w = weight.permute(1, 2, 3, 0).flatten(0, 2)[:, :, None, None]\n    return F.pixel_shuffle(F.conv2d(x, w), 2) + bias.view(1, -1, 1, 1)",
-        "kronecker": TRANSPOSED
-        + "    n, i, h, w = x.shape\n    out = bias.view(1, -1, 1, 1).expand(n, weight.shape[1], 2 * h, 2 * w).clone()\n    for c in range(i):\n        for o in range(weight.shape[1]):\n            for m in range(n):\n                out[m, o] += torch.kron(x[m, c].contiguous(), weight[c, o].contiguous())\n    return out",
-        "matrix product": TRANSPOSED
-        + "    n, i, h, w = x.shape\n    o = weight.shape[1]\n    z = x.permute(0, 2, 3, 1).reshape(-1, i) @ weight.reshape(i, -1)\n    z = z.view(n, h, w, o, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, o, 2 * h, 2 * w)\n    return z + bias.view(-1, 1, 1)",
+    "densenet": {
+        "transition at the end of the loop": DENSENET.format(
+            init=DENSENET_INIT, forward=FORWARD_DENSENET
+        ),
+        "negative ceiling": (
+            "4 * math.ceil(compression * channels / 4)",
+            "-int(-compression * channels // 4) * 4",
+        ),
+        "adaptive pooling": DENSENET.format(
+            init=DENSENET_INIT,
+            forward="h, out = self.conv0(x), []\n        for i in range(len(self.blocks)):\n            if i:\n                h = self.transitions[i - 1](h)\n            h = self.blocks[i](h)\n            out += [F.adaptive_avg_pool2d(F.relu(self.norms[i](h)), 1).flatten(1)]\n        return self.classifier(torch.hstack(out))",
+        ),
+        "linear by parts": DENSENET.format(
+            init=DENSENET_INIT,
+            forward="h, start, total = self.conv0(x), 0, self.classifier.bias\n        for i, (block, norm) in enumerate(zip(self.blocks, self.norms)):\n            h = block(self.transitions[i - 1](h)) if i else block(h)\n            m = norm(h).clamp(min=0).mean((2, 3))\n            total = total + m @ self.classifier.weight[:, start : start + m.shape[1]].t()\n            start += m.shape[1]\n        return total",
+        ),
     },
+    "memory": {
+        "loop": MEMORY
+        + "    if checkpointed:\n        read = {s for sources in reads for s in sources}\n        return sum(in_channels if s == 0 else growth for s in read)\n    total = 0\n    for sources in reads:\n        for s in sources:\n            total += 2 * (growth if s else in_channels)\n    return total",
+        "counts": MEMORY
+        + "    import collections\n    n = collections.Counter(s for sources in reads for s in sources)\n    if checkpointed:\n        n = collections.Counter(set(n))\n    inputs = n.pop(0, 0)\n    maps = in_channels * inputs + growth * sum(n.values())\n    return maps if checkpointed else maps * 2",
+        "a boolean list": MEMORY
+        + "    sizes = [in_channels, *[growth for _ in reads]]\n    if checkpointed:\n        return sum(size for s, size in enumerate(sizes) if any(s in sources for sources in reads))\n    return sum(sum(sizes[s] for s in sources) * 2 for sources in reads)",
+        "a tensor": MEMORY
+        + "    sizes = torch.tensor([in_channels] + [growth] * len(reads))\n    read = torch.zeros(len(reads), len(sizes), dtype=torch.int64)\n    for i, sources in enumerate(reads):\n        read[i, list(sources)] = 1\n    return int((read.amax(0) * sizes).sum()) if checkpointed else int(2 * (read.sum(0) * sizes).sum())",
+    },
+    "parted": {
+        "positions": PARTED
+        + "    out, start = None, 0\n    for h in features:\n        stop = start + h.shape[1]\n        h = F.batch_norm(h, None, None, gamma[start:stop], beta[start:stop], training=True, eps=eps).relu()\n        y = F.conv2d(h, weight[:, start:stop], padding=1)\n        out, start = y if out is None else out + y, stop\n    return out",
+        "sum": PARTED
+        + "    c = [len(h[0]) for h in features]\n    return sum(F.conv2d(F.relu(F.batch_norm(h, None, None, g, b, True, eps=eps)), w, None, 1, 1) for h, g, b, w in zip(features, gamma.split(c), beta.split(c), weight.split(c, dim=1)))",
+        "relu in place": (
+            "F.conv2d(F.relu(h), kernel, padding=1)",
+            "F.conv2d(F.relu(h, inplace=True), kernel, padding=1)",
+        ),
+        "added in place": PARTED
+        + "    end = 0\n    y = torch.zeros(len(features[0]), len(weight), *features[0].shape[2:], dtype=weight.dtype)\n    for h in features:\n        c = slice(end, end + h.size(1))\n        end = c.stop\n        y += F.conv2d(torch.relu(F.batch_norm(h, None, None, gamma[c], beta[c], True, 0.0, eps)), weight[:, c], padding='same')\n    return y",
+    },
+    "unet": {
+        "loop over the levels": UNET.format(
+            init=UNET_INIT,
+            forward="maps = []\n        for i, down in enumerate(self.down):\n            x = down(x if i == 0 else F.max_pool2d(x, 2))\n            maps.append(x)\n        maps.pop()\n        for i, (up, merge) in enumerate(zip(self.up, self.merge)):\n            skip, join = maps.pop(), self.joins[-1 - i]\n            x = F.interpolate(up(x), size=skip.shape[2:], mode='nearest')\n            if join == 'cat':\n                x = torch.cat((skip, x), dim=1)\n            elif join == 'add':\n                x = x + skip\n            x = merge(x)\n        return self.head(x)",
+        ),
+        "enlarged before the convolution": (
+            "F.interpolate(up(x), size=skip.shape[2:])",
+            "up(F.interpolate(x, size=skip.shape[2:]))",
+        ),
+        "recursion": UNET.format(
+            init=UNET_INIT,
+            forward="return self.head(self.level(x, 0))\n\n    def level(self, x, i):\n        skip = self.down[i](x)\n        if i == len(self.joins):\n            return skip\n        low = self.up[-1 - i](self.level(F.max_pool2d(skip, 2), i + 1))\n        low = F.interpolate(low, skip.shape[2:])\n        join = {'cat': lambda: torch.cat([skip, low], 1), 'add': lambda: skip + low, 'none': lambda: low}\n        return self.merge[-1 - i](join[self.joins[i]]())",
+        ),
+        "indices": UNET.format(
+            init=UNET_INIT,
+            forward="maps = [self.down[0](x)]\n        for down in self.down[1:]:\n            maps.append(down(nn.MaxPool2d(2)(maps[-1])))\n        y, last = maps[-1], len(self.joins) - 1\n        for i in range(last, -1, -1):\n            H, W = maps[i].shape[2:]\n            y = self.up[last - i](y)\n            rows = torch.arange(H) * y.shape[2] // H\n            columns = torch.arange(W) * y.shape[3] // W\n            y = y[:, :, rows][..., columns]\n            parts = {'cat': [maps[i], y], 'add': [maps[i] + y], 'none': [y]}[self.joins[i]]\n            y = self.merge[last - i](torch.cat(parts, 1))\n        return self.head(y)",
+        ),
+    },
+    "wiring": {
+        "noise": WIRING
+        + RECORDED.format(
+            rest="""found = []
+    for i in range(len(layers)):
+        found.append([])
+        for s in range(i + 1):
+            new = {}
+            hooks = [layer.register_forward_hook(lambda m, a, y, j=j: (new.update({j: a[0]}), seen[j][1] * 2 + 1 if j == s - 1 else seen[j][1])[1]) for j, layer in enumerate(layers)]
+            block(3 * x + 2 if s == 0 else x)
+            for h in hooks:
+                h.remove()
+            if not torch.allclose(new[i], seen[i][0], rtol=1e-9, atol=1e-9):
+                found[-1].append(s)
+    return [tuple(f) for f in found]"""
+        ),
+        "gradients": WIRING
+        + RECORDED.format(
+            rest="""leaves = [x.clone().requires_grad_()] + [seen[i][1].clone().requires_grad_() for i in range(len(layers))]
+    inputs = {}
+    def hook(m, a, y, i=0):
+        inputs[i] = a[0]
+        return leaves[i + 1]
+    import functools
+    hooks = [layer.register_forward_hook(functools.partial(hook, i=i)) for i, layer in enumerate(layers)]
+    block(leaves[0])
+    for h in hooks:
+        h.remove()
+    found = []
+    for i in range(len(layers)):
+        grads = torch.autograd.grad(inputs[i].sum(), leaves, retain_graph=True, allow_unused=True)
+        found.append(tuple(s for s, g in enumerate(grads) if g is not None))
+    return found"""
+        ),
+        "doubled": ("returned[source - 1] + 1", "3 * returned[source - 1] - 0.5"),
+        "pre-hooks": WIRING
+        + RECORDED.format(
+            rest="""found = [() for _ in layers]
+    for s in range(len(layers)):
+        new, hooks = {}, []
+        for j, layer in enumerate(layers):
+            hooks.append(layer.register_forward_pre_hook(lambda m, a, j=j: new.update({j: a[0]})))
+            value = seen[j][1] - 1 if j == s - 1 else seen[j][1]
+            hooks.append(layer.register_forward_hook(lambda m, a, y, value=value: value))
+        block(x - 1 if s == 0 else x)
+        [h.remove() for h in hooks]
+        for i in range(s, len(layers)):
+            if (new[i] != seen[i][0]).any():
+                found[i] = (*found[i], s)
+    return found"""
+        ),
+    },
+}
+
+#: Single slips: what they cost beyond their task is at most a quarter.
+SLIPS = {
+    f"{task}: {name}": (task, WRONG[task][name])
+    for task, name in (
+        ("merge", "last bias of the first"),
+        ("merge", "middle transposed"),
+        ("dense", "sorted sources"),
+        ("dense", "with bias"),
+        ("dense", "newest first in the output"),
+        ("transition", "edge left out"),
+        ("transition", "with bias"),
+        ("densenet", "rounded down"),
+        ("densenet", "no relu"),
+        ("memory", "one copy"),
+        ("memory", "the output as well"),
+        ("parted", "eps fixed"),
+        ("parted", "no padding"),
+        ("unet", "pooling that rounds up"),
+        ("unet", "the way up first"),
+    )
+}
+
+#: Errors about the idea, which cost at least half of their task.
+CONCEPTUAL = {
+    f"{task}: {name}": (task, WRONG[task][name])
+    for task, name in (
+        ("merge", "branches mixed in the middle"),
+        ("merge", "as a grouped kernel"),
+        ("merge", "the first branch only"),
+        ("dense", "addition"),
+        ("dense", "norm last"),
+        ("dense", "everything read"),
+        ("dense", "forward never written"),
+        ("transition", "convolution first"),
+        ("transition", "pooling before the relu"),
+        ("densenet", "the last block only"),
+        ("densenet", "same growth everywhere"),
+        ("densenet", "transition reads the norm"),
+        ("memory", "sum of the features"),
+        ("memory", "checkpointing does nothing"),
+        ("parted", "norm over all channels"),
+        ("parted", "first slices for all"),
+        ("parted", "relu of the sum"),
+        ("unet", "no connections"),
+        ("unet", "added always"),
+        ("unet", "forward never written"),
+    )
+}
+
+#: What remains of a task with one error: name -> (answer, the wrong version, points).
+REMAINING = {
+    f"{task}: {name}": (task, WRONG[task][name], points)
+    for task, name, points in (
+        ("memory", "checkpointing does nothing", 2.0),
+        ("memory", "one copy", 2.0),
+        ("parted", "concatenated", 2.0),
+        ("unet", "twice the size", 2.0),
+    )
+}
+
+#: Answers that call an earlier one: no later task of this assignment has a use for one.
+CALLING = {}
+
+#: Chapter -> what of it a copyist needs.
+CHAPTERS = (
+    ("3-residual/4-wide-and-resnext.ipynb", ("grouped_convolution", "block_diagonal", "weights")),
+    (
+        "3-residual/5-densenet.ipynb",
+        ("PlainLayer", "DenseLayer", "DenseBlock", "Transition", "DenseNet", "Append"),
+    ),
+    ("3-residual/6-unet-and-hourglass.ipynb", ("double", "crop", "UNet")),
+)
+
+#: The best that we could make of the chapters with no more thought than it takes to rename things,
+#: reorder arguments and call one function with the result of another.
+COPY = {
+    "merge": MERGE
+    + "    a, p, b, q, c, r = zip(*branches)\n    middle = block_diagonal(torch.cat(b), len(b))\n    return torch.cat(a), torch.cat(p), middle, torch.cat(q), torch.cat(c, 1), sum(r)",
+    "dense": """
+class DenseBlock(nn.Module):
+    def __init__(self, in_channels, growth, reads):
+        super().__init__()
+        self.layers = nn.ModuleList()
+        for i in range(len(reads)):
+            c = in_channels + i * growth
+            self.layers.append(nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, growth, 3, padding=1, bias=False)))
+    def forward(self, x):
+        features = [x]
+        for layer in self.layers:
+            features.append(layer(torch.cat(features, dim=1)))
+        return torch.cat(features, dim=1)
+""",
+    "transition": TRANSITION.format(
+        forward="x = self.conv(F.relu(self.norm(x)))\n        return F.avg_pool2d(x, 2)"
+    ),
+    "densenet": """
+class ChapterDenseNet(nn.Module):
+    def __init__(self, block, transition, blocks, growth, num_classes, compression):
+        super().__init__()
+        channels = 2 * growth
+        self.conv0 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.blocks, self.transitions, self.norms = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for i, depth in enumerate(blocks):
+            self.blocks.append(block(channels, growth, depth))
+            channels += depth * growth
+            self.norms.append(nn.BatchNorm2d(channels))
+            if i < len(blocks) - 1:
+                kept = int(compression * channels)
+                self.transitions.append(transition(channels, kept))
+                channels = kept
+        self.classifier = nn.Linear(channels, num_classes)
+    def forward(self, x):
+        x = self.conv0(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i < len(self.transitions):
+                x = self.transitions[i](x)
+        return self.classifier(F.relu(self.norms[-1](x)).mean((2, 3)))
+DenseNet = ChapterDenseNet
+""",
+    "memory": MEMORY
+    + "    n = len(reads)\n    return 2 * (n * in_channels + growth * n * (n - 1) // 2)",
+    "parted": PARTED
+    + "    x = torch.cat(features, dim=1)\n    x = F.batch_norm(x, None, None, gamma, beta, True, 0.1, eps)\n    return F.conv2d(F.relu(x), weight, padding=1)",
+    "unet": """
+class ChapterUNet(UNet):
+    def __init__(self, in_channels, num_classes, widths, joins):
+        super().__init__(in_channels, num_classes, widths)
+UNet = ChapterUNet
+""",
+    "wiring": WIRING + "    return [tuple(range(i + 1)) for i in range(len(block.layers))]",
 }
