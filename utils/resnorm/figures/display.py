@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .drawings import drawings_html
+from .drawings import drawings_html, encoded
 
 #: How figures are displayed: ``live`` for somebody at a running kernel, ``page`` where a chapter is
 #: executed for the repository and the built book.
@@ -74,12 +74,11 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
     """
     if format not in ("png", "webp"):
         raise ValueError(f"format is {format!r}; it must be png or webp")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    data = encoded(fig, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(fig)
     if format == "png":
-        return buffer.getvalue()
-    with Image.open(buffer) as picture:
+        return data
+    with Image.open(io.BytesIO(data)) as picture:
         few_colors = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).convert("RGB")
     buffer = io.BytesIO()
     few_colors.save(buffer, "WEBP", lossless=True, method=6)

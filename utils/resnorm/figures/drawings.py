@@ -12,6 +12,7 @@ import html
 import io
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -62,16 +63,31 @@ def least_width(width: int, smallest: float) -> int:
     return -int(-width * LEGIBLE // smallest)
 
 
+def encoded(fig: Figure, **options: Any) -> bytes:
+    """Save a figure to memory, and leave a figure without a layout engine without one.
+
+    While it draws, ``savefig`` turns the layout engine off. Then it asks for the former one, and
+    for a figure that has none this means the one of the style.
+
+    Args:
+        fig: the figure.
+        **options: arguments of :meth:`matplotlib.figure.Figure.savefig`.
+    """
+    buffer = io.BytesIO()
+    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        fig.savefig(buffer, **options)
+    return buffer.getvalue()
+
+
 def svg_of(fig: Figure) -> bytes:
     """Draw a figure as SVG without a trace of time or place.
 
     Args:
         fig: the figure.
     """
-    buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "resnorm"}):
-        fig.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().decode()
+        metadata = {"Date": None, "Creator": None}
+        text = encoded(fig, format="svg", dpi=DPI, metadata=metadata).decode()
     text = text[text.index("<svg") :]
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL).encode()
 
@@ -85,9 +101,7 @@ def drawing_of(fig: Figure, picture: bool) -> Drawing:
     """
     data, kind = b"" if picture else svg_of(fig), "svg+xml"
     if picture or len(data) > HEAVY:
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        data, kind = buffer.getvalue(), "png"
+        data, kind = encoded(fig, format="png", dpi=DPI, metadata={"Software": None}), "png"
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
     return Drawing(data, kind, width, height, lettering.smallest_text(fig) * 96 / 72)
 
