@@ -122,7 +122,22 @@ def test_figures_that_compute_stand_in_text_and_output_and_share_a_library(tiny_
     assert page.count('<style class="rnc-shared">') == 1
     assert page.count('<script class="rnc-shared">') == 3  # the library and two figures
     assert page.count("window.resnormFigures = {") == 1
-    assert "<em>one</em>" in page and "It descends." in page
+    captions = re.findall(
+        r'<p class="rn-caption"><a [^>]*href="#(.*?)" [^>]*>(.*?)</a> (.*?)</p>', page
+    )
+    assert captions == [
+        ("figure-1", "Figure 1.", "Drag <em>one</em>."),
+        ("figure-2", "Figure 2.", "It descends."),
+    ]
+    assert re.findall(r'<div class="cell_output [^>]*id="(figure-\d)">', page) == [
+        "figure-1",
+        "figure-2",
+    ]
+
+
+def test_a_caption_of_a_figure_that_computes_is_one_paragraph(tiny_book):
+    code, said = tiny_book(text=FIGURE.replace("Drag *one*.", "Drag *one*.\n\nThen another."))
+    assert code != 0 and "must be one paragraph" in said
 
 
 def test_a_figure_that_computes_without_alternative_text_is_refused(tiny_book):

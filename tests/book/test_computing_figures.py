@@ -6,14 +6,17 @@ import math
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
 import computing as tool
 import pictures
 from browsing import violations
+from resnorm import detection, probes
 from resnorm.experiments import residual_variance
 from resnorm.figures import computing
+from resnorm.models import resnet
 
 ALT = "A figure that computes, on a page of its own."
 #: A handle or switch of each figure that has one, by its accessible name.
@@ -22,6 +25,9 @@ HANDLES = {
     "gradient": "Gradient of output 2",
     "paths": "Block 1",
     "bowl": "Start of the descent, moved by the four arrow keys",
+    "receptive": "Output unit",
+    "cardinality": "Cardinality and width of a group, moved by the four arrow keys",
+    "nms": "Box 1, moved by the four arrow keys",
 }
 
 
@@ -242,6 +248,159 @@ def test_the_paths_add_up_to_the_gradient_of_autograd(computed, draws):
         assert_equal(found["weights"], weights)
 
 
+def whole(low, high, *shape, generator):
+    return torch.randint(low, high + 1, shape, generator=generator).tolist()
+
+
+def test_the_receptive_field_is_where_autograd_has_a_gradient(computed, draws):
+    for g in draws:
+        depth = 1 + whole(0, 3, 1, generator=g)[0]
+        layers = [
+            {"kernel": k, "stride": s, "dilation": d}
+            for k, s, d in zip(*(whole(1, most, depth, generator=g) for most in (5, 3, 4)))
+        ]
+        side, jump = 1, 1
+        for layer in layers:
+            side += (layer["kernel"] - 1) * layer["dilation"] * jump
+            jump *= layer["stride"]
+        size = side + whole(jump, 4 * jump, 1, generator=g)[0]
+        stack = nn.Sequential(
+            *(
+                nn.Conv1d(
+                    1, 1, each["kernel"], each["stride"], dilation=each["dilation"], bias=False
+                )
+                for each in layers
+            )
+        ).double()
+        for layer in stack:
+            nn.init.ones_(layer.weight)
+        x = torch.zeros(1, 1, size, dtype=torch.float64, requires_grad=True)
+        y = stack(x)[0, 0]
+        unit = whole(0, len(y) - 1, 1, generator=g)[0]
+        found = computed("receptive", layers=layers, size=size, output=unit)
+        gradient = torch.autograd.grad(y[unit], x, retain_graph=True)[0][0, 0]
+        seen = gradient.nonzero()[:, 0]
+        assert_equal(found["paths"][0], gradient)
+        assert found["seen"] == len(seen) and found["counts"][-1] == len(y)
+        assert found["side"] == seen[-1] - seen[0] + 1
+        begins = [
+            torch.autograd.grad(y[i], x, retain_graph=True)[0].flatten().nonzero()[0].item()
+            for i in (0, 1)
+        ]
+        assert found["jump"] == begins[1] - begins[0]
+
+        # in two dimensions, and with weights that are not all 1, the rule holds for both sides
+        if size < 80:
+            torch.manual_seed(depth)
+            stack = nn.Sequential(
+                *(
+                    nn.Conv2d(1, 1, each["kernel"], each["stride"], dilation=each["dilation"])
+                    for each in layers
+                )
+            ).double()
+            for layer in stack:
+                nn.init.uniform_(layer.weight, 0.5, 1)
+            x = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+            (gradient,) = torch.autograd.grad(stack(x)[0, 0, unit, unit], x)
+            row = torch.tensor(found["paths"][0]) > 0
+            assert torch.equal(gradient[0, 0] != 0, row[:, None] & row)
+
+
+def test_the_block_costs_what_pytorch_counts(computed, draws):
+    def counted(block, channels, side):
+        weights = [m.weight.numel() for m in block.modules() if isinstance(m, nn.Conv2d)]
+        return weights, probes.multiply_adds(block, torch.empty(1, channels, side, side))
+
+    for g in draws:
+        groups, width, channels, side = (
+            whole(1, most, 1, generator=g)[0] for most in (64, 96, 300, 20)
+        )
+        inner = groups * width
+        found = computed(
+            "cardinality", cardinality=groups, width=width, channels=channels, side=side
+        )
+        with torch.device("meta"):
+            block = nn.Sequential(
+                nn.Conv2d(channels, inner, 1, bias=False),
+                nn.Conv2d(inner, inner, 3, padding=1, groups=groups, bias=False),
+                nn.Conv2d(inner, channels, 1, bias=False),
+            )
+            weights, work = counted(block, channels, side)
+        assert found["weights"] == weights and found["total"] == sum(weights)
+        assert found["multiplyAdds"] == work and found["inner"] == inner
+        # the curve of equal cost is where the sum of all weights is the plain bottleneck's
+        d = found["solved"]
+        assert_equal([2 * 256 * groups * d + 9 * groups * d * d], [found["budget"]])
+    for groups, width in ((1, 64), (2, 40), (4, 24), (8, 14), (32, 4)):  # rows of the paper
+        found = computed("cardinality", cardinality=groups, width=width)
+        with torch.device("meta"):
+            block = resnet.Bottleneck(256, 64, groups=groups, width_per_group=width)
+            weights, work = counted(block, 256, 56)
+        assert found["weights"] == weights and found["multiplyAdds"] == work
+        assert abs(found["total"] / found["budget"] - 1) < 0.03
+
+
+def boxes_of(count, generator):
+    """Boxes with sides of 30 to 70 on a field of 100, of which several overlap."""
+    sizes = uniform(30, 70, count, 2, generator=generator)
+    corners = uniform(0, 1, count, 2, generator=generator) * (100 - sizes)
+    return torch.cat([corners, corners + sizes], 1)
+
+
+def test_suppression_keeps_what_torchvision_keeps(computed, draws):
+    dropped = 0
+    for g in draws:
+        boxes, threshold = boxes_of(12, g), uniform(0.05, 0.8, 1, generator=g).item()
+        scores = uniform(0, 1, 12, generator=g)
+        given = {"boxes": boxes.tolist(), "scores": scores.tolist(), "threshold": threshold}
+        found = computed("nms", **given)
+        kept = found["kept"]
+        assert kept == torchvision.ops.nms(boxes, scores, threshold).tolist()
+        assert kept == detection.nms(boxes, scores, threshold).tolist()
+        overlaps = torchvision.ops.box_iou(boxes, boxes)
+        assert_equal(found["overlaps"], overlaps)
+        for i, by in enumerate(found["by"]):  # by the best of the kept boxes that overlap it
+            over = [k for k in kept if overlaps[k, i] > threshold]
+            assert by == (-1 if i in kept else over[0])
+            dropped += i not in kept
+    assert dropped > 90
+
+
+def test_equal_scores_and_an_overlap_at_the_threshold_do_as_the_package_does(computed):
+    boxes = [[0, 0, 5, 10], [0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 20, 30]]
+    scores = [0.5, 0.5, 0.5, 0.5]
+    for threshold, kept in ((0.5, [0, 1, 3]), (0.49, [0, 3])):  # the first two overlap by 0.5
+        found = computed("nms", boxes=boxes, scores=scores, threshold=threshold)
+        package = detection.nms(torch.tensor(boxes).double(), torch.tensor(scores), threshold)
+        assert found["kept"] == kept == package.tolist()
+
+
+def test_boxes_are_correct_as_in_the_precision_recall_curve(computed, draws):
+    correct = duplicates = 0
+    for g in draws:
+        truth = boxes_of(3, g)
+        boxes = truth.repeat(3, 1) + 5 * torch.randn(9, 4, dtype=torch.float64, generator=g)
+        scores = uniform(0, 1, 9, generator=g)
+        found = computed(
+            "nms",
+            boxes=boxes.tolist(),
+            scores=scores.tolist(),
+            threshold=0.8,
+            truth=truth.tolist(),
+        )
+        kept = found["kept"]
+        shown = detection.Detections(boxes[kept], scores[kept], torch.zeros(len(kept)).long())
+        curve = detection.precision_recall([shown], [truth], [torch.zeros(3).long()], 0)
+        hits = (curve.precision * torch.arange(1, len(kept) + 1)).diff(prepend=torch.zeros(1))
+        verdicts = [found["verdicts"][i] for i in kept]
+        assert [verdict == "correct" for verdict in verdicts] == (hits > 0.5).tolist()
+        assert found["found"] == verdicts.count("correct")
+        near = torchvision.ops.box_iou(boxes[kept], truth).amax(1) >= 0.5
+        assert [verdict != "wrong" for verdict in verdicts] == near.tolist()
+        correct, duplicates = correct + found["found"], duplicates + verdicts.count("duplicate")
+    assert correct > 30 and duplicates > 30
+
+
 # --- the page ---------------------------------------------------------------------------------
 
 
@@ -347,6 +506,76 @@ def test_the_bowl_says_what_the_descent_does(visit, alone):
             start.press("ArrowDown")
         assert "It diverges." not in readout.inner_text()
         assert "after 20 steps" in readout.inner_text()  # 0.89 ** 20 is 0.097
+
+
+def test_strides_and_dilations_widen_the_field_equally(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("receptive")).locator(".rnc")
+        readout = figure.locator(".rnc-readout")
+        for button, outputs, side in (
+            ("Three plain", 25, 7),
+            ("Three strides of 2", 3, 15),
+            ("Dilations 1, 2, 4", 17, 15),
+        ):
+            figure.get_by_role("button", name=button).click()
+            assert f"of {outputs} sees {side} pixels:" in readout.inner_text()
+        for layer in "123":
+            figure.get_by_label(layer, exact=True).check(force=True)
+            figure.get_by_label("Dilation d").press("Home")
+            figure.get_by_label("Dilation d").press("ArrowRight")
+        assert "sees only 7 pixels in a window of 13:" in readout.inner_text()
+        for _ in range(40):  # the last output stays the last
+            figure.get_by_label("Output unit").press("ArrowRight")
+        assert readout.inner_text().startswith("Output 19 of 19 ")
+
+
+def test_fitting_the_width_gives_the_rows_of_the_paper(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("cardinality")).locator(".rnc")
+        groups, readout = figure.get_by_label("Cardinality C"), figure.locator(".rnc-readout")
+        groups.press("Home")
+        for cardinality, width, error in (
+            (1, 64, "23.9"),
+            (2, 40, "23.0"),
+            (4, 24, "22.6"),
+            (8, 14, "22.3"),
+            (16, 8, None),
+            (32, 4, "22.2"),
+        ):
+            figure.get_by_role("button", name="Fit d to the budget").click()
+            said = readout.inner_text()
+            assert said.startswith(f"{cardinality} group") and f" of {width}, inner" in said
+            assert (f"error: {error} %" in said) == (error is not None)
+            groups.press("ArrowRight")
+
+
+def test_suppression_does_what_the_chapter_says_of_thresholds_and_scores(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("nms")).locator(".rnc")
+        readout, threshold = figure.locator(".rnc-readout"), figure.get_by_label("Threshold")
+        threshold.press("Home")
+        for step in range(21):
+            said = readout.inner_text()
+            assert said.startswith("NMS keeps 1, 3, 5 and drops") == (8 <= step <= 11)
+            if step == 6:  # 0.3
+                assert said.startswith("NMS keeps 1, 5 and drops") and "1 of 2 objects" in said
+            if step == 14:  # 0.7
+                assert said.startswith("NMS keeps 1, 2, 3, 5 and drops 4")
+                assert "2 of 2 objects are found, with 1 duplicate" in said
+            threshold.press("ArrowRight")
+        figure.get_by_role("button", name="Start again").click()
+        figure.get_by_label("Score of box 2").press("End")
+        assert readout.inner_text().startswith("NMS keeps 2, 5 and drops 1")
+        assert "1 of 2 objects is found" in readout.inner_text()
+
+
+def test_what_cannot_be_dragged_looks_otherwise(visit, alone):
+    with visit() as v:
+        figure = v.go(alone("normalize")).locator(".rnc")
+        fill = "each => getComputedStyle(each).fill"
+        movable = figure.get_by_label("Mean of the batch").locator("path").evaluate(fill)
+        fixed = figure.locator("svg > g[aria-hidden] path.paper").all()
+        assert len(fixed) == 2 and movable not in [each.evaluate(fill) for each in fixed]
 
 
 def test_new_batches_are_other_batches(visit, alone):

@@ -22,6 +22,21 @@ def test_twenty_pictures_lead_to_their_figures():
     assert len({link["href"].partition("#")[0] for link in links}) >= 14, "of most chapters"
 
 
+def test_a_figure_computes_on_the_front_page(visit, server):
+    for width, theme in ((375, "dark"), (1400, "light")):
+        with visit(width=width, theme=theme) as v:
+            page = v.go(f"{server}/{FRONT}")
+            figure = page.locator(".rnc[data-live]")
+            caption = page.locator("#figure-1 .rn-caption")
+            assert figure.count() == 1 and caption.inner_text().startswith("Figure 1. ")
+            readout = figure.locator(".rnc-readout")
+            before = readout.inner_text().split("Normalized")
+            figure.get_by_label("Mean of the batch").press("ArrowRight")
+            after = readout.inner_text().split("Normalized")
+            assert after[0] != before[0] and after[1] == before[1]
+            assert figure.evaluate("each => each.getBoundingClientRect().right <= innerWidth")
+
+
 def test_the_pictures_weigh_little():
     images = soup_of(HTML / FRONT).select(".rn-gallery img")
     sizes = [(HTML / "book" / image["src"]).stat().st_size for image in images]

@@ -56,6 +56,18 @@ def test_equal_figures_are_equal_bytes_and_are_closed(format):
     assert not plt.get_fignums()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_figure_that_lays_itself_out_does_so_in_every_form(displayed, monkeypatch):
+    monkeypatch.setenv("RESNORM_FIGURES", "page")  # drawn as PNG, as SVG and for a phone
+    with matplotlib.rc_context():
+        figures.use_style()
+        fig = plt.figure(figsize=(3, 2), layout="none")
+        fig.add_axes((0, 0, 1, 1)).text(0.5, 0.5, "in the middle")
+        figures.show(fig, alt=ALT)
+        assert fig.get_layout_engine() is None
+    assert "svg" in displayed[0][0]["text/html"]
+
+
 def test_an_image_tag_escapes_its_text():
     tag = figures.image_tag(b"x", 'a "quoted" <b> & more')
     assert 'alt="a &quot;quoted&quot; &lt;b&gt; &amp; more"' in tag

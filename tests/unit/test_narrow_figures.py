@@ -2,7 +2,6 @@
 
 import base64
 import re
-import warnings
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
@@ -195,17 +194,6 @@ def test_pictures_and_heavy_drawings_are_png_of_twice_the_resolution():
         kind, data = content(soup.img["src"])
         assert kind == "png" and int.from_bytes(data[16:20], "big") == round(3.5 * 220)
         assert soup.img["width"] == "336"
-
-
-def test_a_figure_without_a_layout_engine_stays_without_one():
-    """Otherwise the style's engine finds no grid in a diagram and warns on every page."""
-    fig = plt.figure(figsize=(3.5, 2.4), layout="none")
-    fig.add_axes((0, 0, 1, 1)).text(0.2, 0.5, "a diagram")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figures.to_bytes(fig)
-        drawings.drawings_html(fig, ALT)
-    assert fig.get_layout_engine() is None
 
 
 def test_equal_figures_are_equal_drawings():

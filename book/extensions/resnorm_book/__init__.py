@@ -68,17 +68,20 @@ class Computing(SphinxDirective):
     option_spec = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
-        """The figure, and its caption below it."""
+        """The figure and its caption, in the form of a cell's output, so that both are numbered."""
         try:
             figure = computing_html(self.arguments[0], self.options.get("alt", ""))
         except ValueError as wrong:
             raise self.error(str(wrong)) from wrong
-        found: list[nodes.Node] = [nodes.raw("", figure, format="html")]
+        output = nodes.container(classes=["cell_output"])
+        output += nodes.raw("", figure, format="html")
         if self.content:
-            caption = nodes.container(classes=["rn-caption"])
-            self.state.nested_parse(self.content, self.content_offset, caption)
-            found.append(caption)
-        return found
+            parsed = nodes.Element()
+            self.state.nested_parse(self.content, self.content_offset, parsed)
+            if len(parsed) != 1 or not isinstance(parsed[0], nodes.paragraph):
+                raise self.error("the caption of a figure that computes must be one paragraph")
+            output += nodes.paragraph("", "", nodes.emphasis("", "", *parsed[0].children))
+        return [output]
 
 
 def without_thebe(

@@ -7,8 +7,9 @@ a thin layer over nbgrader, which keeps the gradebook and the forms for marking 
 ``grading`` turns this into marks and a report, and ``collecting`` sorts the downloads of a learning
 management system by student. ``sanitizing`` makes the copy that a browser may show, by way of
 ``markup``. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
-nbgrader, ``hidden_images`` chooses the images that a project is graded on, ``marks`` says what
-stands in the way of a mark, and ``export`` writes the marks for the learning management system.
+nbgrader, ``hidden_images`` chooses the images that a project is graded on, ``variants`` gives each
+class conventions of its own, ``marks`` says what stands in the way of a mark, and ``export``
+writes the marks for the learning management system.
 """
 
 from ..loading import on_first_use
@@ -30,4 +31,5 @@ __getattr__ = on_first_use(
     "runs",
     "sandbox",
     "sanitizing",
+    "variants",
 )

@@ -45,9 +45,12 @@ app = typer.Typer(
 def _init(
     folder: options.NewFolder,
     source: options.Source = None,
+    variant: options.Variant = None,
 ) -> None:
     """Make a course's folder: configuration, an empty class list, the source notebooks."""
     make(folder, source or CHECKOUT / "source")
+    if variant is not None:
+        Course(folder).keep_variant_seed(variant)
     typer.echo(f"Made {folder} with {', '.join(Course(folder).assignments())}.")
     typer.echo(
         "Next: save the class list of the LMS as students.csv there, or fill in its columns; then: "
@@ -58,14 +61,26 @@ def _init(
 
 
 @app.command("release")
-def _release(assignment: options.Assignment, course: options.Course = Path(".")) -> None:
+def _release(
+    assignment: options.Assignment,
+    course: options.Course = Path("."),
+    variant: options.Variant = None,
+) -> None:
     """Write the students' notebook, without solutions and hidden tests."""
     from .gradebook import Gradebook
+    from .variants import described
 
     here = Course(course)
+    here.assignment(assignment)
     with here.alone(f"release {assignment}"):
+        if variant is not None:
+            here.keep_variant_seed(variant)
         path = Gradebook(here).release(assignment)
-    typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
+    if here.variant_seed is None:
+        typer.echo(f"Released: {path}. Hand out its folder, or the Colab link of the book's page.")
+        return
+    typer.echo(f"Released: {path}. Hand out its folder; the book's page has another variant.")
+    typer.echo(described(here, assignment))
 
 
 @app.command("collect")

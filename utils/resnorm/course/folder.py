@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,10 @@ c.GenerateFeedback.preprocessors = [
 """
 
 
+#: File beside a source notebook with its conventions, which is not handed out.
+VARIANTS = "variants.py"
+#: File of a course with the number that chooses the conventions of its class.
+SEED = "variant-seed"
 #: Seconds to wait for the lock of a course.
 PATIENCE = 3.0
 
@@ -114,8 +119,9 @@ class Course:
     ``source`` has the notebooks with solutions, ``release`` what students get, ``submitted`` what
     they handed in, ``duplicates`` what else of theirs was kept, ``restored`` what was handed in
     after the sandbox, and ``reports`` what happened there. ``hidden`` has the images that
-    networks are graded on, ``autograded`` and ``feedback`` are nbgrader's, and ``marks`` is for the
-    learning management system.
+    networks are graded on, and ``variant`` the notebooks with the conventions of this class, which
+    the number in ``variant-seed`` chooses. ``autograded`` and ``feedback`` are nbgrader's, and
+    ``marks`` is for the learning management system.
 
     Args:
         root: the folder.
@@ -162,6 +168,51 @@ class Course:
             file.flush()
             yield
 
+    @property
+    def variant_seed(self) -> int | None:
+        """The private number that chooses the conventions of this class, or None without one.
+
+        Raises:
+            CourseError: what is in the file ``variant-seed`` is no such number.
+        """
+        path = self.root / SEED
+        if not path.is_file():
+            return None
+        content = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not re.fullmatch(r"[0-9]{1,100}", content):
+            raise CourseError(
+                f"the file {SEED} must hold one whole number, such as 204871365; it holds "
+                f"{content[:40]!r}. Write the number there with which the assignments were "
+                "released, or remove the file if they were released without one"
+            )
+        return int(content)
+
+    def keep_variant_seed(self, seed: int) -> None:
+        """Keep the number that chooses the conventions of this class.
+
+        Args:
+            seed: a non-negative number.
+
+        Raises:
+            CourseError: the number is negative, or the course has another one.
+        """
+        if seed < 0:
+            raise CourseError(f"the variant {seed} is negative: give a number such as 204871365")
+        known = self.variant_seed
+        if known is not None and known != seed:
+            raise CourseError(
+                f"this course has a variant of its own already, and {seed} is another one: leave "
+                f"--variant out. If no assignment is handed out yet, remove the file {SEED}"
+            )
+        released = self.root / "release"
+        if known is None and released.is_dir() and (names := sorted(os.listdir(released))):
+            raise CourseError(
+                f"{', '.join(names)} is released in the published variant: another one would "
+                "make right answers wrong. Leave --variant out; if nothing of it is handed out, "
+                "remove the folder release"
+            )
+        write_whole(self.root / SEED, f"{seed}\n")
+
     def assignments(self) -> list[str]:
         """List the names of the assignments, in order."""
         folders = (self.root / "source").iterdir()
@@ -183,8 +234,9 @@ class Course:
             raise CourseError(f"no assignment {name!r}: there are {there}")
         if len(notebooks) != 1:
             raise CourseError(f"source/{name} must hold one notebook; it holds {len(notebooks)}")
+        ours = {notebooks[0].name, VARIANTS}
         beside = [path for path in sorted(folder.iterdir()) if path.is_file()]
-        beside.remove(notebooks[0])
+        beside = [path for path in beside if path.name not in ours]
         return Assignment(name, notebooks[0], tuple(beside))
 
     def handout(self, name: str) -> Path:

@@ -14,12 +14,13 @@ from typing import Any
 import nbformat
 
 from .collecting.times import NOTED, HandedIn
-from .folder import Course, CourseError
+from .folder import VARIANTS, Course, CourseError
 from .grading.cells import graded_cells, meta
 from .grading.reports import Report, machine_failure
 from .grading.weights import rules
 from .marks import MISSING, Mark, mark_of
 from .markup import safe_name
+from .variants import instructors_notebook, write_variant
 
 
 class Gradebook:
@@ -42,10 +43,11 @@ class Gradebook:
             The students' notebook.
 
         Raises:
-            CourseError: a graded cell compares nothing, or nbgrader finds a fault.
+            CourseError: a graded cell compares nothing, the variants of the assignment cannot be
+                used, or nbgrader finds a fault.
         """
         assignment = self.course.assignment(name)
-        cells = graded_cells(nbformat.read(assignment.notebook, as_version=4))
+        cells = graded_cells(instructors_notebook(self.course, name))
         compares = re.compile(r"checking\.(close|emit)\(")
         compared = [cell for cell in cells if not rules(cell)]
         if silent := [meta(c)["grade_id"] for c in compared if not compares.search(c.source)]:
@@ -53,7 +55,8 @@ class Gradebook:
                 f"{name}: these graded cells compare nothing, so they would earn nothing: "
                 f"{', '.join(silent)}; use checking.close or checking.emit"
             )
-        _check(f"release {name}", self._api().generate_assignment(name, force=True, create=True))
+        api = self._api(source=write_variant(self.course, name))
+        _check(f"release {name}", api.generate_assignment(name, force=True, create=True))
         return self.course.root / "release" / name / assignment.notebook.name
 
     def has(self, name: str) -> bool:
@@ -238,8 +241,11 @@ class Gradebook:
         """Where it is noted which report was entered; nbgrader removes it with the folder."""
         return self.course.root / "autograded" / student / name / ".report"
 
-    def _api(self) -> Any:
-        """Make nbgrader's interface, with the configuration of this course."""
+    def _api(self, source: str = "") -> Any:
+        """Make nbgrader's interface, with the configuration of this course.
+
+        The source notebooks are in another folder of the course, if one is given.
+        """
         from nbgrader.apps import NbGraderAPI
         from traitlets.config import Config
         from traitlets.config.loader import PyFileConfigLoader
@@ -257,6 +263,9 @@ class Gradebook:
                 f"nbgrader_config.py cannot be executed: {type(problem).__name__}: {problem}"
             ) from None
         config.CourseDirectory.root = root
+        config.CourseDirectory.ignore.append(VARIANTS)
+        if source:
+            config.CourseDirectory.source_directory = source
         return NbGraderAPI(config=config)
 
 

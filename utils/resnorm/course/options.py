@@ -17,6 +17,16 @@ Source = Annotated[
         help="Folder that holds one folder per assignment. Default: those of this checkout.",
     ),
 ]
+Variant = Annotated[
+    int | None,
+    typer.Option(
+        "--variant",
+        min=0,
+        help="Your own number for this class, nine digits or more, which chooses its conventions "
+        "and the inputs of its hidden tests. It is kept in the course; keep it to yourself. "
+        "Default: the published variant.",
+    ),
+]
 Download = Annotated[
     Path,
     typer.Argument(metavar="export", help="The LMS's bulk download, a zip or a folder."),

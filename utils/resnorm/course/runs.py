@@ -29,6 +29,7 @@ from .sandbox.incidents import Incident
 from .sandbox.limits import DEFAULT_LIMITS, Limits
 from .sandbox.runner import KernelNotStartedError
 from .sanitizing import sanitized
+from .variants import from_another_variant, instructors_notebook
 
 #: A grading process is given up after this many times the time of one notebook.
 PATIENCE = 3
@@ -79,7 +80,7 @@ def grade_class(
             f"{name} is not in the gradebook: run resnorm-course release {name}, then grade again"
         )
     hidden = hidden_images(course, name)
-    source = nbformat.read(assignment.notebook, as_version=4)
+    source = instructors_notebook(course, name)
     cache = course.root / "reports" / ".reference"
     try:
         expected = reference(source, cache, assignment.files, limits, unsafe=unsafe)
@@ -193,9 +194,10 @@ class _Task:
             for file in files
             if file.is_file() and not file.is_symlink() and file.name not in ours
         ]
-        source = nbformat.read(self.assignment.notebook, as_version=4)
+        source = instructors_notebook(self.course, self.assignment.name)
+        submitted = read_submission(path)
         notebook, report = grade(
-            read_submission(path),
+            submitted,
             source,
             self.expected,
             student=self.student,
@@ -205,6 +207,8 @@ class _Task:
             hidden=self.hidden,
             unsafe=self.unsafe,
         )
+        other = from_another_variant(submitted, self.course, self.assignment.name)
+        report.incidents = [*other, *report.incidents]
         shutil.rmtree(destination, ignore_errors=True)
         destination.mkdir(parents=True)
         nbformat.write(sanitized(notebook, source), destination / name)

@@ -17,7 +17,17 @@ from importlib.resources import files
 from .display import check_alt, display_caption
 
 #: The figures, by the names of their scripts.
-NAMES = ("normalize", "gradient", "running", "bowl", "chain", "paths")
+NAMES = (
+    "normalize",
+    "gradient",
+    "running",
+    "bowl",
+    "chain",
+    "paths",
+    "receptive",
+    "cardinality",
+    "nms",
+)
 
 
 def compute(name: str, *, alt: str, caption: str = "") -> None:

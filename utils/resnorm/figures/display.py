@@ -74,11 +74,11 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
     """
     if format not in ("png", "webp"):
         raise ValueError(f"format is {format!r}; it must be png or webp")
-    data = encoded(fig, format="png", dpi=dpi, metadata={"Software": None})
+    png = encoded(fig, "png", dpi, Software=None)
     plt.close(fig)
     if format == "png":
-        return data
-    with Image.open(io.BytesIO(data)) as picture:
+        return png
+    with Image.open(io.BytesIO(png)) as picture:
         few_colors = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE).convert("RGB")
     buffer = io.BytesIO()
     few_colors.save(buffer, "WEBP", lossless=True, method=6)

@@ -12,7 +12,6 @@ import html
 import io
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -63,19 +62,21 @@ def least_width(width: int, smallest: float) -> int:
     return -int(-width * LEGIBLE // smallest)
 
 
-def encoded(fig: Figure, **options: Any) -> bytes:
-    """Save a figure to memory, and leave a figure without a layout engine without one.
+def encoded(fig: Figure, format: str, dpi: float, **metadata: str | None) -> bytes:
+    """Encode a figure, and leave its layout as it is.
 
-    While it draws, ``savefig`` turns the layout engine off. Then it asks for the former one, and
-    for a figure that has none this means the one of the style.
+    ``savefig`` sets the layout engine anew when it is done. For a figure without one it would take
+    the engine of the settings, and the next drawing would be laid out differently.
 
     Args:
         fig: the figure.
-        **options: arguments of :meth:`matplotlib.figure.Figure.savefig`.
+        format: such as ``png``.
+        dpi: pixels per inch.
+        **metadata: of the file.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
-        fig.savefig(buffer, **options)
+        fig.savefig(buffer, format=format, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -86,8 +87,7 @@ def svg_of(fig: Figure) -> bytes:
         fig: the figure.
     """
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "resnorm"}):
-        metadata = {"Date": None, "Creator": None}
-        text = encoded(fig, format="svg", dpi=DPI, metadata=metadata).decode()
+        text = encoded(fig, "svg", DPI, Date=None, Creator=None).decode()
     text = text[text.index("<svg") :]
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL).encode()
 
@@ -101,7 +101,7 @@ def drawing_of(fig: Figure, picture: bool) -> Drawing:
     """
     data, kind = b"" if picture else svg_of(fig), "svg+xml"
     if picture or len(data) > HEAVY:
-        data, kind = encoded(fig, format="png", dpi=DPI, metadata={"Software": None}), "png"
+        data, kind = encoded(fig, "png", DPI, Software=None), "png"
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
     return Drawing(data, kind, width, height, lettering.smallest_text(fig) * 96 / 72)
 

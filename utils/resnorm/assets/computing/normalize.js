@@ -30,7 +30,7 @@
     out += line(at(mu - s), y + 15, at(mu - s), y + 25, "ink");
     if (!top) {
       out += line(at(mu + s), y + 15, at(mu + s), y + 25, "ink");
-      out += path([[at(mu), y + 12], [at(mu) + 8, y + 27], [at(mu) - 8, y + 27]], "ours fill", "Z");
+      out += path([[at(mu), y + 14], [at(mu) + 6, y + 26], [at(mu) - 6, y + 26]], "ours paper", "Z"); // hollow: it cannot be dragged
     }
     out += text(2, y - 34, name, "strong over");
     return out + text(width - 2, y - 34, `mean ${fixed(mu)}, variance ${fixed(s * s)}`, "over", "end");

@@ -16,7 +16,7 @@ class Incident:
         kind: one word. In the sandbox ``"time"``, ``"memory"``, ``"processes"``, ``"disk"``,
             ``"output"``, ``"cut"``, ``"messages"``, ``"unreadable"``, ``"crash"`` or ``"reach"``;
             in grading also ``"edited"``, ``"missing"``, ``"matched"``, ``"forbidden"``,
-            ``"patched"``, ``"refused"`` or ``"machine"``.
+            ``"patched"``, ``"variant"``, ``"doubtful"``, ``"refused"`` or ``"machine"``.
         message: what happened, in words. Parts of it can come from the submission, so what is not
             printable, such as half a character or the commands of a terminal, becomes question
             marks.
