@@ -44,7 +44,7 @@ SLIDES = ROOT / "_build" / "slides"
 KINDS = ("figure", "output", "code", "equation")
 PAUSE = ". . ."
 #: Letters of a line of code or output up to which text has room beside it.
-NARROW = 58
+NARROW = 50
 #: Width of a picture in heights, from which on the text stands above it.
 WIDE = 1.75
 

@@ -44,6 +44,25 @@ def test_a_loss_is_to_be_small_and_each_measure_has_its_own_runs():
     assert later == {"a, 0.2", "b, 0.4", "a, 0.4", "b, 0.1"}
 
 
+def test_what_decides_is_listed_by_rate_in_rising_order():
+    falling = dict(reversed(ARMS.items()))
+    record = run([0, 1, 2], arms=falling)
+    record.add("b, 0.1", 2, {"score": 9.0}, 1.0)  # seed 2 does not choose
+    record.runs[:] = [r for r in record.runs if (r["arm"], r["seed"]) != ("a, 0.2", 1)]
+    found = searched.by_rate(record, falling, "b", "score")
+    assert list(found.items()) == [(0.1, 0.1), (0.2, 0.2), (0.4, 0.4)]
+    next(r for r in record.runs if r["arm"] == "a, 0.4")["results"]["score"] = 0.0
+    found = searched.by_rate(record, falling, "a", "score")
+    assert found == pytest.approx({0.1: 0.9, 0.2: 1.0, 0.4: 0.4})  # a mean of 0 and 0.8
+
+
+def test_rates_without_runs_are_left_out_and_a_network_without_any_is_refused():
+    record = run([0, 1], arms={name: arm for name, arm in ARMS.items() if arm.lr > 0.1})
+    assert list(searched.by_rate(record, ARMS, "a", "score")) == [0.2, 0.4]
+    with pytest.raises(ValueError, match=r"for network 'c'; the networks are \['a', 'b'\]"):
+        searched.by_rate(record, ARMS, "c", "score")
+
+
 def test_other_seeds_do_not_choose():
     record = run([0, 1])
     record.add("a, 0.4", 2, {"score": 9.0}, 1.0)

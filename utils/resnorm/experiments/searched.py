@@ -25,6 +25,10 @@ class Searched(Protocol):
     def network(self) -> str:
         """The name that arms share if they differ in the learning rate only."""
 
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+
 
 AnArm = TypeVar("AnArm", bound=Searched)
 
@@ -44,16 +48,48 @@ def chosen_arms(record: Record, arms: Mapping[str, Searched], measure: str) -> d
     sign = -1 if measure.endswith("loss") else 1
     found: dict[str, dict[str, float]] = {}
     for name, arm in arms.items():
-        values = [
-            sign * run["results"][measure]
-            for run in record.runs
-            if run["arm"] == name and run["seed"] in CHOOSING
-        ]
-        if values:
-            found.setdefault(arm.network, {})[name] = mean(values)
+        if values := _choosing(record, name, measure):
+            found.setdefault(arm.network, {})[name] = sign * mean(values)
     return {
-        network: max(by_rate, key=lambda name: by_rate[name]) for network, by_rate in found.items()
+        network: max(by_name, key=lambda name: by_name[name]) for network, by_name in found.items()
     }
+
+
+def by_rate(
+    record: Record, arms: Mapping[str, Searched], network: str, measure: str
+) -> dict[float, float]:
+    """Collect what decides between the learning rates of a network.
+
+    Args:
+        record: the finished runs.
+        arms: name -> arm.
+        network: the name that the arms of the network share.
+        measure: the key of the result that decides, see :func:`chosen_arms`.
+
+    Returns:
+        Each learning rate that has runs, in rising order, and the mean result over the seeds in
+        ``CHOOSING``.
+
+    Raises:
+        ValueError: if the record has no such run of the network.
+    """
+    mine = sorted((arm.lr, name) for name, arm in arms.items() if arm.network == network)
+    found = {lr: mean(values) for lr, name in mine if (values := _choosing(record, name, measure))}
+    if not found:
+        known = sorted({arm.network for arm in arms.values()})
+        raise ValueError(
+            f"no run of seeds {CHOOSING} for network {network!r}; the networks are {known}"
+        )
+    return found
+
+
+def _choosing(record: Record, name: str, measure: str) -> list[float]:
+    """The results of an arm with the seeds that choose."""
+    return [
+        run["results"][measure]
+        for run in record.runs
+        if run["arm"] == name and run["seed"] in CHOOSING
+    ]
 
 
 def reported(
