@@ -315,7 +315,7 @@ WRONG = {
             "[nn.Conv2d(channels, channels, 3, padding=1)] * depth",
         ),
         "a list": ("nn.ModuleList(convs)", "convs"),
-        "no steps": ("x = x + torch.tanh(conv(x))", "x = torch.tanh(conv(x))"),
+        "no steps": ("x = x + torch.tanh(step(x))", "x = torch.tanh(step(x))"),
         "still detached": ("return x + self.gain", "return x.detach() + self.gain"),
         "still two zeros": (
             "self.gain = nn.Parameter(torch.zeros(1))",
