@@ -13,7 +13,7 @@ BACKWARD = "notebooks/2-normalization/2-batch-norm-backward.html"
 WIDTH = 688
 #: What sticks out of the column, or hides a part of itself.
 CUT = """() => {
-  const article = document.querySelector("article.bd-article"), found = [];
+  const article = document.querySelector("article.bd-article, main"), found = [];
   const right = document.documentElement.clientWidth + 1;
   const all = "pre, table, img, .math, mjx-container, p, li, h1, h2, h3, .rn-table, .cell_output";
   for (const each of article.querySelectorAll(`${all}, .rn-explore`)) {
@@ -61,7 +61,10 @@ def test_what_is_cut_is_found(visit, built):
         page.add_style_tag(
             content="@media print { .bd-article pre { white-space: pre !important; } }"
         )
-        page.evaluate("document.querySelector('article pre').textContent = 'x'.repeat(300)")
+        page.evaluate(
+            """[...document.querySelectorAll('article pre')].find(each => each.checkVisibility())
+                .textContent = 'x'.repeat(300)"""
+        )
         assert page.evaluate(CUT)
 
 
