@@ -101,7 +101,9 @@ def test_a_figure_with_controls_keeps_them(visit, deck, made):
         image = page.locator(".present .rn-image")
         before = image.get_attribute("src")
         slider = page.locator(".present input[type=range]").first
-        slider.press("ArrowRight" if slider.input_value() == slider.get_attribute("min") else "Home")
+        slider.press(
+            "ArrowRight" if slider.input_value() == slider.get_attribute("min") else "Home"
+        )
         page.wait_for_function(
             "src => document.querySelector('.present .rn-image').src !== src", arg=before
         )

@@ -19,7 +19,8 @@ CUT = """() => {
   for (const each of article.querySelectorAll(`${all}, .rn-explore`)) {
     if (!each.checkVisibility() || each.closest("mjx-assistive-mml")) continue;
     const box = each.getBoundingClientRect(), style = getComputedStyle(each);
-    const hides = style.overflowX !== "visible" && each.scrollWidth > each.clientWidth + 1;
+    const hides = (style.overflowX !== "visible" || each.tagName === "PRE")
+      && each.scrollWidth > each.clientWidth + 1;
     if (box.width && (box.right > right || box.left < -1 || hides))
       found.push(`${each.tagName}.${each.className} ${box.left}..${box.right}: ${each.innerText}`);
   }
@@ -59,7 +60,7 @@ def test_what_is_cut_is_found(visit, built):
         page = v.go((built / BACKWARD).as_uri())
         on_paper(page)
         page.add_style_tag(
-            content="@media print { .bd-article pre { white-space: pre !important; } }"
+            content="@media print { .bd-article div.highlight pre { white-space: pre !important; } }"
         )
         page.evaluate(
             """[...document.querySelectorAll('article pre')].find(each => each.checkVisibility())
