@@ -6,7 +6,6 @@ import pytest
 
 from browsing import the_pages_with
 
-
 #: The front page aside, whose small pictures are no outputs of cells.
 WITH_PICTURES = [n for n in the_pages_with('alt="Images:', "a picture") if n != "book/index.html"]
 
