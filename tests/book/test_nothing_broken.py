@@ -203,7 +203,8 @@ WITH_PICTURES = [n for n in the_pages_with('alt="Images:', "a picture") if n != 
 
 @pytest.mark.parametrize("name", WITH_PICTURES)
 def test_pictures_stand_on_the_dark_page_without_white_paper(visit, server, name):
-    look = """() => Promise.all([...document.querySelectorAll('.cell_output img:not(.rn-frame img)')]
+    look = """() => Promise.all([...document.querySelectorAll(
+            '.cell_output img:not(.rn-frame img)')]
         .filter(i => i.alt.startsWith('Images:') && i.checkVisibility())
         .map(async i => { i.loading = 'eager'; await i.decode();
           const canvas = document.createElement('canvas');

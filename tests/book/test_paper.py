@@ -60,7 +60,7 @@ def test_what_is_cut_is_found(visit, built):
         page = v.go((built / BACKWARD).as_uri())
         on_paper(page)
         page.add_style_tag(
-            content="@media print { .bd-article div.highlight pre { white-space: pre !important; } }"
+            content="@media print { .bd-article div.highlight pre { white-space: pre !important } }"
         )
         page.evaluate(
             """[...document.querySelectorAll('article pre')].find(each => each.checkVisibility())
