@@ -19,9 +19,10 @@ def pages_with(marker):
     ]
 
 
-def the_pages_with(marker, what):
-    """The same, as parameters; a test of an empty list fails instead of vanishing."""
-    return pages_with(marker) or [pytest.param("", id=f"no page has {what}")]
+def the_pages_with(marker, what, under=""):
+    """The same in a folder, as parameters; a test of an empty list fails instead of vanishing."""
+    names = [name for name in pages_with(marker) if name.startswith(under)]
+    return names or [pytest.param("", id=f"no page has {what}")]
 
 
 def violations(page, exclude=(), rules=()):

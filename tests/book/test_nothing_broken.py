@@ -197,11 +197,7 @@ def test_the_logo_is_legible_in_the_dark(visit, server):
         assert len(rgb) >= 2 and all(contrast(c, background) > 4.5 for c in rgb)
 
 
-#: The front page aside, whose small pictures are no outputs of cells.
-WITH_PICTURES = [n for n in the_pages_with('alt="Images:', "a picture") if n != "book/index.html"]
-
-
-@pytest.mark.parametrize("name", WITH_PICTURES)
+@pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture", under="notebooks/"))
 def test_pictures_stand_on_the_dark_page_without_white_paper(visit, server, name):
     look = """() => Promise.all([...document.querySelectorAll(
             '.cell_output img:not(.rn-frame img)')]

@@ -6,11 +6,10 @@ import pytest
 
 from browsing import the_pages_with
 
-#: The front page aside, whose small pictures are no outputs of cells.
-WITH_PICTURES = [n for n in the_pages_with('alt="Images:', "a picture") if n != "book/index.html"]
 
-
-@pytest.mark.parametrize("name", WITH_PICTURES[:1])
+@pytest.mark.parametrize(
+    "name", the_pages_with('alt="Images:', "a picture", under="notebooks/")[:1]
+)
 def test_pictures_keep_their_brightness_in_the_dark(visit, server, name):
     assert name, "no built page has a picture"
     with visit(theme="dark") as v:

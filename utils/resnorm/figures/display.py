@@ -62,8 +62,8 @@ def to_bytes(fig: Figure, format: str = "png", dpi: float = 110) -> bytes:
 
     Args:
         fig: the figure; it is closed afterwards, so that pyplot does not keep it.
-        format: ``png``, or ``webp`` for frames of which a page holds dozens. The latter is lossless
-            but for a reduction to 96 colors, which no one sees in a plot and which halves the size.
+        format: ``png``, or ``webp`` for frames of which a page holds dozens. WebP keeps every pixel
+            but only 96 colors, which no one notices in a plot and which halves the size.
         dpi: pixels per inch.
 
     Returns:

@@ -129,7 +129,7 @@ def pad_channels(out: int) -> Layer:
     """Append channels of zeros, as shortcut A of He et al. (2016a) does.
 
     Args:
-        out: number of channels that there are afterwards.
+        out: number of output channels, at least as many as come in.
 
     Returns:
         The layer.

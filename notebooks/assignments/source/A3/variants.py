@@ -247,8 +247,8 @@ LEAKY = {
     "a3-task-6": [
         *LEAKY_LAYERS,
         (
-            "is the output of the block *in evaluation*. There is nothing but two 3 × 3 convolutions and two ReLUs,",
-            "is the output of the block *in evaluation*, whose two ReLUs are leaky as well, with the slope 0.1 for negative values. (With the slope 0 it is the block of Task 8.) There is nothing but two 3 × 3 convolutions and two leaky ReLUs,",
+            "is the output of the block *in evaluation*. These two lines hold two 3 × 3 convolutions and two ReLUs,",
+            "is the output of the block *in evaluation*, whose two ReLUs are leaky as well, with the slope 0.1 for negative values. (With the slope 0 it is the block of Task 8.) These two lines hold two 3 × 3 convolutions and two leaky ReLUs,",
         ),
     ],
     "a3-task-6-hints": [
