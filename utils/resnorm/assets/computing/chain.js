@@ -81,7 +81,7 @@
       const low = tick * Math.floor(Math.min(...logs, 0) / tick), high = tick * Math.ceil(Math.max(...logs, 1) / tick);
       const height = scale(low, high, BOTTOM, TOP);
       let out = blocks(state, result, width);
-      out += text(2, TOP - 14, "Second moment of the stream after k blocks", "strong");
+      out += text(2, TOP - 14, `Second moment of the stream${width < 420 ? "" : " after k blocks"}`, "strong");
       for (let power = low; power <= high; power += tick) {
         out += line(left, height(power), right, height(power), "faint");
         out += text(left - 6, height(power) + 4, brief(10 ** power), "muted", "end");

@@ -67,7 +67,7 @@
     },
     draw(state, result, width) {
       const at = across(width);
-      let out = text(2, 14, "dy: drag the dots ↕ · x: drag the numbers ↔", "strong");
+      let out = text(2, 14, width < 420 ? "Drag the dots (dy ↕) and numbers (x ↔)" : "dy: drag the dots ↕ · x: drag the numbers ↔", "strong");
       out += line(6, BASE, width - 6, BASE) + line(6, BASE + 70, width - 6, BASE + 70, "faint");
       state.x.forEach((value, i) => {
         out += line(at(value), BASE, at(value), BASE + 70, "faint");

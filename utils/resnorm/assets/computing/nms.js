@@ -97,7 +97,7 @@
     draw(state, result, width) {
       const place = layout(width), { unit, top } = place, at = across(place, width);
       const x = value => 2 + unit * value, y = value => top + unit * value;
-      let out = text(2, 14, "Two objects, five boxes (drag the numbers)", "strong");
+      let out = text(2, 14, width < 420 ? "Five boxes (drag the numbers)" : "Two objects, five boxes (drag the numbers)", "strong");
       out += rect(2, top, unit * FIELD[0], unit * FIELD[1], "rule");
       for (const [a, b] of OBJECTS) out += circle(x(a), y(b), unit * RADIUS, "gray wash") + circle(x(a), y(b), unit * RADIUS, "gray thin quiet");
       // dropped boxes first, so that those that stay lie on top

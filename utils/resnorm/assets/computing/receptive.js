@@ -104,7 +104,8 @@
         out += text(2, row(l) - 16, `${width > 420 ? "layer " : ""}${l}: k ${kernel}, s ${stride}, d ${dilation}`, `over ${l - 1 === state.chosen ? "strong" : ""}`);
         out += text(width - 2, row(l) - 16, `sees ${result.sides[l]}, jump ${result.jumps[l]}`, `over ${l - 1 === state.chosen ? "strong" : ""}`, "end");
       }
-      out += text(2, 14, "Which pixels does one output see? (drag it ↔)", "strong");
+      const question = width > 420 ? "Which pixels does one output see?" : "What does one output see?";
+      out += text(2, 14, `${question} (drag it ↔)`, "strong");
       // the row of pixels, and below it the number of paths
       const most = Math.max(...result.paths[0]), gap = pixel > 4 ? 0.5 : 0;
       const tall = scale(0, most, 0, BARS[1] - BARS[0]);
