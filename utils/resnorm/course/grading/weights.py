@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: for them.
 MOST_IMAGES, MOST_VALUES = 500, 2**24
 #: From this percentage on, a network that was trained honestly is better on images that it was
-#: trained on, by more than this many points. Recorded runs with 86 to 90 % were better by 4 to 6.
+#: trained on, by more than this many points. Recorded runs with 86 to 91 % were better by 4 to 8.
 LEARNED, LEAST_GAP = 80.0, 1.0
 #: Below it, the difference is small, and chance may turn it around by fewer points than this.
 CHANCE = 2.0
