@@ -82,6 +82,16 @@ def test_a_file_gives_back_the_network_and_leaves_the_random_state(tmp_path):
     assert (found.epochs, found.parameters) == (12, found.cost.parameters)
 
 
+def test_a_network_keeps_its_plan_when_its_maker_goes_on_with_the_list(tmp_path):
+    plan = [plans.conv(8), plans.global_pool(), plans.linear(10)]
+    network = plans.build(plan).eval()
+    plan.insert(1, plans.relu())  # which has no weights that would tell
+    plan[0]["stride"] = 2
+    plans.save(tmp_path / "a", network, epochs=1)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(plans.load(tmp_path / "a").network(x), network(x))
+
+
 def test_only_planned_networks_are_saved(tmp_path):
     with pytest.raises(TypeError, match="give what plans.build returned"):
         plans.save(tmp_path / "a", torch.nn.Linear(2, 2), epochs=1)
