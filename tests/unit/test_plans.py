@@ -97,6 +97,13 @@ def test_only_planned_networks_are_saved(tmp_path):
         plans.save(tmp_path / "a", torch.nn.Linear(2, 2), epochs=1)
 
 
+@pytest.mark.parametrize("epochs", [8.0, "8", None, -1, 10**6])
+def test_epochs_that_a_grader_would_not_read_are_not_saved(tmp_path, epochs):
+    with pytest.raises((TypeError, ValueError), match="epochs is .*; it must be"):
+        plans.save(tmp_path / "a", plans.build([plans.linear(10)]), epochs=epochs)
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize(
     "plan, message",
     [
