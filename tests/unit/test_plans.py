@@ -114,6 +114,7 @@ def test_epochs_that_a_grader_would_not_read_are_not_saved(tmp_path, epochs):
         ([plans.conv(8.0)], "out is 8.0; it must be of type int, from 1 to 4096"),
         ([plans.conv(True)], "out is True; it must be of type int"),
         ([{**plans.relu(), "p": 1}], "relu takes no options, but has p"),
+        ([{**plans.relu(), "p" * 10**6: 1}], "relu takes no options, but has p{80}$"),
         ([plans.relu(), plans.add([], [plans.conv(5)])], r"layer 2 \(add\): .*cannot be added"),
         ([plans.add([], [plans.relu(), plans.max_pool(31, 2), plans.max_pool(3)])], "layer 1, bra"),
         ([plans.add([])], "add has 1 branches; give 2 to 64"),
