@@ -295,6 +295,19 @@ def test_a_class_is_graded_by_its_variant_and_work_from_another_is_named(small, 
     assert "from the variant of another class of T1" in cy and "Ask where" in cy
 
 
+def test_options_that_exclude_each_other_do_not_stop_the_grading(small):
+    """This class has others; what its work is compared with leaves such a variant out."""
+    both = """CONVENTIONS = {
+        "one": {"a": {"test_double": [("of two'", "of 2'")]}, "b": {"double": [("2 *", "3 *")]}},
+        "other": {"c": {"test_double": [("of two'", "of II'")]}},
+    }"""
+    (small.root / "source" / "T1" / VARIANTS).write_text(both)
+    found = variants.read_conventions(small, "T1")
+    seed = next(n for n in range(99) if variants.chosen(found, "T1", n)["one"] == "b")
+    small.keep_variant_seed(seed)
+    assert variants.from_another_variant(assignment(), small, "T1")[0].kind == "variant"
+
+
 def test_the_variant_is_in_the_fingerprint(small):
     found = []
     for option in (None, "three", "four"):
