@@ -3,16 +3,20 @@
 import contextlib
 import functools
 import io
+import os
 import sys
 from itertools import permutations, product
+from pathlib import Path
 
 import harness
 import nbformat
 import pytest
 import small_course
+from nbgrader.apps import NbGraderAPI
 from small_course import NOTEBOOK
 from test_folder import SOLUTION, TEST, assignment, hand_in
 from test_mutants import SOURCES
+from traitlets.config.loader import PyFileConfigLoader
 
 import release
 from resnorm.course import cli, variants
@@ -293,6 +297,17 @@ def test_a_class_is_graded_by_its_variant_and_work_from_another_is_named(small, 
     (bo,), (cy,) = found["bo"], found["cy"]
     assert "from the published variant of T1" in bo and "test_double" in bo
     assert "from the variant of another class of T1" in cy and "Ask where" in cy
+
+
+def test_nbgraders_own_release_does_not_hand_out_the_conventions(small, monkeypatch):
+    """The button *Generate* reads the configuration of the course, and nothing else."""
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"]]  # nbgrader calls alembic
+    monkeypatch.setenv("PATH", os.pathsep.join(programs))
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(small.root)).load_config()
+    config.CourseDirectory.root = str(small.root)
+    made = NbGraderAPI(config=config).generate_assignment("T1", force=True, create=True)
+    assert made["success"], made
+    assert files(small.root / "release") == [f"T1/{NOTEBOOK}"]
 
 
 def test_options_that_exclude_each_other_do_not_stop_the_grading(small):

@@ -27,6 +27,8 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = {course!r}
 # What the sandbox has run. What was handed in stays in the folder submitted.
 c.CourseDirectory.submitted_directory = "restored"
+# The conventions of a class are not handed out, whoever releases.
+c.CourseDirectory.ignore.append({variants!r})
 c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError"}}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 # Never execute outside of the sandbox: resnorm-course grade executes, nbgrader reads the result.
@@ -94,7 +96,7 @@ def make(folder: Path, source: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, folder / "source")
     (folder / "students.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-    configuration = CONFIGURATION.format(course=folder.resolve().name)
+    configuration = CONFIGURATION.format(course=folder.resolve().name, variants=VARIANTS)
     (folder / "nbgrader_config.py").write_text(configuration, encoding="utf-8")
 
 
