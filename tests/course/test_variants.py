@@ -395,7 +395,7 @@ def test_the_number_of_a_course_does_not_change(run, small):
     code, printed = run("release", "T1", "--variant", SEED + 1, "-c", small.root)
     assert code == 2 and "a variant of its own already" in printed and "remove the file" in printed
     assert small.variant_seed == SEED
-    for given in ("-3", "seven"):
+    for given in ("-3", "seven", "9" * 101):
         code, printed = run("release", "T1", "--variant", given, "-c", small.root)
         assert code == 2 and "--variant" in printed
 

@@ -265,7 +265,7 @@ def _seed_hidden_tests(notebook: NotebookNode, name: str, seed: int) -> None:
 
 
 def _number(*parts: object) -> int:
-    """A number that depends on all parts, and from which none of them can be found."""
+    """A number that depends on all parts. Only trying finds a part again, so it has to be long."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
 
 
