@@ -9,6 +9,7 @@ if ``--solutions`` asks for them. It takes Chromium or Chrome, version 131 or ne
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import re
 import shutil
@@ -88,8 +89,7 @@ def sources(site: Path, contents: Path) -> list[Source]:
         if not path.is_file():
             raise FileNotFoundError(f"the page {name}.html is not built: run make book first")
         page = path.read_text("utf-8")
-        title = re.search(r'<meta property="og:title" content="([^"]*)"', page)[1]
-        title = title.replace("&quot;", '"').replace("&#x27;", "'").replace("&amp;", "&")
+        title = html.unescape(re.search(r'<meta property="og:title" content="([^"]*)"', page)[1])
         found.append(Source(f"{name}.html", title, 'class="solution ' in page))
     return found
 

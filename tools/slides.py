@@ -191,13 +191,18 @@ class Chapter:
     def fault(self, part: Part) -> str:
         """What is wrong with a part of a slide; nothing if the chapter has what it names."""
         if part.kind == "text":
-            return ""
+            stray = re.search(r"^\{\w+\}.*$", part.value, re.MULTILINE)
+            return f"{stray[0]!r} must be {{word}} NAME, or {{code}} NAME 3-11" if stray else ""
         if part.kind not in KINDS:
             return f"{{{part.kind}}} is none of {', '.join(KINDS)}"
         if part.kind == "equation":
             there = part.value in self.equations
         elif part.kind == "code":
-            there = part.value in self.cells and bool(code_of(self.cells[part.value], part.lines))
+            cell = self.cells.get(part.value)
+            there = cell is not None and bool(code_of(cell, part.lines))
+            if there and part.lines:
+                first, last = map(int, part.lines.split("-"))
+                there = first >= 1 and last <= len(cell.source.splitlines())
         elif part.kind == "figure":
             there = bool(self.pictures(part.value))
         else:

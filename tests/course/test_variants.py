@@ -3,16 +3,20 @@
 import contextlib
 import functools
 import io
+import os
 import sys
 from itertools import permutations, product
+from pathlib import Path
 
 import harness
 import nbformat
 import pytest
 import small_course
+from nbgrader.apps import NbGraderAPI
 from small_course import NOTEBOOK
 from test_folder import SOLUTION, TEST, assignment, hand_in
 from test_mutants import SOURCES
+from traitlets.config.loader import PyFileConfigLoader
 
 import release
 from resnorm.course import cli, variants
@@ -295,6 +299,30 @@ def test_a_class_is_graded_by_its_variant_and_work_from_another_is_named(small, 
     assert "from the variant of another class of T1" in cy and "Ask where" in cy
 
 
+def test_nbgraders_own_release_does_not_hand_out_the_conventions(small, monkeypatch):
+    """The button *Generate* reads the configuration of the course, and nothing else."""
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"]]  # nbgrader calls alembic
+    monkeypatch.setenv("PATH", os.pathsep.join(programs))
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(small.root)).load_config()
+    config.CourseDirectory.root = str(small.root)
+    made = NbGraderAPI(config=config).generate_assignment("T1", force=True, create=True)
+    assert made["success"], made
+    assert files(small.root / "release") == [f"T1/{NOTEBOOK}"]
+
+
+def test_options_that_exclude_each_other_do_not_stop_the_grading(small):
+    """This class has others; what its work is compared with leaves such a variant out."""
+    both = """CONVENTIONS = {
+        "one": {"a": {"test_double": [("of two'", "of 2'")]}, "b": {"double": [("2 *", "3 *")]}},
+        "other": {"c": {"test_double": [("of two'", "of II'")]}},
+    }"""
+    (small.root / "source" / "T1" / VARIANTS).write_text(both)
+    found = variants.read_conventions(small, "T1")
+    seed = next(n for n in range(99) if variants.chosen(found, "T1", n)["one"] == "b")
+    small.keep_variant_seed(seed)
+    assert variants.from_another_variant(assignment(), small, "T1")[0].kind == "variant"
+
+
 def test_the_variant_is_in_the_fingerprint(small):
     found = []
     for option in (None, "three", "four"):
@@ -367,7 +395,7 @@ def test_the_number_of_a_course_does_not_change(run, small):
     code, printed = run("release", "T1", "--variant", SEED + 1, "-c", small.root)
     assert code == 2 and "a variant of its own already" in printed and "remove the file" in printed
     assert small.variant_seed == SEED
-    for given in ("-3", "seven"):
+    for given in ("-3", "seven", "9" * 101):
         code, printed = run("release", "T1", "--variant", given, "-c", small.root)
         assert code == 2 and "--variant" in printed
 

@@ -99,6 +99,24 @@ def test_a_network_is_counted_and_predicts_in_a_process_of_its_own(file, hidden)
     )
 
 
+@pytest.mark.parametrize("content", [None, b"", b"PK"], ids=["gone", "empty", "cut"])
+def test_a_failure_of_this_machine_is_no_mark(tmp_path, file, content):
+    plans.save(file, plans.build([plans.linear(10)]), epochs=9)
+    broken = tmp_path / "images.npz"
+    if content is not None:
+        broken.write_bytes(content)
+    with pytest.raises(OSError, match="the process that runs networks failed: .*Error: "):
+        examine(source(), [file], broken, Limits())
+
+
+def test_a_network_that_computes_too_long_earns_nothing(file, hidden):
+    slow = [plans.conv(64, 7)] * 8
+    plans.save(file, plans.build([*slow, plans.global_pool(), plans.linear(10)]), epochs=9)
+    generous = source(parameters=10**8, multiply_adds=10**10)
+    found = examine(generous, [file], hidden, Limits(notebook_seconds=0.5))
+    assert found == Examined("the network took more than 0 s")
+
+
 @pytest.mark.parametrize("wrong, points, following", [(5, 1.0, "90 %"), (33, 0.0, "20 %")])
 def test_points_are_those_of_the_last_level(file, hidden, wrong, points, following):
     plans.save(file, fitted(hidden, "hidden", wrong=wrong), epochs=9)

@@ -141,6 +141,10 @@ def test_what_a_chapter_does_not_have_is_found():
         ("equation", "eq-a", ""),
         ("code", "bb", ""),
         ("code", "aa", "3-4"),
+        ("code", "aa", "2-3"),  # the cell has become shorter
+        ("code", "aa", "0-2"),
+        ("text", "- a\n{code} aa 2", ""),  # a line that names nothing would be shown as it is
+        ("text", "{figure} aa ", ""),
         ("figure", "aa", ""),
     ]
     bad += [("output", "aa", ""), ("picture", "aa", "")]

@@ -114,6 +114,20 @@ def test_crowded_words_are_slanted_and_crowded_numbers_thinned_out():
     assert numbers.get_xlim() == (0, 23_000)
 
 
+def test_numbers_within_a_decade_are_thinned_out_too():
+    """There all numbers of a logarithmic axis stand at minor ticks."""
+    fig = side_by_side(2)
+    for ax in fig.axes:
+        ax.set(xscale="log", xlim=(2.2, 9.5))
+        ax.set_xticks([2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9], minor=True)
+        ax.xaxis.set_minor_formatter("{x:.4f}")
+    narrow.narrowed(fig)
+    for ax in fig.axes:
+        shown = [float(label.get_text()) for label in lettering.labels_in_view(ax.xaxis)]
+        assert shown and set(shown) < {2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9}
+    assert not lettering.collisions(fig)
+
+
 def test_a_diagram_whose_labels_would_cover_each_other_is_left_to_scroll():
     fig, ax = plt.subplots(figsize=(8.4, 2))
     for number in range(8):

@@ -15,7 +15,7 @@ parts:
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     for name, title in (
-        ("book/index", "Norms &amp; skips"),
+        ("book/index", "Norms &amp; skips: n &lt; 3"),
         ("notebooks/2-x/2-batch-norm-backward", "2.2 Batch normalization, backward"),
         ("book/glossary", "Glossary"),
     ):
@@ -31,7 +31,7 @@ def site(tmp_path, monkeypatch):
 def test_pages_have_readable_names(site):
     pages = pdf.sources(site, site / "_toc.yml")
     assert [page.name for page in pages] == ["front-page", "2.2-batch-norm-backward", "glossary"]
-    assert [page.title for page in pages][0] == "Norms & skips"
+    assert [page.title for page in pages][0] == "Norms & skips: n < 3"
 
 
 @pytest.mark.parametrize("word, names", [("2.2", 1), ("backward", 1), ("2.", 0), ("gloss", 1)])

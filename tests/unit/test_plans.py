@@ -82,9 +82,26 @@ def test_a_file_gives_back_the_network_and_leaves_the_random_state(tmp_path):
     assert (found.epochs, found.parameters) == (12, found.cost.parameters)
 
 
+def test_a_network_keeps_its_plan_when_its_maker_goes_on_with_the_list(tmp_path):
+    plan = [plans.conv(8), plans.global_pool(), plans.linear(10)]
+    network = plans.build(plan).eval()
+    plan.insert(1, plans.relu())  # which has no weights that would tell
+    plan[0]["stride"] = 2
+    plans.save(tmp_path / "a", network, epochs=1)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(plans.load(tmp_path / "a").network(x), network(x))
+
+
 def test_only_planned_networks_are_saved(tmp_path):
     with pytest.raises(TypeError, match="give what plans.build returned"):
         plans.save(tmp_path / "a", torch.nn.Linear(2, 2), epochs=1)
+
+
+@pytest.mark.parametrize("epochs", [8.0, "8", None, -1, 10**6])
+def test_epochs_that_a_grader_would_not_read_are_not_saved(tmp_path, epochs):
+    with pytest.raises((TypeError, ValueError), match="epochs is .*; it must be"):
+        plans.save(tmp_path / "a", plans.build([plans.linear(10)]), epochs=epochs)
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(
@@ -97,6 +114,7 @@ def test_only_planned_networks_are_saved(tmp_path):
         ([plans.conv(8.0)], "out is 8.0; it must be of type int, from 1 to 4096"),
         ([plans.conv(True)], "out is True; it must be of type int"),
         ([{**plans.relu(), "p": 1}], "relu takes no options, but has p"),
+        ([{**plans.relu(), "p" * 10**6: 1}], "relu takes no options, but has p{80}$"),
         ([plans.relu(), plans.add([], [plans.conv(5)])], r"layer 2 \(add\): .*cannot be added"),
         ([plans.add([], [plans.relu(), plans.max_pool(31, 2), plans.max_pool(3)])], "layer 1, bra"),
         ([plans.add([])], "add has 1 branches; give 2 to 64"),

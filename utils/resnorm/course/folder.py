@@ -27,6 +27,8 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = {course!r}
 # What the sandbox has run. What was handed in stays in the folder submitted.
 c.CourseDirectory.submitted_directory = "restored"
+# The conventions of a class are not handed out, whoever releases.
+c.CourseDirectory.ignore.append({variants!r})
 c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError"}}
 c.ClearSolutions.text_stub = "*Your answer here.*"
 # Never execute outside of the sandbox: resnorm-course grade executes, nbgrader reads the result.
@@ -53,6 +55,8 @@ c.GenerateFeedback.preprocessors = [
 VARIANTS = "variants.py"
 #: File of a course with the number that chooses the conventions of its class.
 SEED = "variant-seed"
+#: The most digits of that number.
+DIGITS = 100
 #: Seconds to wait for the lock of a course.
 PATIENCE = 3.0
 
@@ -94,7 +98,7 @@ def make(folder: Path, source: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, folder / "source")
     (folder / "students.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-    configuration = CONFIGURATION.format(course=folder.resolve().name)
+    configuration = CONFIGURATION.format(course=folder.resolve().name, variants=VARIANTS)
     (folder / "nbgrader_config.py").write_text(configuration, encoding="utf-8")
 
 
@@ -179,9 +183,9 @@ class Course:
         if not path.is_file():
             return None
         content = path.read_text(encoding="utf-8", errors="replace").strip()
-        if not re.fullmatch(r"[0-9]{1,100}", content):
+        if not re.fullmatch(rf"[0-9]{{1,{DIGITS}}}", content):
             raise CourseError(
-                f"the file {SEED} must hold one whole number, such as 204871365; it holds "
+                f"the file {SEED} must hold one whole number of at most {DIGITS} digits; it holds "
                 f"{content[:40]!r}. Write the number there with which the assignments were "
                 "released, or remove the file if they were released without one"
             )
@@ -194,10 +198,13 @@ class Course:
             seed: a non-negative number.
 
         Raises:
-            CourseError: the number is negative, or the course has another one.
+            CourseError: the number is negative or too long, or the course has another one.
         """
-        if seed < 0:
-            raise CourseError(f"the variant {seed} is negative: give a number such as 204871365")
+        if not 0 <= seed < 10**DIGITS:
+            wrong = "is negative" if seed < 0 else f"has more than {DIGITS} digits"
+            raise CourseError(
+                f"the variant {wrong}: give --variant a number of twenty digits or more"
+            )
         known = self.variant_seed
         if known is not None and known != seed:
             raise CourseError(

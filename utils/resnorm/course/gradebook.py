@@ -263,7 +263,7 @@ class Gradebook:
                 f"nbgrader_config.py cannot be executed: {type(problem).__name__}: {problem}"
             ) from None
         config.CourseDirectory.root = root
-        config.CourseDirectory.ignore.append(VARIANTS)
+        config.CourseDirectory.ignore.append(VARIANTS)  # also if the configuration is another
         if source:
             config.CourseDirectory.source_directory = source
         return NbGraderAPI(config=config)

@@ -22,7 +22,7 @@ Variant = Annotated[
     typer.Option(
         "--variant",
         min=0,
-        help="Your own number for this class, nine digits or more, which chooses its conventions "
+        help="Your own number for this class, twenty digits or more, which chooses its conventions "
         "and the inputs of its hidden tests. It is kept in the course; keep it to yourself. "
         "Default: the published variant.",
     ),

@@ -248,9 +248,15 @@ def _relieve(ax: Any) -> None:
         if not crowded or any(label.get_rotation() for label in labels):
             return
         if all(any(map(str.isdigit, label.get_text())) for label in labels):
-            named = [(tick.get_loc(), tick.label1) for tick in ticks(ax.xaxis, "major")]
-            kept = sorted((at, label.get_text()) for at, label in named if label in labels)[::2]
-            ax.set_xticks(*zip(*kept, strict=True))
+            named = sorted(
+                (tick.get_loc(), tick.label1.get_text(), which == "minor")
+                for which in ("major", "minor")
+                for tick in ticks(ax.xaxis, which)
+                if tick.label1 in labels
+            )
+            for minor in {minor for *_, minor in named}:
+                kept = [(at, text) for at, text, is_minor in named[::2] if is_minor == minor]
+                ax.set_xticks([at for at, _ in kept], [text for _, text in kept], minor=minor)
         else:
             for label in labels:
                 label.set(rotation=35, ha="right", rotation_mode="anchor")

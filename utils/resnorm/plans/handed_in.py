@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .tensor_file import TensorFileError, read_tensors, write_tensors
 
 #: The largest file that is read, in bytes: more than a million weights.
 LARGEST_FILE = 8 * 2**20
+#: More passes than any training takes, and the first number that is not read.
+MOST_EPOCHS = 10**6
 #: Counts the steps of a batch norm, which no forward pass uses.
 COUNTER = "num_batches_tracked"
 
@@ -47,15 +50,22 @@ def save(path: str | Path, network: PlannedNetwork, *, epochs: int) -> None:
         epochs: passes over the training images in the run that made these weights.
 
     Raises:
-        TypeError: the network was not built from a plan.
+        TypeError: the network was not built from a plan, or the epochs are no whole number.
+        ValueError: the epochs are negative, or a million or more.
     """
     if not isinstance(network, PlannedNetwork):
         raise TypeError(
             f"network is a {type(network).__name__}; give what plans.build returned, trained"
         )
+    try:
+        passes = operator.index(epochs)
+    except TypeError:
+        raise TypeError(f"epochs is {epochs!r}; it must be a whole number") from None
+    if not 0 <= passes < MOST_EPOCHS:
+        raise ValueError(f"epochs is {passes}; it must be from 0 to {MOST_EPOCHS - 1}")
     state = network.state_dict()
     tensors = {name: value for name, value in state.items() if not name.endswith(COUNTER)}
-    write_tensors(path, tensors, {"plan": json.dumps(network.plan), "epochs": str(epochs)})
+    write_tensors(path, tensors, {"plan": json.dumps(network.plan), "epochs": str(passes)})
 
 
 def load(path: str | Path) -> HandedIn:
@@ -103,6 +113,7 @@ def load(path: str | Path) -> HandedIn:
     network.load_state_dict(tensors, strict=False)
     trained = {name for name, _ in network.named_parameters()}
     said = metadata.get("epochs", "")
-    epochs = int(said) if said.isascii() and said.isdigit() and len(said) < 7 else 0
+    is_number = said.isascii() and said.isdigit() and len(said) < len(str(MOST_EPOCHS))
+    epochs = int(said) if is_number else 0
     count = sum(tensor.numel() for name, tensor in tensors.items() if name in trained)
     return HandedIn(network.eval(), epochs, count)

@@ -270,7 +270,8 @@ def checked_options(name: str, given: Mapping[str, Any], kind: Kind) -> dict[str
     """
     if set(given) != set(kind.options):
         takes = ", ".join(kind.options) or "no options"
-        raise PlanError(f"{name} takes {takes}, but has {', '.join(map(str, given)) or 'none'}")
+        has = ", ".join(map(str, given))[:80] or "none"
+        raise PlanError(f"{name} takes {takes}, but has {has}")
     options = {}
     for key, allowed in kind.options.items():
         value = given[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class PlannedNetwork(nn.Sequential):
         builder = _Builder()
         layers, shape = builder.sequence(plan, image, "")
         super().__init__(*layers)
-        self.plan = plan
+        self.plan = copy.deepcopy(plan)  # whoever made it may go on with the list
         self.cost = Cost(
             parameters=sum(p.numel() for p in self.parameters()),
             multiply_adds=builder.multiply_adds,

@@ -106,7 +106,7 @@ def beside(files: list[File], chosen: File) -> dict[str, Path]:
 
     Of several with the same name, the one that lies nearest to the notebook counts. The newest of
     those that Canvas renamed, because they were handed in again, gets the name back. So does the
-    only copy that a browser renamed, such as ``predictions (1).npy``, if nothing has that name.
+    only copy that a browser renamed, such as ``network (1).safetensors``, if nothing has that name.
 
     Args:
         files: all files of the submission.

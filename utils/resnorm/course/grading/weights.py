@@ -7,7 +7,6 @@ long as its maker likes, so it runs in a process of its own, with the limits of 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import multiprocessing
 import signal
@@ -22,7 +21,7 @@ import numpy as np
 from ..sandbox.incidents import Incident
 from ..sandbox.limits import Limits
 from .cells import ours
-from .trusted import PRELOADED, imported, limit_this_process, without_main
+from .trusted import END, PRELOADED, imported, limit_this_process, without_main
 from .verdicts import Verdict, worth
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ MOST_IMAGES, MOST_VALUES = 500, 2**24
 LEARNED, LEAST_GAP = 80.0, 1.0
 #: Below it, the difference is small, and chance may turn it around by fewer points than this.
 CHANCE = 2.0
-#: Seconds beyond its computing time after which the process is given up.
+#: The process is given up after this many times the computing time that it may take.
 PATIENCE = 3
 
 
@@ -106,7 +105,8 @@ def examine(
         What was found out.
 
     Raises:
-        OSError: the process did not start, for which the submission is not to blame.
+        OSError: the process failed, for which the submission is not to blame: what a file can do
+            wrong is said in what is returned.
     """
     budget = next(rules(cell) for cell in source.cells if rules(cell))
     found = {path.name: path for path in files}
@@ -125,17 +125,21 @@ def examine(
     theirs.close()
     try:
         if not connection.poll(PATIENCE * limits.notebook_seconds):
-            return Examined(f"the network took more than {limits.notebook_seconds:.0f} s")
-        return Examined(**json.loads(connection.recv_bytes()))
+            raise OSError("the process that runs networks did not end")  # nor use up its time
+        answer = json.loads(connection.recv_bytes())
     except EOFError:
-        process.join(PATIENCE)
+        process.join(END)
         if process.exitcode == -signal.SIGXCPU:
             return Examined(f"the network took more than {limits.notebook_seconds:.0f} s")
-        return Examined(f"the network could not be run (exit code {process.exitcode})")
+        code = process.exitcode
+        raise OSError(f"the process that runs networks ended with exit code {code}") from None
     finally:
         process.kill()
         process.join()
         connection.close()
+    if "bug" in answer:
+        raise OSError(f"the process that runs networks failed: {answer['bug']}")
+    return Examined(**answer)
 
 
 def by_weights(cell: NotebookNode, examined: Examined) -> Verdict:
@@ -209,8 +213,11 @@ def _serve(
 
     torch.set_num_threads(1)
     limit_this_process(limits)
-    with contextlib.suppress(MemoryError):
-        connection.send_bytes(json.dumps(asdict(look_at(path, hidden, budget))).encode())
+    try:
+        answer = asdict(look_at(path, hidden, budget))
+    except Exception as problem:  # such as hidden images that cannot be read
+        answer = {"bug": f"{type(problem).__name__}: {problem}"[:500]}
+    connection.send_bytes(json.dumps(answer).encode())
 
 
 def look_at(path: Path, hidden: Path, budget: Mapping[str, Any]) -> Examined:
