@@ -183,6 +183,29 @@ def test_a_page_draws_each_state_once(displayed):
     assert sorted(drawn) == sorted(itertools.product(*GRID.values()))
 
 
+def test_the_state_that_is_shown_first_is_drawn_like_the_others(displayed):
+    """So that nothing jumps when a reader comes back to it."""
+
+    def with_legend(size):  # which a second layout moves
+        fig, ax = plt.subplots(figsize=(4.0, 4.0), layout="constrained")
+        ax.plot([0, size], [0, 1], label=f"a label of some length, {size}")
+        ax.set(aspect="equal", xlim=(-2.4, 1.8), ylim=(-0.9, 3.3))
+        ax.set(xlabel="first coordinate", ylabel="second coordinate")
+        ax.legend(loc="upper left")
+        return fig
+
+    def text(size):
+        return f"A line from 0 to {size} and 1."
+
+    def first_frame(start):
+        options = {"start": {"size": start}, "mode": "page"}
+        resnorm.explore(with_legend, {"size": [1, 2]}, alt=text, **options)
+        ((data, _),) = displayed[-1:]
+        return payload(data["text/html"])["src"]["0"]
+
+    assert first_frame(1) == first_frame(2)
+
+
 def test_the_environment_chooses_the_mode(displayed, monkeypatch):
     monkeypatch.setenv("RESNORM_FIGURES", "page")
     resnorm.explore(draw, {"eps": [1, 2]}, alt=alt)

@@ -77,8 +77,10 @@ def explore(
                     "it must return a matplotlib Figure"
                 )
             text = check_alt(alt(**arguments), f"the state {describe(grid, values)}")
+            data = to_bytes(fig, "webp", DPI)
+            # Measuring lays a figure out once more, which would shift it against the other states.
             smallest = smallest_text(fig) if values == state else float("inf")
-            drawn[values] = Picture(to_bytes(fig, "webp", DPI), text, smallest)
+            drawn[values] = Picture(data, text, smallest)
         return drawn[values]
 
     chosen = mode or display_mode()
