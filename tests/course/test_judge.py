@@ -269,7 +269,7 @@ def test_a_trick_earns_no_more_than_the_blank_notebook(assignment, trick):
 def started(test, right, **limits):
     whole = notebook(right, test)
     wanted = harness.reference(notebook(right, "checking.emit('y', double(1.0))"))
-    return JudgeProcess(whole, wanted, None, Limits(**limits))
+    return JudgeProcess(whole, wanted, Limits(**limits))
 
 
 def run_outside(tests, given):
