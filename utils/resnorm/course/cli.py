@@ -243,6 +243,17 @@ def _hide(
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
 
 
+@app.command("weigh")
+def _weigh(
+    assignment: options.Assignment, networks: options.Networks, course: options.Course = Path(".")
+) -> None:
+    """Say what networks of your own would earn, to calibrate the levels (A6)."""
+    from .weighing import weighed
+
+    for line in weighed(Course(course), assignment, networks):
+        typer.echo(line)
+
+
 @app.command("feedback")
 def _feedback(assignment: options.Assignment, course: options.Course = Path(".")) -> None:
     """Write one page per student, with the verdicts and your comments."""
