@@ -8,6 +8,7 @@ needs none of them.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import traceback
@@ -172,9 +173,12 @@ def _grade(
         here.alone(f"grade {assignment}"),
         tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar,
     ):
+        done = itertools.count(1)
 
         def advance(report: Report) -> None:
             bar.update()
+            if bar.disable:  # into a file goes a line per submission instead of a bar
+                typer.echo(f"{next(done)} of {total} done: {report.student}", err=True)
 
         reports = grade_class(
             here,
