@@ -41,10 +41,12 @@ QUESTIONS = {
 CHAPTERS = {
     "segmentation": ("3.6", "ch-unet"),
     "branches-generated": ("3.1", "ch-residual"),
+    "lesions-generated": ("3.2", "sec-ens-stochastic"),
+    "border-generated": ("3.6", "ex-un-w0"),
     "cells-generated": ("3.6", "ch-unet"),
     "skips-generated": ("3.6", "ch-unet"),
     "votes-generated": ("3.6", "sec-un-vote"),
-    "chains-generated": ("3.6", "sec-un-hourglass"),
+    "chains-generated": ("3.6", "sec-un-ablation"),
     "equal-cost-generated": ("3.4", "ch-wide"),
     "degradation-generated": ("1.2", "ch-degradation"),
     "generations": ("1.1", "sec-arch-one-loop"),

@@ -362,6 +362,8 @@ READ = {
     "cells-generated": {"seeds", "arms", "device", "out", "runs"},
     "skips-generated": {"seeds", "arms", "device", "out", "runs"},
     "votes-generated": {"seeds", "arms", "device", "out", "runs"},
+    "lesions-generated": {"seeds", "arms", "device", "out", "runs"},
+    "border-generated": {"seeds", "arms", "device", "out", "runs"},
     "chains-generated": {"seeds", "arms", "device", "out", "runs"},
     "equal-cost-generated": {"seeds", "arms", "device", "out", "runs"},
     "degradation-generated": {"seeds", "arms", "device", "out", "runs"},

@@ -15,12 +15,14 @@ import torch
 from . import (
     cifar,
     generated_blocks,
+    generated_border,
     generated_boxes,
     generated_branches,
     generated_cells,
     generated_chains,
     generated_depth,
     generated_equal_cost,
+    generated_lesions,
     generated_masks,
     generated_skips,
     generated_votes,
@@ -29,9 +31,11 @@ from . import (
 #: Experiments on generated images, which need no data.
 GENERATED: Mapping[str, ModuleType] = {
     "branches-generated": generated_branches,
+    "lesions-generated": generated_lesions,
     "cells-generated": generated_cells,
     "skips-generated": generated_skips,
     "votes-generated": generated_votes,
+    "border-generated": generated_border,
     "chains-generated": generated_chains,
     "equal-cost-generated": generated_equal_cost,
     "degradation-generated": generated_depth,

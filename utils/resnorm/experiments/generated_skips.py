@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import Cells, ImageDataset
 from ..ledger import Record
@@ -127,14 +127,22 @@ def make_optimizer(training: Training, model: nn.Module, lr: float) -> torch.opt
     raise ValueError(f"optimizer is {training.optimizer!r}; it must be 'sgd' or 'adam'")
 
 
-def train_one(arm: Arm, data: Cells, *, seed: int = 0, epochs: int | None = None) -> UNet:
-    """Train one network with equal weights; torch's global generator is left as it was.
+def train_one(
+    arm: Arm,
+    data: Cells,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    weights: Tensor | None = None,
+) -> UNet:
+    """Train one network; torch's global generator is left as it was.
 
     Args:
         arm: the network, its training and its learning rate.
         data: the training images.
         seed: the seed of the weights and of the order of examples.
         epochs: passes over the training images; None takes those of the training.
+        weights: (n, H, W), the weight of each pixel in the loss; None weighs all alike.
 
     Returns:
         The network, in evaluation mode.
@@ -142,7 +150,8 @@ def train_one(arm: Arm, data: Cells, *, seed: int = 0, epochs: int | None = None
     training = TRAININGS[arm.training]
     images = ImageDataset(data.images, data.masks, data.images[:0], data.masks[:0], data.source)
     model = build_seeded(lambda: build(arm.skips), images, seed)
-    target = torch.stack([data.masks.float(), torch.ones(data.masks.shape)], 1)
+    weights = torch.ones(data.masks.shape) if weights is None else weights
+    target = torch.stack([data.masks.float(), weights], 1)
     target = target.to(data.images.device)
     optimizer = make_optimizer(training, model, arm.lr)
     g = torch.Generator().manual_seed(seed)
