@@ -460,7 +460,6 @@ CONCEPTUAL = {
         ("unravel", "single lesions added"),
         ("surgery", "kept for removed"),
         ("surgery", "no shortcut"),
-        ("surgery", "branch behind the shortcut"),
         ("pairs", "losses for costs"),
         ("pairs", "costs added up"),
         ("pairs", "cost of both"),
