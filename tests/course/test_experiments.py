@@ -73,6 +73,39 @@ def test_the_normalize_of_the_student_trains_as_the_norms_of_the_library(a2):
 
 
 @pytest.fixture(scope="module")
+def a4():
+    """The names of A4 after its answers and the cells of its experiment."""
+    space = {"__name__": "__main__"}
+    names = ("imports", "surgery", "pairs", "stochastic")
+    for name in (*names, "laboratory", "network", "training", "operations"):
+        exec(harness.solution(source("A4"), name), space)
+    return space
+
+
+@pytest.mark.parametrize("number", [7, 4321])
+def test_lesions_cost_what_the_training_did_not_practice(a4, number):
+    """With the same blocks and as many paths, other blocks are dear after stochastic depth."""
+    costs = {}
+    for kind in ("without", "with"):
+        loss = a4["lesion_loss"](a4["train"](a4["own"], kind, number, seed=1), number)
+        assert loss() < 0.5  # guessing costs 2.303
+        costs[kind] = [loss({i}) - loss() for i in range(8)]
+    assert costs["without"][4] > 1 and max(costs["without"]) > 10 * min(costs["without"])
+    assert max(costs["with"][1:]) < 0.3 < 0.5 < costs["with"][0]
+
+
+@pytest.mark.parametrize("block", ["own", "library"])
+def test_the_surgery_of_the_student_agrees_with_the_hooks(a4, block):
+    model = a4["train"](a4[block], "with", 7, steps=4)
+    for removed in ((), {4}, {0, 5, 7}):
+        mine, hooks = (a4["lesion_loss"](model, 7, mine=mine)(removed) for mine in (True, False))
+        assert mine == pytest.approx(hooks, rel=1e-5)
+    order = [3, 2, 1, 0, 4, 7, 6, 5]
+    mine, hooks = (a4["order_loss"](model, 7, order, {1, 6}, mine=mine) for mine in (True, False))
+    assert mine == pytest.approx(hooks, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
 def a5():
     """The names of A5 after its answers and the cells of its experiment."""
     space = {"__name__": "__main__"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import harness
 import nbformat
 import pytest
-from mutants import a1, a2, a3, a5
+from mutants import a1, a2, a3, a4, a5
 from test_mutants import expected, source
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-MUTANTS = {"A1": a1, "A2": a2, "A3": a3, "A5": a5}
+MUTANTS = {"A1": a1, "A2": a2, "A3": a3, "A4": a4, "A5": a5}
 
 
 def cases(kind):

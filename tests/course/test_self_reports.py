@@ -192,8 +192,26 @@ def partial_rms_forward(x, k, gamma, eps=1e-6):
     ("A3", "tells names and shapes"): lambda: TELLING,
     ("A3", "looks up public answers"): lambda: looking_up("A3"),
     ("A4", "lengths and inputs"): lambda: {
-        "lesion": "def run_without(blocks, x, removed=()):\n    return x",
-        "lengths": "def by_length(m):\n    return [torch.zeros_like(m[0])] * (len(m) + 1)",
+        "unravel": """
+def path(shortcuts, branches, taken):
+    return branches[0].new_zeros(len(branches[-1]), branches[0].shape[1])
+def taken_away(shortcuts, branches, removed):
+    return path(shortcuts, branches, removed)
+""",
+        "surgery": "def run_without(blocks, x, removed=()):\n    return x",
+        "pairs": """
+def interactions(loss, n):
+    for size in range(3):
+        for removed in itertools.combinations(range(n), size):
+            loss(set(removed))
+    return torch.zeros(n, n, dtype=torch.float64)
+def mean_and_variance(loss, survival):
+    return loss(set()), 0.0
+""",
+        "by_length": """
+def gradient_by_length(shortcuts, branches, gradient):
+    return gradient.new_zeros(len(branches) + 1, branches[0].shape[1])
+""",
     },
     ("A5", "tells names and shapes"): lambda: {
         "merge": """

@@ -203,6 +203,23 @@ def test_no_constant_is_what_the_u_net_of_a5_computes(here):
                 assert value.flatten(2).std(2).min() > 0.005, (seed, name)
 
 
+def test_the_surgery_of_a4_agrees_with_the_hooks_in_each_variant(here):
+    for seed in two_seeds(here, "A4"):
+        space = executed(source(here, "A4", seed))
+        for block in ("own", "library"):
+            model = space["train"](space[block], "with", 7, steps=2)
+            for removed in ((), {4}, {0, 5}):
+                mine, hooks = (
+                    space["order_loss"](model, 7, [1, 0, 2, 3, 4, 5, 7, 6], removed, mine=mine)
+                    for mine in (True, False)
+                )
+                assert mine == pytest.approx(hooks, rel=1e-5)
+                loss = space["lesion_loss"](model, 7)(removed)
+                assert loss == pytest.approx(
+                    space["lesion_loss"](model, 7, mine=False)(removed), rel=1e-5
+                )
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_hidden_tests_draw_numbers_of_their_own_and_students_see_none_of_it(here, name):
     """Of two classes with the same options, only the hidden parts differ."""
