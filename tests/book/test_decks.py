@@ -2,9 +2,10 @@
 
 import pytest
 
+import decks
 import slides
 
-DECKS = [path.stem for path in slides.all_decks()]
+DECKS = [path.stem for path in decks.all_decks()]
 #: What sticks out of a slide's frame, or out of the place that it has.
 OUTSIDE = """() => {
   const slide = Reveal.getCurrentSlide(), frame = slide.getBoundingClientRect(), found = [];
@@ -34,7 +35,7 @@ OUTSIDE = """() => {
 def made(built, tmp_path_factory):
     """All decks; the chapters were executed for the book."""
     folder = tmp_path_factory.mktemp("decks") / "slides"
-    slides.make(slides.all_decks(), folder)
+    slides.make(decks.all_decks(), folder)
     return folder
 
 

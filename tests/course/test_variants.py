@@ -12,6 +12,7 @@ import harness
 import nbformat
 import pytest
 import small_course
+import torch
 from nbgrader.apps import NbGraderAPI
 from small_course import NOTEBOOK
 from test_folder import SOLUTION, TEST, assignment, hand_in
@@ -172,6 +173,34 @@ def test_the_network_of_a3_compares_with_torchvision_in_each_variant(here):
     for seed in two_seeds(here, "A3"):
         space = executed(source(here, "A3", seed))
         assert "computes what torchvision's computes" in space["compare_with_torchvision"]()
+
+
+def test_the_experiment_of_a5_measures_the_answers_of_each_variant(here):
+    """What a block keeps is what the formula says, and the exchange finds what comes across."""
+    for seed in two_seeds(here, "A5"):
+        space = executed(source(here, "A5", seed))
+        for wiring in (space["everything"], space["powers"]):
+            reads, x = wiring(5), torch.randn(2, 10, 8, 8)
+            kept = space["maps_kept"](space["DenseBlock"](10, 5, reads), x)
+            assert kept == space["kept_maps"](10, 5, reads)
+            assert space["training_mib"](wiring, 2, 4, images=2) > 0
+        cat = space["train"](space["own"], "cat", 0.01, 7, seed=2)
+        exchanged = space["exchanged_iou"](cat, [0, 1, 2], 7)
+        assert space["iou"](cat, 7, "test") > exchanged + 0.3
+
+
+def test_no_constant_is_what_the_u_net_of_a5_computes(here):
+    """With random weights, ReLUs may cut a small network off from its input."""
+    for seed in (PUBLISHED, *two_seeds(here, "A5")):
+        made = source(here, "A5", seed)
+        found = harness.run(made, made, strict=True, only={"test_unet", "test_joins"})
+        values = [(each.name, each.value) for out in found.values() for each in out.comparisons]
+        assert len(values) == 14
+        for name, value in values:
+            if "gradients" in name:
+                assert value.min() > 0, (seed, name)
+            else:
+                assert value.flatten(2).std(2).min() > 0.005, (seed, name)
 
 
 @pytest.mark.parametrize("name", SOURCES)

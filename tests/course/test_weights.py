@@ -15,8 +15,11 @@ import pytest
 import torch
 
 from resnorm import plans
+from resnorm.course.folder import Course, CourseError, make
+from resnorm.course.grading import weights
 from resnorm.course.grading.weights import Examined, by_weights, doubts, examine, look_at
 from resnorm.course.sandbox.limits import Limits
+from resnorm.course.weighing import weighed
 from resnorm.data.cifar import standardize
 
 FILE = "network.safetensors"
@@ -109,7 +112,8 @@ def test_a_failure_of_this_machine_is_no_mark(tmp_path, file, content):
         examine(source(), [file], broken, Limits())
 
 
-def test_a_network_that_computes_too_long_earns_nothing(file, hidden):
+def test_a_network_that_computes_too_long_earns_nothing(file, hidden, monkeypatch):
+    monkeypatch.setattr(weights, "PATIENCE", 200)  # other work may keep this machine busy
     slow = [plans.conv(64, 7)] * 8
     plans.save(file, plans.build([*slow, plans.global_pool(), plans.linear(10)]), epochs=9)
     generous = source(parameters=10**8, multiply_adds=10**10)
@@ -287,3 +291,26 @@ def test_another_number_of_outputs_is_refused(file, hidden):
     plans.save(file, plans.build([plans.global_pool(), plans.linear(11)]), epochs=9)
     verdict, _ = marked(file, hidden)
     assert verdict.message == "the network has 11 outputs; there are 10 classes"
+
+
+@pytest.fixture
+def weighing(tmp_path, hidden):
+    """A course whose assignment T1 is graded by weights; its hidden images are the noise."""
+    (tmp_path / "sources" / "T1").mkdir(parents=True)
+    nbformat.write(source(), tmp_path / "sources" / "T1" / "project.ipynb")
+    make(tmp_path / "course", tmp_path / "sources")
+    (tmp_path / "course" / "hidden" / "T1").mkdir(parents=True)
+    (tmp_path / "course" / "hidden" / "T1" / "images.npz").write_bytes(hidden.read_bytes())
+    return Course(tmp_path / "course")
+
+
+def test_an_instructor_weighs_networks_of_their_own(tmp_path, weighing, hidden):
+    files = [tmp_path / f"{wrong}.safetensors" for wrong in (0, 30)]
+    for path, wrong in zip(files, (0, 30), strict=True):
+        plans.save(path, fitted(hidden, "hidden", "familiar", wrong=wrong), epochs=20)
+    best, weak = weighed(weighing, "T1", files)
+    assert best.startswith(f"{files[0]}: 2 of 2 points; trained for 20 epochs; 30,730 parameters, ")
+    assert "100.0 % of the hidden images" in best
+    assert ": 1 of 2 points; " in weak and "25.0 % of the hidden images" in weak
+    with pytest.raises(CourseError, match="there is no file .*Give files"):
+        list(weighed(weighing, "T1", [tmp_path / "none"]))

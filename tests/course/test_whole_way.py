@@ -289,23 +289,9 @@ def test_what_was_done_when_it_was_killed_is_not_done_again(course, graded):
     assert again.stdout == graded[0].stdout
 
 
-def test_the_report_names_what_was_tried(course, graded):
-    out = graded[0].stdout
-    for wanted in (
-        "the cell test_fold was missing",
-        "the cell backward was missing",
-        "the cell test_fold had been changed",
-        "stopped after 60 s",
-        "os._exit",
-        "bytes of output",
-        "a connection to",
-        "is empty",
-        "not a notebook",
-        "torch.allclose was replaced",
-        "torch.Tensor.abs was replaced",
-        "resnorm.checking.close was replaced",
-    ):
-        assert wanted in out, f"{wanted}\n{out}"
+def test_grading_without_a_terminal_says_how_far_it_is(graded, people):
+    lines = [line for line in graded[0].stderr.splitlines() if " done: " in line]
+    assert re.fullmatch(rf"{len(people)} of {len(people)} done: s\d+", lines[-1])
 
 
 def test_an_ordinary_user_gives_the_same_marks(course, people, graded):

@@ -8,6 +8,7 @@ needs none of them.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import traceback
@@ -172,9 +173,12 @@ def _grade(
         here.alone(f"grade {assignment}"),
         tqdm(total=total, unit="submission", disable=not sys.stderr.isatty()) as bar,
     ):
+        done = itertools.count(1)
 
         def advance(report: Report) -> None:
             bar.update()
+            if bar.disable:  # into a file goes a line per submission instead of a bar
+                typer.echo(f"{next(done)} of {total} done: {report.student}", err=True)
 
         reports = grade_class(
             here,
@@ -237,6 +241,17 @@ def _hide(
         familiar = images.train_images[trained_on].numpy(), images.train_labels[trained_on].numpy()
         path = hide(here, assignment, test, familiar, count, seed)
     typer.echo(f"Wrote {path}. It is not released and not in the sandbox; keep a copy.")
+
+
+@app.command("weigh")
+def _weigh(
+    assignment: options.Assignment, networks: options.Networks, course: options.Course = Path(".")
+) -> None:
+    """Say what networks of your own would earn, to calibrate the levels (A6)."""
+    from .weighing import weighed
+
+    for line in weighed(Course(course), assignment, networks):
+        typer.echo(line)
 
 
 @app.command("feedback")

@@ -1,4 +1,8 @@
-"""A course on disk: its folder, its assignments, its class, and what was handed in."""
+"""A course on disk: its folder, its assignments, its class, and what was handed in.
+
+This file is longer than others because most of it is one class, whose methods all say where
+something lies in the course's folder and read it.
+"""
 
 from __future__ import annotations
 

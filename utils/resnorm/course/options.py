@@ -86,6 +86,7 @@ Data = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Your own number; keep it to yourself.")]
+Networks = Annotated[list[Path], typer.Argument(help="Files that plans.save has written.")]
 Count = Annotated[int, typer.Option(min=1, help="How many of the test images count.")]
 System = Annotated[str, typer.Argument(help="canvas or moodle")]
 Template = Annotated[

@@ -26,7 +26,7 @@ QUESTION = (
     "it need a loss on the first one?"
 )
 TIME = "a CPU core, ten minutes"
-RATES = (0.05, 0.1, 0.2, 0.4)
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)
 #: What chooses the learning rates.
 MEASURE = "validation found"
 #: name -> stacks, channels, and whether every stack has a loss or only the last one.

@@ -19,6 +19,7 @@ import types
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,14 +83,7 @@ class JudgeProcess:
         self.dtypes: dict[str, str] = {}
         self.others: dict[str, str] = {}
         self.expected: Reference = {}
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, *imported(source)])
-        self.connection, theirs = context.Pipe()
-        arguments = (theirs, source, reference, limits)
-        self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        with without_main():
-            self.process.start()
-        theirs.close()
+        self.process, self.connection = started(source, _serve, source, reference, limits)
         try:
             if not self.connection.poll(START) or not _received(self.connection):
                 raise EOFError
@@ -190,6 +184,29 @@ def imported(source: NotebookNode) -> list[str]:
     plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     of = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
     return plain + [name for name in of if name]
+
+
+def started(
+    source: NotebookNode, serve: Callable[..., None], *arguments: Any
+) -> tuple[BaseProcess, Connection]:
+    """Start a process that has imported what the tests need, and a connection to it.
+
+    Args:
+        source: the instructor's notebook.
+        serve: what the process runs; its first argument is the other end of the connection.
+        *arguments: its further arguments.
+
+    Returns:
+        The process and our end of the connection, which the caller closes.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*PRELOADED, *imported(source)])
+    connection, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, *arguments), daemon=True)
+    with without_main():
+        process.start()
+    theirs.close()
+    return process, connection
 
 
 @contextlib.contextmanager

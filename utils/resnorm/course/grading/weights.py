@@ -8,7 +8,6 @@ long as its maker likes, so it runs in a process of its own, with the limits of 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from ..sandbox.incidents import Incident
 from ..sandbox.limits import Limits
 from .cells import ours
-from .trusted import END, PRELOADED, imported, limit_this_process, without_main
+from .trusted import END, limit_this_process, started
 from .verdicts import Verdict, worth
 
 if TYPE_CHECKING:
@@ -115,14 +114,8 @@ def examine(
         return Examined(f"there was no {budget['file']} beside the notebook{beside}")
     if hidden is None:
         return Examined("there are no hidden images: run resnorm-course hide")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED, *imported(source)])
-    connection, theirs = context.Pipe(duplex=False)
-    arguments = (theirs, found[budget["file"]], hidden, dict(budget), limits)
-    process = context.Process(target=_serve, args=arguments, daemon=True)
-    with without_main():
-        process.start()
-    theirs.close()
+    arguments = found[budget["file"]], hidden, dict(budget), limits
+    process, connection = started(source, _serve, *arguments)
     try:
         if not connection.poll(PATIENCE * limits.notebook_seconds):
             raise OSError("the process that runs networks did not end")  # nor use up its time
