@@ -82,10 +82,18 @@ class Visit:
 
         context.route("**/*", route)
 
-    def go(self, address):
-        """Open ``address`` and wait until its mathematics is typeset."""
+    def go(self, address, whole=True):
+        """Open ``address`` and wait until its mathematics is typeset.
+
+        ``whole`` lays out every section, as for a reader who has scrolled through the page.
+        """
         self.page.goto(address, wait_until="load")
+        if whole:
+            self.page.add_style_tag(content=".rn-later { content-visibility: visible !important; }")
         self.page.evaluate("window.resnorm?.typesetAll()")
+        self.page.evaluate(
+            "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(() => go(1))))"
+        )  # what scrolls is marked
         return self.page
 
     def check(self):

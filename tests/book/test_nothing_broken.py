@@ -175,7 +175,7 @@ def test_comments_are_calm_in_the_dark(visit, server):
         comment, name, box = page.evaluate(
             """() => { const comment = document.querySelector('.highlight .c1');
               return [getComputedStyle(comment).color,
-                getComputedStyle(document.querySelector('.highlight .n')).color,
+                getComputedStyle(document.querySelector('.highlight pre')).color,
                 getComputedStyle(comment.closest('pre')).backgroundColor]; }"""
         )
         red, green, blue = (float(c) for c in re.findall(r"[\d.]+", comment)[:3])
@@ -200,7 +200,7 @@ def test_the_logo_is_legible_in_the_dark(visit, server):
 @pytest.mark.parametrize("name", the_pages_with('alt="Images:', "a picture", under="notebooks/"))
 def test_pictures_stand_on_the_dark_page_without_white_paper(visit, server, name):
     look = """() => Promise.all([...document.querySelectorAll(
-            '.cell_output img:not(.rn-frame img)')]
+            '.cell_output img')]
         .filter(i => i.alt.startsWith('Images:') && i.checkVisibility())
         .map(async i => { i.loading = 'eager'; await i.decode();
           const canvas = document.createElement('canvas');

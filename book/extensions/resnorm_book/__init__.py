@@ -11,6 +11,7 @@
 - Numbers by chapter: see ``numbering``.
 - The pages are finished after Sphinx has written them: see ``finishing`` and ``heads``.
 - The front page shows pictures of the chapters: see ``gallery``.
+- Pages are light: see ``weight`` and ``frames``.
 - Search and previews read what ``sections`` and ``previews`` write; Sphinx's own index is left out.
 """
 
@@ -30,7 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from resnorm.figures.computing import computing_html
 
-from . import finishing, gallery, heads, numbering, previews, sections
+from . import finishing, gallery, heads, numbering, previews, sections, weight
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,22 @@ def extra_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "404", {"title": "No such page", "body": heads.MISSING}, "page.html"
 
 
+def lighten(folder: Path) -> None:
+    """Give all pages one short style sheet, and keep the theme from measuring their code.
+
+    Args:
+        folder: in which the pages lie.
+    """
+    static = folder / "_static"
+    files = [path for path in folder.rglob("*.html") if path.relative_to(folder).parts[0][0] != "_"]
+    before = {path: path.read_text("utf-8") for path in files}
+    for path, page in weight.one_sheet(before, static).items():
+        if page != before[path]:
+            path.write_text(page, "utf-8")
+    script = static / "scripts/pydata-sphinx-theme.js"
+    script.write_text(weight.without_measuring(script.read_text("utf-8")), "utf-8")
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Finish the pages, write what they look up, and remove what the theme brings and none uses."""
     if exception or app.builder.name != "html":
@@ -149,6 +166,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
             (folder / address).write_text(after, "utf-8")
     (folder / "_static/previews-data.js").write_text(previews.script(pages), "utf-8")
     (folder / "_static/sections.js").write_text(sections.script(pages.items()), "utf-8")
+    lighten(folder)
     if book.site:
         (folder / "sitemap.xml").write_text(heads.sitemap(addresses, book), "utf-8")
     for pattern in finishing.UNUSED:
@@ -164,7 +182,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", accessible, priority=900)
     app.connect("builder-inited", without_index)
     app.connect("html-collect-pages", extra_pages)
-    app.connect("build-finished", finish)
+    app.connect("build-finished", finish, priority=900)  # the theme writes its colors of code first
     numbering.install()
     gallery.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -22,6 +22,8 @@ PAPER = 0.985
 LETTER = 26
 #: A panel of at least this share of the figure's width is a rectangle.
 LARGE = 0.15
+#: Rows of a picture are filled to this share; bars on an axis have paper between them.
+BARS = 0.05
 PICTURE = re.compile(r'<img\b[^>]*\balt="Images:[^>]*>')
 
 
@@ -43,7 +45,8 @@ def panels(pixels: np.ndarray, scale: int = 1) -> np.ndarray:
             continue
         if min(part.shape) >= LARGE * pixels.shape[1] and part.mean() > 0.5:
             rows, columns = (np.flatnonzero(part.mean(axis) > 0.3) for axis in (1, 0))
-            part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+            if part[rows[0] : rows[-1] + 1].mean(1).min() > BARS:
+                part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
         found[place] |= part
     # Where a panel fades into the paper, its last pixels are nearly white: a line in the dark.
     edge = found & ~ndimage.binary_erosion(found, iterations=2 * scale)
@@ -65,14 +68,15 @@ def darkened(light: Path, scale: int = 1) -> Path:
     """Write a picture for the dark theme beside ``light``, and return its path.
 
     Args:
-        light: a PNG with white paper.
+        light: a picture with white paper, PNG or WebP without loss.
         scale: pixels for one of a picture that a notebook stores.
     """
-    dark = light.with_name(f"{light.stem}-dark.png")
+    dark = light.with_name(f"{light.stem}-dark{light.suffix}")
     if not dark.exists():  # the name is a digest of the picture
         pixels = np.asarray(Image.open(light).convert("RGB"), float) / 255
         result = np.where(panels(pixels, scale)[..., None], pixels, turned(pixels))
-        Image.fromarray((result * 255).round().astype("uint8")).save(dark, optimize=True)
+        settings = {"lossless": True, "method": 6} if dark.suffix == ".webp" else {"optimize": True}
+        Image.fromarray((result * 255).round().astype("uint8")).save(dark, **settings)
     return dark
 
 
@@ -86,7 +90,7 @@ def with_dark_pictures(page: str, folder: Path) -> str:
 
     def both(found: re.Match[str]) -> str:
         tag = found[0]
-        if "data-smallest" in tag:  # a drawing, which has both: see ``drawings``
+        if "data-smallest" in tag:  # it has both: see ``drawings`` and ``frames``
             return tag
         source = re.search(r'\bsrc="([^"]+\.png)"', tag)
         if source is None:  # a frame of an interactive figure

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from urllib.parse import urlencode
 
-from . import dark_pictures, drawings, heads, icons, references, tables
+from . import dark_pictures, drawings, frames, heads, icons, references, tables, weight
 
 #: Files of the theme that no page asks for any more.
 UNUSED = (
@@ -200,6 +200,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     folder = (book.folder / address).parent
     page = printable(without_dead_buttons(page))
     page = drawings.stored(page, folder, book.folder / "_images")
+    page = frames.stored(page, folder, book.folder / "_images")
     page = with_report(page, book.repository)
     page = named_as_they_read(light(page))
     page = references.linked_equations(page)
@@ -208,5 +209,6 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = tables.finished(page)
     page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
     page = dark_pictures.with_dark_pictures(page, folder)
+    page = weight.set_aside(weight.plain_code(page))
     page = heads.described(page, address, book)
     return icons.drawn(heads.anywhere(page, book) if address == "404.html" else page)

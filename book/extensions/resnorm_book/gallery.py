@@ -39,7 +39,11 @@ class Gallery(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """A list with an item for each picture."""
+        """A list with an item for each picture.
+
+        The page is read again in every build, because its pictures change with other pages.
+        """
+        self.env.note_reread()
         items = []
         for line in filter(str.strip, self.content):
             parts = [html.escape(part.strip()) for part in line.split("|")]

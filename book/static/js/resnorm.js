@@ -28,6 +28,18 @@
     if (!target) return;
     unfold(target);
     target.scrollIntoView();
+    // Sections that come near on the way are laid out now and may differ from the room they had.
+    let left = 3;
+    const again = () => requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (!left || location.hash.slice(1) !== hash) return;
+      left -= 1;
+      target.scrollIntoView();
+      again();
+    }));
+    const hash = location.hash.slice(1);
+    again();
+    ["wheel", "touchstart", "keydown", "pointerdown"].forEach(kind =>
+      addEventListener(kind, () => { left = 0; }, { once: true, passive: true, capture: true }));
   }
 
   function foldsAndLinks() {
@@ -94,7 +106,11 @@
   /** Typeset these formulas after those that came before; resolves when they stand. */
   function typeset(formulas) {
     const fresh = formulas.filter(formula => waiting.delete(formula));
-    if (fresh.length) queue = queue.then(loaded).then(() => MathJax.typesetPromise(fresh));
+    // A few at a time, so that the page answers its reader in between.
+    for (let k = 0; k < fresh.length; k += 6) {
+      const few = fresh.slice(k, k + 6);
+      queue = queue.then(loaded).then(() => MathJax.typesetPromise(few)).then(() => new Promise(go => setTimeout(go)));
+    }
     return queue;
   }
 
@@ -106,10 +122,42 @@
       })),
       { rootMargin: "700px 0px" },
     );
-    waiting.forEach(formula => near.observe(formula));
+    // First the page, then its formulas.
+    const begin = () => (window.requestIdleCallback ?? setTimeout)(() => waiting.forEach(formula => near.observe(formula)));
+    if (document.readyState === "complete") begin();
+    else addEventListener("load", begin, { once: true });
     addEventListener("beforeprint", () => { // which waits for nobody
       if (window.MathJax?.typeset) MathJax.typeset([...waiting].filter(each => waiting.delete(each)));
     });
+  }
+
+  /* --- frames of interactive figures ----------------------------------------------------------- */
+
+  function frames() {
+    document.querySelectorAll(".rn-explore").forEach(figure => {
+      // Whoever comes near a control sees every frame without delay.
+      const load = () => {
+        const light = figure.querySelector(".rn-image"), dark = figure.querySelector(".rn-image-dark");
+        const inDark = dark && document.documentElement.dataset.theme === "dark";
+        const { src } = JSON.parse(figure.querySelector(".rn-data").textContent);
+        light.loading = "eager";
+        figure.loaded = [...new Set(Object.values(src))].map(address =>
+          Object.assign(new Image(), { src: inDark ? darkOf(address) : address }));
+      };
+      ["pointerenter", "focusin"].forEach(kind => figure.addEventListener(kind, load, { once: true }));
+    });
+    document.querySelectorAll(".rn-image-dark").forEach(dark => {
+      const light = dark.parentElement.querySelector(".rn-image");
+      new MutationObserver(() => {
+        dark.src = darkOf(light.getAttribute("src"));
+        dark.alt = light.alt;
+      }).observe(light, { attributeFilter: ["src", "alt"] });
+    });
+  }
+
+  /** The file of a frame for the dark theme. */
+  function darkOf(address) {
+    return address.replace(/\.(\w+)$/, "-dark.$1");
   }
 
   /* --- reports of errors ----------------------------------------------------------------------- */
@@ -144,5 +192,6 @@
   foldsAndLinks();
   edges();
   mathematics();
+  frames();
   reports();
 })();
