@@ -8,8 +8,9 @@ a thin layer over nbgrader, which keeps the gradebook and the forms for marking 
 management system by student. ``sanitizing`` makes the copy that a browser may show, by way of
 ``markup``. ``folder`` describes a course on disk, ``runs`` grades a class, ``gradebook`` talks to
 nbgrader, ``hidden_images`` chooses the images that a project is graded on, ``variants`` gives each
-class conventions of its own, ``marks`` says what stands in the way of a mark, and ``export``
-writes the marks for the learning management system.
+class conventions of its own, ``weighing`` tries an instructor's own networks for the project,
+``marks`` says what stands in the way of a mark, and ``export`` writes the marks for the learning
+management system.
 """
 
 from ..loading import on_first_use
@@ -32,4 +33,5 @@ __getattr__ = on_first_use(
     "sandbox",
     "sanitizing",
     "variants",
+    "weighing",
 )
