@@ -119,7 +119,10 @@
       while (shown.length > handles.length) shown.pop().remove();
       while (shown.length < handles.length) shown.push(grip(shown.length));
       handles.forEach((handle, i) => place(shown[i], handle));
-      if (!handles.length) svg.setAttribute("role", "presentation");
+      if (!handles.length) {
+        svg.setAttribute("role", "presentation"); // nothing in it can be reached: it has no name
+        svg.removeAttribute("aria-label");
+      }
       const words = figure.tell(state, result);
       if (readout.textContent !== words) readout.textContent = words;
       controls.forEach(control => control.show());
