@@ -168,8 +168,8 @@ def page() -> str:
     if missing:
         lines += [
             "## Not recorded yet\n",
-            "These run with the same command, and wait for the machine that they need. The times "
-            "on a GPU are estimates: none has been measured.\n",
+            "These run with the same command, and wait for the machine that they need. Their times "
+            "on a GPU are estimates: no run of these experiments has been timed.\n",
             "| experiment | question | runs on |",
             "| --- | --- | --- |",
         ]
