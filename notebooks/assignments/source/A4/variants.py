@@ -111,13 +111,13 @@ LOG_ODDS = {
 ROWS = {
     "74643f7b": [
         (
-            "are matrices, $x_i=S_ix_{i-1}+A_ix_{i-1}$, and block 0 comes first.",
-            "are matrices that act on *row* vectors, $x_i=x_{i-1}S_i+x_{i-1}A_i$, and block 0 comes first.",
+            "are matrices, $x_{i+1}=S_ix_i+A_ix_i$, and block 0 comes first.",
+            "are matrices that act on *row* vectors, $x_{i+1}=x_iS_i+x_iA_i$, and block 0 comes first.",
         ),
         ("$x_1=M_0x_0$ and $x_2=M_1x_1$.", "$x_1=x_0M_0$ and $x_2=x_1M_1$."),
     ],
     "unravel": [
-        ("(D_i+1, D_i)", "(D_i, D_i+1)"),
+        ("(D_{i+1}, D_i)", "(D_i, D_{i+1})"),
         ("(D_n, D_0)", "(D_0, D_n)"),
         ("shortcuts[0].shape[1]", "len(shortcuts[0])"),
         (
@@ -153,7 +153,7 @@ ROWS = {
         ("S[2] @ (S[1] + A[1]) @ A[0]", "A[0] @ (S[1] + A[1]) @ S[2]"),
     ],
     "by_length": [
-        ("(D_i+1, D_i)", "(D_i, D_i+1)"),
+        ("(D_{i+1}, D_i)", "(D_i, D_{i+1})"),
         ("s.shape[1]", "len(s)"),
         ("rows @ s,", "rows @ s.T,"),
         ("rows @ a]", "rows @ a.T]"),
@@ -506,8 +506,8 @@ WHAT_IS_KEPT = {
 SCALED_LATER = {
     "a4-task-6": [
         (
-            "Chapter 3.2 throws one coin for a whole minibatch, and it scales the branch in evaluation. Write the form that current networks use, with two changes of our own:",
-            "Chapter 3.2 throws one coin for a whole minibatch. Write a form that throws one for each image:",
+            "Chapter 3.2 flips one coin for a whole minibatch, and it scales the branch in evaluation. Write a form that decides within the minibatch and scales in training, as current networks do, and that computes the branch only for the images that use it:",
+            "Chapter 3.2 flips one coin for a whole minibatch. Write a form that flips one for each image and computes the branch only for the images that use it:",
         ),
         (
             r"the survival probabilities of $n\ge2$ blocks fall evenly from exactly 1 at the first block to `last` at the last.",
@@ -595,7 +595,7 @@ NEIGHBORS = {
             r"of $n\ge2$ blocks fall by the same *factor* from each block to the next, from exactly 1 at the first block to `last` at the last.",
         ),
         (
-            "in training every *image* keeps the branch with the probability `survival`. Where it does,",
+            "in training every *image* keeps the branch with the probability `survival`, independently of the others. Where it does,",
             "in training *two neighbors* in the batch share a coin: the images 0 and 1, the images 2 and 3, and so on. (If their number is odd, the last image has a coin of its own.) They keep the branch with the probability `survival`. Where they do,",
         ),
         (
