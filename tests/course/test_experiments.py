@@ -84,7 +84,7 @@ def a4():
 
 @pytest.mark.parametrize("number", [7, 4321])
 def test_lesions_cost_what_the_training_did_not_practice(a4, number):
-    """With the same blocks and as many paths, other blocks are costly to lose after stochastic depth."""
+    """With the same blocks and as many paths, other blocks are costly after stochastic depth."""
     costs = {}
     for kind in ("without", "with"):
         loss = a4["lesion_loss"](a4["train"](a4["own"], kind, number, seed=1), number)
