@@ -238,7 +238,10 @@ SKIPPED = {
     "test_by_length": [
         ("rows[3], g @", "rows[0], g @"),
         ("rows[1], g @", "rows[2], g @"),
-        ("joined(sum(rows), rows[0])", "joined(sum(rows), rows[3])"),
+        (
+            "joined(sum(itertools.islice(rows, 5)), rows[0])",
+            "joined(sum(itertools.islice(rows, 5)), rows[3])",
+        ),
         ("rows[:25]", "rows[-25:]"),
         (
             "what each length carries through",
