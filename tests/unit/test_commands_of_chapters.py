@@ -140,7 +140,9 @@ def test_every_command_lands_in_the_students_folder_and_is_compared(path, studen
         mine = [row for row in rows if any(row[0].startswith(f"{arm} (yours") for arm in arms)]
         assert mine, f"{path.stem} does not show the student's {stem}"
         if (ledger.RESULTS / f"{stem}.json").exists():
-            assert set(ledger.leaderboard(stem)) <= set(rows), stem
+            # A chapter may show more of a run than the leaderboard, as 4.2 does its training error.
+            for line in ledger.leaderboard(stem):
+                assert any(line[0] == row[0] and set(line) <= set(row) for row in rows), line
 
 
 def test_a_recipe_of_the_students_own_enters_the_race(student, monkeypatch):
