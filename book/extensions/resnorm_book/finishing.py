@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from urllib.parse import urlencode
 
-from . import dark_pictures, drawings, frames, heads, icons, references, tables, weight
+from . import dark_pictures, drawings, frames, heads, icons, printed, references, tables, weight
 
 #: Files of the theme that no page asks for any more.
 UNUSED = (
@@ -37,6 +37,14 @@ MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></scrip
 SEARCH = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex|sphinx_highlight)\.js'
     r"[^>]*></script>|<script>\s*// Activate the search field.*?</script>",
+    re.DOTALL,
+)
+#: The first code cell of every chapter, tools/bootstrap_cell.py.txt.
+SETUP = re.compile(
+    r'(<div class="cell docutils container">\n)(<div class="cell_input docutils container">\n'
+    r'<div class="highlight-ipython3 notranslate"><div class="highlight"><pre><span></span>'
+    r'<span class="c1"># Setup\. If resnorm is installed(?:(?!</pre>).)*</pre></div>\n</div>\n'
+    r"</div>\n)",
     re.DOTALL,
 )
 SHARED = re.compile(r'<(style|script) class="rnc-shared">.*?</\1>', re.DOTALL)
@@ -66,6 +74,24 @@ def without_dead_buttons(page: str) -> str:
 def named_as_they_read(page: str) -> str:
     """A fold's name is its text, *Show the code*, instead of a label that says something else."""
     return page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
+def with_folded_setup(page: str) -> str:
+    """The cell that installs the package in Colab is folded: readers of the page have no use for it.
+
+    Args:
+        page: HTML.
+    """
+
+    def fold(found: re.Match[str]) -> str:
+        return (
+            f'{found[1]}<details class="admonition hide above-input">\n<summary>\n'
+            '<p class="collapsed admonition-title">Show the setup for Colab</p>\n'
+            '<p class="expanded admonition-title">Hide the setup for Colab</p>\n'
+            f"</summary>\n{found[2]}</details>\n"
+        )
+
+    return SETUP.sub(fold, page, count=1)
 
 
 def few_stops(page: str) -> str:
@@ -202,11 +228,11 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = drawings.stored(page, folder, book.folder / "_images")
     page = frames.stored(page, folder, book.folder / "_images")
     page = with_report(page, book.repository)
-    page = named_as_they_read(light(page))
+    page = with_folded_setup(named_as_they_read(light(page)))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)
     page = references.linked_exercises(page)
-    page = tables.finished(page)
+    page = tables.finished(printed.flowing(page))
     page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
     page = dark_pictures.with_dark_pictures(page, folder)
     page = weight.set_aside(weight.plain_code(page))

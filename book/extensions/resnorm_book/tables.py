@@ -7,6 +7,7 @@ import itertools
 import re
 
 from .references import chapter_of
+from .weight import with_class
 
 TABLE = re.compile(
     r'<div class="pst-scrollable-table-container">\s*(<table\b.*?</table>)\s*</div>', re.DOTALL
@@ -19,6 +20,8 @@ NUMBER = re.compile(
     r"(?:\s*(?:±|to|–|of|/|×|x)\s*[\d.,]+(?:e[+\-]?\d+)?)*"
     r"\s*(?:%|×|x|°|k|M|G|[kMG]?B|[kMG]iB|[mµn]?s|min|h|points?)?(?:\s*±\s*[\d.,]+)?"
 )
+#: Letters of a cell that stays on one line, of such a label, and of one that is a sentence.
+SHORT, SHORT_LABEL, SENTENCE = 16, 8, 28
 NOTHING = {"", "–", "—", "-", "n/a", "nan", "∞"}
 
 
@@ -46,8 +49,42 @@ def numeric_columns(rows: list[list[str]]) -> set[int]:
     return found
 
 
+def is_prose(head: list[str], rows: list[list[str]], numbers: set[int]) -> bool:
+    """Tell whether a table is one of sentences, whose columns are too narrow on a phone.
+
+    Args:
+        head: what the cells of the header show.
+        rows: what those of the body show.
+        numbers: columns of numbers.
+    """
+    if len(head) < 3 or any(re.search(r"[\\{}^_]", label) for label in head):
+        return False  # two columns have room, and labels are plain text
+    longest = [
+        max((len(row[k]) for row in rows if k < len(row)), default=0)
+        for k in range(len(head))
+        if k not in numbers
+    ]
+    sentences = [length for length in longest if length > SENTENCE]
+    return len(sentences) >= 2 or (len(head) > 3 and max(longest, default=0) > 2 * SENTENCE)
+
+
+def in_plain_letters(label: str) -> str:
+    """A label of a header without the marks of mathematics.
+
+    Args:
+        label: what the cell shows.
+    """
+    for name, letter in (("alpha", "α"), ("epsilon", "ε"), ("gamma", "γ"), ("beta", "β")):
+        label = label.replace(f"\\{name}", letter)
+    return label
+
+
 def aligned(table: str) -> str:
-    """A table whose columns of numbers have the class ``rn-number``.
+    """A table whose cells say how they want to stand.
+
+    Columns of numbers have the class ``rn-number``, short cells ``rn-short``, sentences
+    ``rn-long``. A table of sentences has the class ``rn-stacked``: a phone shows each of its rows
+    as a block, in which the cells name their column.
 
     Args:
         table: HTML of one table.
@@ -57,24 +94,44 @@ def aligned(table: str) -> str:
         [text_of(cell[3]) for cell in CELL.finditer(row)]
         for row in ROW.findall(body[0] if body else table)
     ]
+    head = re.search(r"<thead.*?</thead>", table, re.DOTALL)
+    labels = [in_plain_letters(text_of(cell[3])) for cell in CELL.finditer(head[0] if head else "")]
     columns = numeric_columns(rows)
+    stacked = is_prose(labels, rows, columns)
 
     def mark(row: re.Match[str]) -> str:
         position = itertools.count()
 
         def cell(found: re.Match[str]) -> str:
-            if next(position) not in columns:
-                return found[0]
+            k = next(position)
             name, attributes, inner = found.groups()
-            if 'class="' in attributes:
-                attributes = attributes.replace('class="', 'class="rn-number ', 1)
-            else:
-                attributes += ' class="rn-number"'
+            shown = text_of(inner)
+            if k in columns:
+                attributes = with_class(attributes, "rn-number")
+            if len(shown) <= (SHORT if name == "td" else SHORT_LABEL):
+                if re.search(r"[\s\-–→(/]", shown):  # other cells cannot break
+                    attributes = with_class(attributes, "rn-short")
+            elif len(shown) > SENTENCE and name == "td":
+                attributes = with_class(attributes, "rn-long")
+            if stacked:
+                attributes += f' role="{"cell" if name == "td" else "columnheader"}"'
+                if name == "td" and k and shown and labels[k]:
+                    attributes += f' data-label="{html.escape(labels[k])}"'
             return f"<{name}{attributes}>{inner}</{name}>"
 
         return CELL.sub(cell, row[0])
 
-    return ROW.sub(mark, table)
+    table = ROW.sub(mark, table)
+    if stacked:  # shown as blocks, it would no longer be a table for those who hear it
+        table = re.sub(r"<table\b([^>]*)>", _stacked, table, count=1)
+        table = re.sub(r"<(thead|tbody)\b", r'<\1 role="rowgroup"', table)
+        table = re.sub(r"<tr\b", '<tr role="row"', table)
+    return table
+
+
+def _stacked(found: re.Match[str]) -> str:
+    """The tag of a table that a phone shows as blocks."""
+    return f'<table{with_class(found[1], "rn-stacked")} role="table">'
 
 
 def finished(page: str) -> str:

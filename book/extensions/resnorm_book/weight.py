@@ -114,7 +114,7 @@ def set_aside(page: str) -> str:
         if len(opened) in (1, 2) and ' id="' in tag[1]:  # headings of the second and third level
             text = page[tag.end() : found.start()]
             sizes = f"--rn-narrow:{room(text, 44)}px;--rn-wide:{room(text, 88)}px"
-            changes.append((tag, f'<section{_with_class(tag[1], "rn-later")} style="{sizes}">'))
+            changes.append((tag, f'<section{with_class(tag[1], "rn-later")} style="{sizes}">'))
     pieces, last = [], 0
     for tag, new in sorted(changes, key=lambda change: change[0].start()):
         pieces += [page[last : tag.start()], new]
@@ -122,8 +122,13 @@ def set_aside(page: str) -> str:
     return "".join([*pieces, page[last:]])
 
 
-def _with_class(attributes: str, name: str) -> str:
-    """Attributes of an element with one more class."""
+def with_class(attributes: str, name: str) -> str:
+    """Attributes of an element with one more class.
+
+    Args:
+        attributes: as they stand in its tag.
+        name: of the class.
+    """
     if ' class="' in attributes:
         return attributes.replace(' class="', f' class="{name} ', 1)
     return f'{attributes} class="{name}"'
