@@ -47,6 +47,10 @@ SETUP = re.compile(
     r"</div>\n)",
     re.DOTALL,
 )
+#: What is code, and a space between a digit and a percent sign.
+PERCENT = re.compile(
+    r"(<(pre|code|script|style|title|textarea)\b.*?</\2>|<[^>]*>)|(?<=\d) %(?![\w%])", re.DOTALL
+)
 SHARED = re.compile(r'<(style|script) class="rnc-shared">.*?</\1>', re.DOTALL)
 #: The theme's button, which prints the page while formulas and pictures are still missing.
 PRINT = re.compile(
@@ -77,7 +81,7 @@ def named_as_they_read(page: str) -> str:
 
 
 def with_folded_setup(page: str) -> str:
-    """The cell that installs the package in Colab is folded: readers of the page have no use for it.
+    """The cell that installs the package in Colab is folded, since it does nothing on a page.
 
     Args:
         page: HTML.
@@ -109,6 +113,19 @@ def glued(page: str) -> str:
         return f'<span class="rn-glued">{before}{formula}{after}</span>'
 
     return FORMULA.sub(glue, page)
+
+
+def with_unbroken_percentages(page: str) -> str:
+    """A number and its percent sign stay on one line, except in code.
+
+    Args:
+        page: HTML.
+    """
+
+    def unbroken(found: re.Match[str]) -> str:
+        return found[0] if found[1] else "\u00a0%"
+
+    return PERCENT.sub(unbroken, page)
 
 
 def shared_once(page: str) -> str:
@@ -233,7 +250,8 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = references.numbered_figures(page)
     page = references.linked_exercises(page)
     page = tables.finished(printed.flowing(page))
-    page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
+    page = with_unbroken_percentages(glued(few_stops(page)))
+    page = shared_once(lazy_pictures(page, folder))
     page = dark_pictures.with_dark_pictures(page, folder)
     page = weight.set_aside(weight.plain_code(page))
     page = heads.described(page, address, book)

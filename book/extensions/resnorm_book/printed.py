@@ -19,9 +19,11 @@ OUTPUT = re.compile(
     r'(<div class="output (?:stream|text_plain) highlight-myst-ansi notranslate">'
     r'<div class="highlight"><pre)>(<span></span>)([^<]*)(</pre>)'
 )
-#: A label, or none, and what belongs to it: lines that wrap are set in as far as it.
+#: Spaces and a label, or none, before what belongs to it.
 LEAD = re.compile(rf" *(?:\S{{1,{LABEL}}} {{2,}})?(?=\S)")
-COLUMNS = re.compile(r"\S {2,}\S|\d\.? +-?\d+\.? +-?\d")
+#: A gap between columns. One gap per line is a name and its sentence; more are a table.
+GAP = re.compile(r"\S {2,}(?=\S)")
+NUMBERS = re.compile(r"\d\.? +-?[\d.]+ +-?\d")
 
 
 def flows(lines: list[str]) -> bool:
@@ -30,14 +32,25 @@ def flows(lines: list[str]) -> bool:
     Args:
         lines: as they were printed.
     """
-    long = [line for line in lines if len(line) > ROOM]
-    return bool(long) and not any(COLUMNS.search(line, _indent(line)) for line in lines)
+    return any(len(line) > ROOM for line in lines) and not any(map(_has_columns, lines))
+
+
+def _has_columns(line: str) -> bool:
+    """Tell whether a line belongs to a table or to an array."""
+    start = _lead(line)
+    return len(GAP.findall(line[start:])) > 1 or bool(NUMBERS.search(line, start))
+
+
+def _lead(line: str) -> int:
+    """Letters before the sentence of a line: spaces, and a short label."""
+    lead = LEAD.match(line)
+    return lead.end() if lead and lead.end() <= LABEL else 0
 
 
 def _indent(line: str) -> int:
-    """Letters before the sentence of a line: spaces, and a label."""
-    lead = LEAD.match(line)
-    return lead.end() if lead and lead.end() <= LABEL else 0
+    """Letters by which the rest of a line is set in: as far as the words behind a label."""
+    start = _lead(line)
+    return start if line[start : start + 1].isalpha() and start else 2
 
 
 def flowing(page: str) -> str:
@@ -54,9 +67,9 @@ def flowing(page: str) -> str:
             return found[0]
         pieces = []
         for line in lines:
-            indent = _indent(line) or 2
+            indent = _indent(line)
             style = f' style="--rn-indent:{indent}ch"' if indent != 2 else ""
-            words = html.escape(line, quote=False)
+            words = html.escape(line.replace("->", "-\u2060>"), quote=False)  # unbroken arrows
             pieces.append(f'<span class="rn-line"{style}>{words}\n</span>')
         return f'{before} class="rn-flowing">{mark}{"".join(pieces)}{after}'
 

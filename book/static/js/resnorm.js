@@ -1,4 +1,4 @@
-/* What the pages do besides the theme: folds, links into folds, and edges of what scrolls. */
+/* What the pages do besides the theme: folds, links into folds and back, and edges of what scrolls. */
 (() => {
   "use strict";
 
@@ -27,20 +27,73 @@
     const target = name && document.getElementById(name);
     if (!target) return;
     unfold(target);
-    target.scrollIntoView();
-    // Sections that come near on the way are laid out now and may differ from the room they had.
+    settle(() => target.scrollIntoView());
+  }
+
+  /** Scroll, and again: sections that come near are laid out now and may differ from the room they had. */
+  function settle(scroll) {
+    const { href } = location;
     let left = 3;
     const again = () => requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (!left || location.hash.slice(1) !== hash) return;
+      if (!left || location.href !== href) return;
       left -= 1;
-      target.scrollIntoView();
+      scroll();
       again();
     }));
-    const hash = location.hash.slice(1);
+    scroll();
     again();
     ["wheel", "touchstart", "keydown", "pointerdown"].forEach(kind =>
       addEventListener(kind, () => { left = 0; }, { once: true, passive: true, capture: true }));
   }
+
+  /* --- back to where a reader was --------------------------------------------------------------- */
+
+  // A browser remembers a distance from the top, which changes as sections are laid out.
+  const BLOCKS = "article :is(h1, h2, h3, h4, p, li, pre, summary, tr, img)";
+  let read = null, resting = 0;
+
+  /** The block that is read: the one in the upper half of the window, or the last that was there. */
+  function blockRead() {
+    const found = [.25, .33, .42].map(part =>
+      document.elementFromPoint(innerWidth / 2, innerHeight * part)?.closest(BLOCKS)).find(Boolean);
+    if (found || !read?.isConnected) read = found;
+    return read;
+  }
+
+  /** Keep in the history which block is read, and where in the window it stands. */
+  function keepPlace() {
+    const block = blockRead();
+    if (!block) return;
+    history.scrollRestoration = "manual";
+    history.replaceState({
+      ...history.state,
+      rnBlock: [...document.querySelectorAll(BLOCKS)].indexOf(block),
+      rnTop: block.getBoundingClientRect().top,
+    }, "");
+  }
+
+  /** Show the block that was read; whether the history holds one. */
+  function showPlace({ rnBlock, rnTop }) {
+    const block = document.querySelectorAll(BLOCKS)[rnBlock];
+    if (!block) return false;
+    if (!block.checkVisibility()) unfold(block.parentElement);
+    settle(() => scrollBy({ top: block.getBoundingClientRect().top - rnTop, behavior: "instant" }));
+    return true;
+  }
+
+  function places() {
+    addEventListener("scroll", () => {
+      clearTimeout(resting);
+      resting = setTimeout(blockRead, 200);
+    }, { passive: true });
+    document.addEventListener("click", event => {
+      if (event.target.closest("a[href]")) keepPlace();
+    }, { capture: true });
+    addEventListener("pagehide", keepPlace);
+    addEventListener("popstate", event => { shown = showPlace(event.state ?? {}); });
+  }
+
+  let shown = false; // the place to which the history led, so that what the address names is not
 
   function foldsAndLinks() {
     document.querySelectorAll("button.toggle-button").forEach(button => {
@@ -55,8 +108,12 @@
       if (link) link.closest("dialog")?.close(); // the contents on a phone
       if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
     });
-    addEventListener("hashchange", showTarget);
-    showTarget();
+    addEventListener("hashchange", () => {
+      if (!shown) showTarget();
+      shown = false;
+    });
+    const [{ type }] = performance.getEntriesByType("navigation");
+    if (!["back_forward", "reload"].includes(type) || !showPlace(history.state ?? {})) showTarget();
   }
 
   /* --- what scrolls sideways ----------------------------------------------------------------- */
@@ -109,9 +166,20 @@
     // A few at a time, so that the page answers its reader in between.
     for (let k = 0; k < fresh.length; k += 6) {
       const few = fresh.slice(k, k + 6);
-      queue = queue.then(loaded).then(() => MathJax.typesetPromise(few)).then(() => new Promise(go => setTimeout(go)));
+      queue = queue.then(loaded).then(() => MathJax.typesetPromise(few)).then(() => {
+        few.forEach(markLong);
+        return new Promise(go => setTimeout(go));
+      });
     }
     return queue;
+  }
+
+  /** Mark the sides of a formula in a line that is longer than the line, and so scrolls. */
+  function markLong(formula) {
+    const box = formula.querySelector(":scope > mjx-container:not([display])"), long = box?.firstElementChild;
+    if (!long || long.getBoundingClientRect().width <= box.getBoundingClientRect().width + 1) return;
+    box.addEventListener("scroll", () => markEdges(box), { passive: true });
+    markEdges(box);
   }
 
   function mathematics() {
@@ -190,6 +258,7 @@
   };
 
   foldsAndLinks();
+  places();
   edges();
   mathematics();
   frames();
