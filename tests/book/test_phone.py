@@ -263,7 +263,7 @@ def test_frames_of_moving_figures_fit(phone, name):
 def test_the_setup_for_colab_is_folded():
     chapters = [name for name in pages_with("# Setup. If resnorm") if name.startswith("notebooks/")]
     assert len(chapters) > 20
-    assert set(chapters) <= set(pages_with("Show the setup for Colab"))
+    assert set(chapters) <= set(pages_with("Show the setup"))
 
 
 def test_a_tap_on_the_title_of_a_solution_opens_it(phone):

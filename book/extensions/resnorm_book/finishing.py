@@ -39,14 +39,6 @@ SEARCH = re.compile(
     r"[^>]*></script>|<script>\s*// Activate the search field.*?</script>",
     re.DOTALL,
 )
-#: The first code cell of every chapter, tools/bootstrap_cell.py.txt.
-SETUP = re.compile(
-    r'(<div class="cell docutils container">\n)(<div class="cell_input docutils container">\n'
-    r'<div class="highlight-ipython3 notranslate"><div class="highlight"><pre><span></span>'
-    r'<span class="c1"># Setup\. If resnorm is installed(?:(?!</pre>).)*</pre></div>\n</div>\n'
-    r"</div>\n)",
-    re.DOTALL,
-)
 #: What is code, and a space between a digit and a percent sign.
 PERCENT = re.compile(
     r"(<(pre|code|script|style|title|textarea)\b.*?</\2>|<[^>]*>)|(?<=\d) %(?![\w%])", re.DOTALL
@@ -57,6 +49,13 @@ PRINT = re.compile(
     r'<li>\s*<button onclick="window\.print\(\)"\s*(class="[^"]*btn-download-pdf-button[^"]*")'
     r'.*?(<span class="btn__icon-container">.*?</span>\s*)<span class="btn__text-container">'
     r"[^<]*</span>\s*</button>\s*</li>",
+    re.DOTALL,
+)
+#: The first cell of a notebook, which installs the package.
+SETUP = re.compile(
+    r'<div class="cell docutils container">\s*(<div class="cell_input docutils container">\s*'
+    r'<div class="highlight-(?:(?!</pre>).)*# Setup\. If resnorm is installed(?:(?!</pre>).)*'
+    r"</pre></div>\s*</div>\s*</div>)\s*</div>",
     re.DOTALL,
 )
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
@@ -81,21 +80,16 @@ def named_as_they_read(page: str) -> str:
 
 
 def with_folded_setup(page: str) -> str:
-    """The cell that installs the package in Colab is folded, since it does nothing on a page.
-
-    Args:
-        page: HTML.
-    """
-
-    def fold(found: re.Match[str]) -> str:
-        return (
-            f'{found[1]}<details class="admonition hide above-input">\n<summary>\n'
-            '<p class="collapsed admonition-title">Show the setup for Colab</p>\n'
-            '<p class="expanded admonition-title">Hide the setup for Colab</p>\n'
-            f"</summary>\n{found[2]}</details>\n"
-        )
-
-    return SETUP.sub(fold, page, count=1)
+    """The cell that installs the package is folded: a reader of the page has no use for it."""
+    return SETUP.sub(
+        '<div class="cell tag_hide-input docutils container">\n'
+        '<details class="admonition hide above-input">\n<summary>\n'
+        '<p class="collapsed admonition-title">Show the setup</p>\n'
+        '<p class="expanded admonition-title">Hide the setup</p>\n'
+        r"</summary>\n\1\n</details>\n</div>",
+        page,
+        count=1,
+    )
 
 
 def few_stops(page: str) -> str:
