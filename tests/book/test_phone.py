@@ -167,7 +167,7 @@ def test_a_table_of_sentences_is_a_row_of_blocks_on_a_phone(phone, visit, server
 def test_printed_sentences_wrap_and_columns_scroll(phone, visit, server, name):
     with phone(name) as page:
         flowing, columns = page.evaluate(
-            """() => ['.rn-flowing', ':not(.rn-flowing)'].map(kind =>
+            """() => ['.rn-wraps', ':not(.rn-wraps)'].map(kind =>
                 [...document.querySelectorAll(`.cell_output pre${kind}`)]
                   .filter(e => e.checkVisibility()).map(e => e.scrollWidth > e.clientWidth + 1))"""
         )
@@ -176,8 +176,9 @@ def test_printed_sentences_wrap_and_columns_scroll(phone, visit, server, name):
     with visit(width=1400) as v:
         page = v.go(f"{server}/{name}")
         lines, high = page.evaluate(
-            """() => { const e = [...document.querySelectorAll('pre.rn-flowing')]
-                .find(e => e.querySelectorAll('.rn-line').length > 1);
+            """() => { const e = [...document.querySelectorAll('pre.rn-wraps')]
+                .find(e => e.querySelectorAll('.rn-line').length > 1
+                  && e.innerText.split('\\n').every(line => line.length < 70));
               const s = getComputedStyle(e), inside = e.clientHeight
                 - parseFloat(s.paddingTop) - parseFloat(s.paddingBottom);
               return [e.innerText.trimEnd().split('\\n'), inside / parseFloat(s.lineHeight)]; }"""

@@ -71,6 +71,6 @@ def flowing(page: str) -> str:
             style = f' style="--rn-indent:{indent}ch"' if indent != 2 else ""
             words = html.escape(line.replace("->", "-\u2060>"), quote=False)  # unbroken arrows
             pieces.append(f'<span class="rn-line"{style}>{words}\n</span>')
-        return f'{before} class="rn-flowing">{mark}{"".join(pieces)}{after}'
+        return f'{before} class="rn-wraps">{mark}{"".join(pieces)}{after}'
 
     return OUTPUT.sub(flow, page)

@@ -1,4 +1,4 @@
-/* What the pages do besides the theme: folds, links into folds and back, and edges of what scrolls. */
+/* What the pages do besides the theme: folds, links into folds, and edges of what scrolls. */
 (() => {
   "use strict";
 
@@ -21,19 +21,11 @@
     }
   }
 
-  /** Show what the address names, also where it is folded away. */
-  function showTarget() {
-    const name = decodeURIComponent(location.hash.slice(1));
-    const target = name && document.getElementById(name);
-    if (!target) return;
-    unfold(target);
-    settle(() => target.scrollIntoView());
-  }
-
-  /** Scroll, and again: sections that come near are laid out now and may differ from the room they had. */
+  /** Scroll, and once more when the page has changed, until the reader does something. */
   function settle(scroll) {
-    const { href } = location;
+    // Sections that come near on the way are laid out now and may differ from the room they had.
     let left = 3;
+    const { href } = location;
     const again = () => requestAnimationFrame(() => requestAnimationFrame(() => {
       if (!left || location.href !== href) return;
       left -= 1;
@@ -46,54 +38,49 @@
       addEventListener(kind, () => { left = 0; }, { once: true, passive: true, capture: true }));
   }
 
-  /* --- back to where a reader was --------------------------------------------------------------- */
-
-  // A browser remembers a distance from the top, which changes as sections are laid out.
-  const BLOCKS = "article :is(h1, h2, h3, h4, p, li, pre, summary, tr, img)";
-  let read = null, resting = 0;
-
-  /** The block that is read: the one in the upper half of the window, or the last that was there. */
-  function blockRead() {
-    const found = [.25, .33, .42].map(part =>
-      document.elementFromPoint(innerWidth / 2, innerHeight * part)?.closest(BLOCKS)).find(Boolean);
-    if (found || !read?.isConnected) read = found;
-    return read;
+  /** Show what the address names, also where it is folded away. */
+  function showTarget() {
+    const name = decodeURIComponent(location.hash.slice(1));
+    const target = name && document.getElementById(name);
+    if (!target) return;
+    unfold(target);
+    settle(() => target.scrollIntoView());
   }
 
-  /** Keep in the history which block is read, and where in the window it stands. */
+  /* --- the way back -------------------------------------------------------------------------- */
+
+  const BLOCKS = "article :is(h1, h2, h3, h4, p, li, dt, pre, tr)";
+
+  /** Note in the history which paragraph is read, and where in the window it stands. */
   function keepPlace() {
-    const block = blockRead();
-    if (!block) return;
-    history.scrollRestoration = "manual";
-    history.replaceState({
-      ...history.state,
-      rnBlock: [...document.querySelectorAll(BLOCKS)].indexOf(block),
-      rnTop: block.getBoundingClientRect().top,
-    }, "");
+    const height = innerHeight, middle = document.documentElement.clientWidth / 2;
+    for (let y = 0.15; y < 1; y += 0.1) {
+      const block = document.elementFromPoint(middle, height * y)?.closest(BLOCKS);
+      if (!block) continue;
+      const place = {
+        block: [...document.querySelectorAll(BLOCKS)].indexOf(block),
+        top: block.getBoundingClientRect().top,
+      };
+      history.replaceState({ ...history.state, place }, "");
+      return;
+    }
   }
 
-  /** Show the block that was read; whether the history holds one. */
-  function showPlace({ rnBlock, rnTop }) {
-    const block = document.querySelectorAll(BLOCKS)[rnBlock];
-    if (!block) return false;
-    if (!block.checkVisibility()) unfold(block.parentElement);
-    settle(() => scrollBy({ top: block.getBoundingClientRect().top - rnTop, behavior: "instant" }));
+  /** Return to it; whether there is one. The browser restores a distance from the top, which holds
+      something else when sections have been laid out since. */
+  function returned() {
+    const place = history.state?.place;
+    const block = place && document.querySelectorAll(BLOCKS)[place.block];
+    if (!block?.checkVisibility()) return false;
+    settle(() => scrollBy({ top: block.getBoundingClientRect().top - place.top, behavior: "instant" }));
     return true;
   }
 
-  function places() {
-    addEventListener("scroll", () => {
-      clearTimeout(resting);
-      resting = setTimeout(blockRead, 200);
-    }, { passive: true });
-    document.addEventListener("click", event => {
-      if (event.target.closest("a[href]")) keepPlace();
-    }, { capture: true });
+  function wayBack() {
     addEventListener("pagehide", keepPlace);
-    addEventListener("popstate", event => { shown = showPlace(event.state ?? {}); });
+    const leads = "a[href], .primary-toggle, .secondary-toggle, .search-button__button";
+    document.addEventListener("click", event => event.target.closest(leads) && keepPlace(), { capture: true });
   }
-
-  let shown = false; // the place to which the history led, so that what the address names is not
 
   function foldsAndLinks() {
     document.querySelectorAll("button.toggle-button").forEach(button => {
@@ -106,14 +93,49 @@
     document.addEventListener("click", event => {
       const link = event.target.closest("a[href^='#']");
       if (link) link.closest("dialog")?.close(); // the contents on a phone
-      if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
+      if (!link || link.hash !== location.hash) return;
+      history.replaceState({ ...history.state, place: undefined }, "");
+      showTarget(); // no hashchange, but perhaps folded again
     });
-    addEventListener("hashchange", () => {
-      if (!shown) showTarget();
-      shown = false;
-    });
-    const [{ type }] = performance.getEntriesByType("navigation");
-    if (!["back_forward", "reload"].includes(type) || !showPlace(history.state ?? {})) showTarget();
+    const show = () => returned() || showTarget();
+    addEventListener("popstate", show);
+    addEventListener("hashchange", show);
+    show();
+    // The browser restores its distance from the top when the page is there.
+    if (history.state?.place) addEventListener("load", () => setTimeout(returned), { once: true });
+  }
+
+  /* --- contents ------------------------------------------------------------------------------ */
+
+  /** The headings above the place that is being read, the nearest last. */
+  const headingsAbove = () => [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
+    heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
+
+  /** Bring an entry of the contents into sight, where these scroll. */
+  function reveal(entry) {
+    let box = entry?.parentElement;
+    const scrolls = each => /auto|scroll/.test(getComputedStyle(each).overflowY) && each.scrollHeight > each.clientHeight;
+    while (box && !scrolls(box)) box = box.parentElement;
+    if (!box || box === document.documentElement) return;
+    const at = entry.getBoundingClientRect(), room = box.getBoundingClientRect();
+    if (at.top < room.top || at.bottom > room.bottom) box.scrollTop += at.top - room.top - room.height * 0.4;
+  }
+
+  function contents() {
+    const chapter = () => reveal(document.querySelector(".bd-docs-nav li.active > a"));
+    const section = () => {
+      const name = headingsAbove().pop()?.closest("section")?.id;
+      const links = [...document.querySelectorAll(".page-toc a[href^='#']")];
+      const here = links.find(link => link.hash === `#${name}`);
+      if (!here) return;
+      links.forEach(link => link.classList.toggle("active", link === here));
+      reveal(here);
+    };
+    chapter();
+    const opened = (button, show) => document.querySelectorAll(button).forEach(each =>
+      each.addEventListener("click", () => setTimeout(show))); // when the theme has opened them
+    opened(".primary-toggle", chapter);
+    opened(".secondary-toggle", section);
   }
 
   /* --- what scrolls sideways ----------------------------------------------------------------- */
@@ -232,9 +254,7 @@
 
   /** Name the section that is being read in the title of a report; above the first, the page alone. */
   function nameSection(link) {
-    const above = [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
-      heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
-    const heading = above.pop();
+    const heading = headingsAbove().pop();
     const address = new URL(link.dataset.address ??= link.href);
     if (heading && heading.tagName !== "H1") {
       const words = heading.cloneNode(true);
@@ -257,8 +277,9 @@
     },
   };
 
+  wayBack();
   foldsAndLinks();
-  places();
+  contents();
   edges();
   mathematics();
   frames();
