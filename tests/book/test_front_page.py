@@ -53,6 +53,23 @@ def test_a_reader_starts_with_one_tap(visit, server):
             assert "1-architectures" in page.url
 
 
+def test_the_drawing_can_be_read_on_a_phone(visit, server):
+    with visit(width=375) as v:
+        sizes = v.go(f"{server}/{FRONT}").evaluate(
+            """() => { const drawing = document.querySelector("svg.rn-hero");
+                const scale = drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width;
+                return [...drawing.querySelectorAll("text")]
+                    .map(each => scale * parseFloat(getComputedStyle(each).fontSize)); }"""
+        )
+        assert len(sizes) >= 5 and min(sizes) >= 11
+
+
+def test_the_answer_does_not_stand_before_the_figure():
+    soup = soup_of(HTML / FRONT)
+    figure, answer = soup.select_one("#try-it-here .rnc"), soup.select_one("#try-it-here details")
+    assert answer.sourceline > figure.sourceline and "first line only" not in figure.get_text()
+
+
 def test_pictures_stand_in_rows_and_fit_the_page(visit, server):
     for width, columns in ((375, 2), (1400, 4)):
         with visit(width=width) as v:

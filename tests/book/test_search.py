@@ -125,6 +125,28 @@ def test_words_may_be_joined_or_parted(visit, server, words, meant):
         assert any(re.match(meant, mark.lower()) for mark in marks)
 
 
+@pytest.mark.parametrize(
+    "words, title",
+    [
+        ("batch size 1", "Batch size"),
+        ("eval mode", "“It works in train mode and fails in eval mode”"),
+        ("vanishing gradient", "Vanishing gradient"),
+    ],
+)
+def test_a_newcomer_finds_the_explanation(visit, server, words, title):
+    with visit() as v:
+        page = v.go(f"{server}/book/index.html")
+        places = asked(page, words).locator(".rn-found-title").all_inner_texts()
+        assert title in places[:3]
+
+
+def test_a_number_does_not_find_longer_ones(visit, server):
+    with visit() as v:
+        page = v.go(f"{server}/book/index.html")
+        marks = asked(page, "94").locator("mark").all_inner_texts()
+        assert marks and not any(re.search(r"94\d", mark) for mark in marks)
+
+
 def test_titles_come_first(visit, server):
     with visit() as v:
         page = v.go(f"{server}/book/index.html")

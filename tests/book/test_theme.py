@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from test_pages import soup_of
 
-from browsing import the_pages_with
+from browsing import HTML, the_pages_with
+from conftest import pages
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,10 @@ def test_hidden_code_opens(visit, server, name):
         assert not details.locator("pre").first.is_visible()
         details.locator("summary").click()
         assert details.locator("pre").first.is_visible()
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if name.startswith("notebooks/")])
+def test_a_chapter_does_not_begin_with_its_setup(name):
+    setup = [pre for pre in soup_of(HTML / name).find_all("pre") if "# Setup." in pre.get_text()]
+    folds = [pre.find_parent("details") for pre in setup]
+    assert [fold.p.get_text() for fold in folds] == ["Show the setup"]

@@ -47,6 +47,13 @@ PRINT = re.compile(
     r"[^<]*</span>\s*</button>\s*</li>",
     re.DOTALL,
 )
+#: The first cell of a notebook, which installs the package.
+SETUP = re.compile(
+    r'<div class="cell docutils container">\s*(<div class="cell_input docutils container">\s*'
+    r'<div class="highlight-(?:(?!</pre>).)*# Setup\. If resnorm is installed(?:(?!</pre>).)*'
+    r"</pre></div>\s*</div>\s*</div>)\s*</div>",
+    re.DOTALL,
+)
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -66,6 +73,19 @@ def without_dead_buttons(page: str) -> str:
 def named_as_they_read(page: str) -> str:
     """A fold's name is its text, *Show the code*, instead of a label that says something else."""
     return page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
+def with_folded_setup(page: str) -> str:
+    """The cell that installs the package is folded: a reader of the page has no use for it."""
+    return SETUP.sub(
+        '<div class="cell tag_hide-input docutils container">\n'
+        '<details class="admonition hide above-input">\n<summary>\n'
+        '<p class="collapsed admonition-title">Show the setup</p>\n'
+        '<p class="expanded admonition-title">Hide the setup</p>\n'
+        r"</summary>\n\1\n</details>\n</div>",
+        page,
+        count=1,
+    )
 
 
 def few_stops(page: str) -> str:
@@ -202,7 +222,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = drawings.stored(page, folder, book.folder / "_images")
     page = frames.stored(page, folder, book.folder / "_images")
     page = with_report(page, book.repository)
-    page = named_as_they_read(light(page))
+    page = with_folded_setup(named_as_they_read(light(page)))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)
     page = references.linked_exercises(page)

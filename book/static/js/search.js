@@ -70,7 +70,8 @@
     // Letters may be parted: "batchnorm" finds "batch norm", "pre-activation" finds "preactivation".
     // Endings that most forms of a word do not share are left away.
     const stem = word => word.replace(/(?<=[a-z]{3}[^s])s$/, "").replace(/(?<=[a-z]{4})e$/, "");
-    const loose = word => escaped(stem(word)).join("[ -]?");
+    // A number is found as it is written: "1" does not find "128".
+    const loose = word => escaped(stem(word)).join("[ -]?") + (/^\d+$/.test(word) ? "(?!\\d)" : "");
     const groups = query.trim().split(/\s+/).map(part => wordsOf(part).map(word => word.folded).join("")).filter(Boolean);
     const made = (words, flags) => new RegExp(`[ -]${words.map(loose).join("[ -]?")}`, flags);
     return {
@@ -94,10 +95,12 @@
       if (!here) return 0;
       total += here;
     }
-    if (words.length > 1) total += 6 * count(section.inTitle, phrase) + 4 * Math.log1p(count(section.inText, phrase));
+    const rest = words.length - 1; // the longer a phrase, the less it stands somewhere by chance
+    if (rest) total += 6 * count(section.inTitle, phrase) + 4 * rest * Math.log1p(count(section.inText, phrase));
     if (whole.test(section.inTitle)) total += 10;
     if (!section.name && words.every(word => count(section.inTitle, word))) total += 6; // a chapter
-    return total * (section.title.startsWith("Solution") ? 0.7 : 1);
+    // What explains comes before solutions, and before the list of recorded runs.
+    return total * (section.title.startsWith("Solution") ? 0.7 : section.page === "book/results.html" ? 0.5 : 1);
   }
 
   async function find(query) {
