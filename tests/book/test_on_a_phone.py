@@ -74,7 +74,7 @@ def test_printed_sentences_and_commands_wrap_and_columns_do_not(visit, server, n
             r"""() => { const shown = [...document.querySelectorAll("div.output.stream pre, "
                   + "div[class*=highlight-]:not(.highlight-ipython3) > div > pre")]
                 .filter(each => each.checkVisibility());
-              // One gap parts a name from its sentence, as in "WRONG  dx differs"; more are columns.
+              // One gap parts a name from its sentence, as in "WRONG  dx"; more are columns.
               const gaps = line => (line.slice(12).match(/\S {2,}(?=\S)/g) ?? []).length;
               const columns = each => each.textContent.split("\n").some(line => gaps(line) > 1);
               const sentences = shown.filter(each => !/\S {2,}\S/.test(each.textContent)
