@@ -51,8 +51,9 @@ def test_the_sidebar_keeps_logo_and_search_in_sight(visit, server):
         page = v.go(f"{server}/{RESULTS}")
         seen = page.evaluate(
             """() => { const sidebar = document.querySelector('#pst-primary-sidebar');
-              sidebar.scrollTop = sidebar.scrollHeight;
-              return [sidebar.scrollTop, ...['.logo__image.only-light', '.search-button-field']
+              const contents = sidebar.querySelector('.bd-docs-nav').parentElement;
+              contents.scrollTop = contents.scrollHeight;
+              return [contents.scrollTop, ...['.logo__image.only-light', '.search-button-field']
                 .map(name => { const part = sidebar.querySelector(name),
                     box = part.getBoundingClientRect(),
                     top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);

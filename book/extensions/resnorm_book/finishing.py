@@ -31,6 +31,28 @@ FORMULA = re.compile(
     r"([(\[“‘]{1,3})?(<span class=\"math notranslate nohighlight\">[^<]*</span>)"
     r"([^\s<]{1,12}(?=[\s<]))?"
 )
+#: Text, or what is no text: tags, and elements whose text stays as it is.
+WORDS = re.compile(
+    r"<(pre|code|script|style|svg|option)\b.*?</\1>|<a class=\"rn-self.*?</a>"
+    r'|<span class="math\b[^>]*>[^<]*</span>|<div class="math\b.*?</div>|<[^>]*>|(?P<text>[^<]+)',
+    re.DOTALL,
+)
+TIMES = re.compile(r"(?<=[\w²½]) × (?=\w)")
+PERCENT = re.compile(r"(?<=\d) %")
+NUMBERED = re.compile(
+    r"(?:(?<=[Cc]hapter)|(?<=[Ss]ection)|(?<=[Ee]xercise)|(?<=[Ee]quation)|(?<=[Ff]igure)|(?<=[Tt]able))"
+    r" (?=\d)"
+)
+STAR = re.compile(r"(?<=★) ")
+HYPHEN = re.compile(r"\b[A-Za-z]+-\d+\w{0,2}\b(?![-./]\w)")
+#: What a cell prints, or a block that is no cell.
+PRINTED = re.compile(
+    r'(<div class="(?:output stream )?highlight-(?:myst-ansi|default|none|bash|sh|console|shell)'
+    r' notranslate"><div class="highlight">)<pre><span></span>([^<]*)</pre>(</div>)'
+)
+COMMAND = re.compile(r"[!%$]|python |pip |git |make\b|conda |cd |\.venv/|jupyter |npx |source ")
+OPTION = re.compile(r"(?<=\s)--?[a-z][\w-]*")
+COLUMNS = re.compile(r"\S {2,}\S")
 #: What a report of an error asks for.
 REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
@@ -83,6 +105,54 @@ def glued(page: str) -> str:
         return f'<span class="rn-glued">{before}{formula}{after}</span>'
 
     return FORMULA.sub(glue, page)
+
+
+def unbroken(page: str) -> str:
+    """Keeps ``16 × 16``, ``9 %``, ``chapter 3.2`` and ``plain-56`` on one line.
+
+    On a phone a line has about thirty letters, so that many of them would end inside of these.
+
+    Args:
+        page: HTML.
+    """
+
+    def bound(found: re.Match[str]) -> str:
+        text = found["text"]
+        if text is None:
+            return found[0]
+        text = STAR.sub("\u00a0", text)
+        text = NUMBERED.sub("\u00a0", PERCENT.sub("\u00a0%", TIMES.sub("\u00a0×\u00a0", text)))
+        return HYPHEN.sub(r'<span class="rn-glued">\g<0></span>', text)
+
+    start, article, rest = page.partition("<article")
+    article, end, rest = rest.partition("</article>") if article else ("", "", "")
+    return start + ("<article" + WORDS.sub(bound, article) + end + rest if end else "")
+
+
+def wrapping(page: str) -> str:
+    """Sentences that a cell prints, and commands, wrap where a screen is narrow.
+
+    Lines that stand in columns stay as they are. Each line of the others becomes an element, whose
+    continuation is indented.
+
+    Args:
+        page: HTML.
+    """
+
+    def wrap(found: re.Match[str]) -> str:
+        start, text, end = found.groups()
+        lines = text.rstrip("\n").split("\n")
+        command = "output stream" not in start
+        if command and not all(COMMAND.match(line) for line in lines):
+            return found[0]
+        if not command and any(COLUMNS.search(html.unescape(line)) for line in lines):
+            return found[0]
+        if command:
+            lines = [OPTION.sub(r'<span class="rn-glued">\g<0></span>', line) for line in lines]
+        whole = "".join(f'<span class="rn-line">{line}\n</span>' for line in lines)
+        return f'{start}<pre class="rn-wraps"><span></span>{whole}</pre>{end}'
+
+    return PRINTED.sub(wrap, page)
 
 
 def shared_once(page: str) -> str:
@@ -208,6 +278,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = references.linked_exercises(page)
     page = tables.finished(page)
     page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
+    page = wrapping(unbroken(page))
     page = dark_pictures.with_dark_pictures(page, folder)
     page = weight.set_aside(weight.plain_code(page))
     page = heads.described(page, address, book)

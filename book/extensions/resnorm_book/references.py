@@ -22,6 +22,10 @@ SOLUTION = re.compile(
     r'<p class="admonition-title">Solution to'
     r'<a class="reference internal" href="([^"]*#([^"]+))">\s*'
 )
+#: The title of a solution: the exercise and its number, then its name.
+SOLVED = re.compile(
+    r'(Solution to <a class="reference internal" href="[^"]*">\s*Exercise [\d.]+)(\s[^\n]*?)</a>'
+)
 
 
 def chapter_of(page: str) -> str:
@@ -91,6 +95,8 @@ def linked_exercises(page: str) -> str:
         )
 
     page = SOLUTION.sub(solution, page)
+    # The title folds where it is no link, so on a phone it must not be all link.
+    page = SOLVED.sub(r"\1</a>\2", page)
 
     def exercise(found: re.Match[str]) -> str:
         name, number = found.groups()

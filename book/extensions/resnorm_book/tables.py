@@ -19,6 +19,8 @@ NUMBER = re.compile(
     r"(?:\s*(?:±|to|–|of|/|×|x)\s*[\d.,]+(?:e[+\-]?\d+)?)*"
     r"\s*(?:%|×|x|°|k|M|G|[kMG]?B|[kMG]iB|[mµn]?s|min|h|points?)?(?:\s*±\s*[\d.,]+)?"
 )
+#: The widest first column of a table on a phone, in letters.
+FIRST = 13
 NOTHING = {"", "–", "—", "-", "n/a", "nan", "∞"}
 
 
@@ -77,6 +79,29 @@ def aligned(table: str) -> str:
     return ROW.sub(mark, table)
 
 
+def without_empty_head(table: str) -> str:
+    """A table without a head in which nothing stands.
+
+    Args:
+        table: HTML of one table.
+    """
+    head = re.search(r"<thead.*?</thead>\s*", table, re.DOTALL)
+    if head and not any(text_of(cell[3]) for cell in CELL.finditer(head[0])):
+        return table.replace(head[0], "", 1)
+    return table
+
+
+def first_column(table: str) -> int:
+    """How many letters of its first column a table shows on a line, at least.
+
+    Args:
+        table: HTML of one table.
+    """
+    body = re.search(r"<tbody.*</tbody>", table, re.DOTALL)
+    cells = (CELL.search(row) for row in ROW.findall(body[0] if body else table))
+    return min(FIRST, max((len(text_of(cell[3])) for cell in cells if cell), default=0))
+
+
 def finished(page: str) -> str:
     """A page whose tables are aligned, numbered and scroll in a frame of their own.
 
@@ -91,7 +116,9 @@ def finished(page: str) -> str:
             f'<caption><a class="rn-self" href="#table-{k}" title="Link to this table">'
             f"Table {chapter}{k}</a></caption>"
         )
-        table = re.sub(r"(<table\b[^>]*>)", rf"\1{caption}", aligned(found[1]), count=1)
-        return f'<div class="rn-table" id="table-{k}">{table}</div>'
+        table = without_empty_head(aligned(found[1]))
+        width = first_column(table)
+        table = re.sub(r"(<table\b[^>]*>)", rf"\1{caption}", table, count=1)
+        return f'<div class="rn-table" id="table-{k}" style="--rn-first:{width}ch">{table}</div>'
 
     return TABLE.sub(finish, page)

@@ -21,25 +21,65 @@
     }
   }
 
+  /** Scroll, and once more when the page has changed, until the reader does something. */
+  function settle(scroll) {
+    // Sections that come near on the way are laid out now and may differ from the room they had.
+    let left = 3;
+    const { href } = location;
+    const again = () => requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (!left || location.href !== href) return;
+      left -= 1;
+      scroll();
+      again();
+    }));
+    scroll();
+    again();
+    ["wheel", "touchstart", "keydown", "pointerdown"].forEach(kind =>
+      addEventListener(kind, () => { left = 0; }, { once: true, passive: true, capture: true }));
+  }
+
   /** Show what the address names, also where it is folded away. */
   function showTarget() {
     const name = decodeURIComponent(location.hash.slice(1));
     const target = name && document.getElementById(name);
     if (!target) return;
     unfold(target);
-    target.scrollIntoView();
-    // Sections that come near on the way are laid out now and may differ from the room they had.
-    let left = 3;
-    const again = () => requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (!left || location.hash.slice(1) !== hash) return;
-      left -= 1;
-      target.scrollIntoView();
-      again();
-    }));
-    const hash = location.hash.slice(1);
-    again();
-    ["wheel", "touchstart", "keydown", "pointerdown"].forEach(kind =>
-      addEventListener(kind, () => { left = 0; }, { once: true, passive: true, capture: true }));
+    settle(() => target.scrollIntoView());
+  }
+
+  /* --- the way back -------------------------------------------------------------------------- */
+
+  const BLOCKS = "article :is(h1, h2, h3, h4, p, li, dt, pre, tr)";
+
+  /** Note in the history which paragraph is read, and where in the window it stands. */
+  function keepPlace() {
+    const height = innerHeight, middle = document.documentElement.clientWidth / 2;
+    for (let y = 0.15; y < 1; y += 0.1) {
+      const block = document.elementFromPoint(middle, height * y)?.closest(BLOCKS);
+      if (!block) continue;
+      const place = {
+        block: [...document.querySelectorAll(BLOCKS)].indexOf(block),
+        top: block.getBoundingClientRect().top,
+      };
+      history.replaceState({ ...history.state, place }, "");
+      return;
+    }
+  }
+
+  /** Return to it; whether there is one. The browser restores a distance from the top, which holds
+      something else when sections have been laid out since. */
+  function returned() {
+    const place = history.state?.place;
+    const block = place && document.querySelectorAll(BLOCKS)[place.block];
+    if (!block?.checkVisibility()) return false;
+    settle(() => scrollBy({ top: block.getBoundingClientRect().top - place.top, behavior: "instant" }));
+    return true;
+  }
+
+  function wayBack() {
+    addEventListener("pagehide", keepPlace);
+    const leads = "a[href], .primary-toggle, .secondary-toggle, .search-button__button";
+    document.addEventListener("click", event => event.target.closest(leads) && keepPlace(), { capture: true });
   }
 
   function foldsAndLinks() {
@@ -53,10 +93,49 @@
     document.addEventListener("click", event => {
       const link = event.target.closest("a[href^='#']");
       if (link) link.closest("dialog")?.close(); // the contents on a phone
-      if (link && link.hash === location.hash) showTarget(); // no hashchange, but perhaps folded again
+      if (!link || link.hash !== location.hash) return;
+      history.replaceState({ ...history.state, place: undefined }, "");
+      showTarget(); // no hashchange, but perhaps folded again
     });
-    addEventListener("hashchange", showTarget);
-    showTarget();
+    const show = () => returned() || showTarget();
+    addEventListener("popstate", show);
+    addEventListener("hashchange", show);
+    show();
+    // The browser restores its distance from the top when the page is there.
+    if (history.state?.place) addEventListener("load", () => setTimeout(returned), { once: true });
+  }
+
+  /* --- contents ------------------------------------------------------------------------------ */
+
+  /** The headings above the place that is being read, the nearest last. */
+  const headingsAbove = () => [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
+    heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
+
+  /** Bring an entry of the contents into sight, where these scroll. */
+  function reveal(entry) {
+    let box = entry?.parentElement;
+    const scrolls = each => /auto|scroll/.test(getComputedStyle(each).overflowY) && each.scrollHeight > each.clientHeight;
+    while (box && !scrolls(box)) box = box.parentElement;
+    if (!box || box === document.documentElement) return;
+    const at = entry.getBoundingClientRect(), room = box.getBoundingClientRect();
+    if (at.top < room.top || at.bottom > room.bottom) box.scrollTop += at.top - room.top - room.height * 0.4;
+  }
+
+  function contents() {
+    const chapter = () => reveal(document.querySelector(".bd-docs-nav li.active > a"));
+    const section = () => {
+      const name = headingsAbove().pop()?.closest("section")?.id;
+      const links = [...document.querySelectorAll(".page-toc a[href^='#']")];
+      const here = links.find(link => link.hash === `#${name}`);
+      if (!here) return;
+      links.forEach(link => link.classList.toggle("active", link === here));
+      reveal(here);
+    };
+    chapter();
+    const opened = (button, show) => document.querySelectorAll(button).forEach(each =>
+      each.addEventListener("click", () => setTimeout(show))); // when the theme has opened them
+    opened(".primary-toggle", chapter);
+    opened(".secondary-toggle", section);
   }
 
   /* --- what scrolls sideways ----------------------------------------------------------------- */
@@ -164,9 +243,7 @@
 
   /** Name the section that is being read in the title of a report; above the first, the page alone. */
   function nameSection(link) {
-    const above = [...document.querySelectorAll("article :is(h1, h2, h3)")].filter(heading =>
-      heading.checkVisibility() && heading.getBoundingClientRect().top < innerHeight * 0.4);
-    const heading = above.pop();
+    const heading = headingsAbove().pop();
     const address = new URL(link.dataset.address ??= link.href);
     if (heading && heading.tagName !== "H1") {
       const words = heading.cloneNode(true);
@@ -189,7 +266,9 @@
     },
   };
 
+  wayBack();
   foldsAndLinks();
+  contents();
   edges();
   mathematics();
   frames();
