@@ -166,15 +166,16 @@ def test_an_interactive_figure_is_seen_whole_while_it_moves(visit, server, name)
         assert frames and all(whole <= seen + 1 for whole, seen in frames), frames
 
 
-#: Lettering of a drawing that lies on other lettering; turned labels of ticks aside, whose boxes are
-#: larger than they are.
+#: Lettering and legends of a drawing that lie on each other. Turned labels of ticks are left out,
+#: because their boxes are larger than they are.
 CROSSINGS = """async address => {
   const holder = document.createElement("div");
   holder.style = "position: absolute; left: 0; top: 0; width: 375px";
   holder.innerHTML = await (await fetch(address)).text();
   document.body.append(holder);
-  const boxes = [...holder.querySelectorAll("g[id^='text_']")]
-    .filter(each => !each.querySelector("g[transform*='rotate']"))
+  const boxes = [...holder.querySelectorAll("g[id^='legend_'], g[id^='text_']")]
+    .filter(each => !each.parentElement.closest("g[id^='legend_']")
+      && !each.querySelector("g[transform*='rotate']"))
     .map(each => each.getBoundingClientRect()).filter(box => box.width > 0);
   holder.remove();
   let found = 0;
@@ -191,9 +192,11 @@ def test_lettering_of_a_narrow_drawing_covers_no_other(visit, server, name):
     with visit(width=375) as v:
         page = v.go(f"{server}/{name}")
         drawings = page.evaluate(
-            """() => [...document.querySelectorAll(".rn-drawing source[srcset$='.svg']")]
-                .filter(each => matchMedia(each.media).matches)
-                .map(each => new URL(each.srcset, location).href)"""
+            """() => [...document.querySelectorAll(".rn-drawing picture")].map(each => {
+                const narrow = each.querySelector("source");
+                return narrow && matchMedia(narrow.media).matches
+                  ? new URL(narrow.srcset, location).href : each.querySelector("img").src;
+              }).filter(address => address.endsWith(".svg"))"""
         )
         crossings = [page.evaluate(CROSSINGS, address) for address in drawings]
         assert drawings and all(texts > 3 for texts, _ in crossings)
