@@ -9,6 +9,7 @@ from browsing import the_pages_with
 FORWARD = "notebooks/2-normalization/1-batch-norm-forward.html"
 BACKWARD = "notebooks/2-normalization/2-batch-norm-backward.html"
 RESIDUAL = "notebooks/3-residual/1-residual-connections.html"
+ENSEMBLES = "notebooks/3-residual/2-residual-networks-as-ensembles.html"
 UNET = "notebooks/3-residual/6-unet-and-hourglass.html"
 RESULTS = "book/results.html"
 
@@ -66,7 +67,7 @@ def test_the_sidebar_keeps_logo_and_search_in_sight(visit, server):
 # --- equations and tables ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [FORWARD, RESIDUAL])
+@pytest.mark.parametrize("name", [ENSEMBLES, RESIDUAL])
 def test_what_goes_on_out_of_sight_fades_at_its_edge(visit, server, name):
     look = """() => [...document.querySelectorAll('div.math, .rn-table, .bd-article pre')]
         .filter(e => e.checkVisibility({visibilityProperty: true})
