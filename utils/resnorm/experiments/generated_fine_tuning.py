@@ -125,8 +125,9 @@ def starting_network(start: str, seed: int) -> nn.Module:
     model = trained("lesion-short", "residual-20", folder=SHIPPED, record=recorded("lesion-short"))
     with seeded(seed):
         for layer in model.modules():
-            if start == "random" and hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+            reset = getattr(layer, "reset_parameters", None)
+            if start == "random" and callable(reset):
+                reset()
             if start == "shuffled" and isinstance(layer, nn.Conv2d):
                 weights = layer.weight.data.flatten()
                 weights = weights[torch.randperm(len(weights))]
@@ -134,7 +135,8 @@ def starting_network(start: str, seed: int) -> nn.Module:
         if start == "random":
             he_initialization(model)
         torch.manual_seed(seed)
-        model.classifier = nn.Linear(model.classifier.in_features, 10)
+        features = model.get_parameter("classifier.weight").shape[1]
+        model.classifier = nn.Linear(features, 10)
     return model
 
 
