@@ -53,6 +53,7 @@ CHAPTERS = {
     "masks-generated": ("3.8", "ch-pixels-boxes"),
     "boxes-generated": ("3.8", "sec-px-ssd"),
     "blocks-generated": ("3.7", "sec-wca-bargain"),
+    "fine-tuning-generated": ("4.1", "sec-tl-fine-tune"),
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),

@@ -1,20 +1,21 @@
-"""What only a GPU can show. `make test-gpu` runs this where there is one; `make test` does not."""
+"""What only a GPU can show. `make test-gpu` runs this where there is one; `make test` does not.
+
+What chapter 4.1 reports is recorded in ``resnorm-runs/on-a-gpu.json``, with the GPU, the versions
+and the commit.
+"""
 
 import os
-import warnings
-from collections import Counter
-from pathlib import Path
+import time
 
 import pytest
 import torch
-from torch import nn
 
-from resnorm import augment, data, models, train
+import findings
+from resnorm import data, ledger, models, train
 from resnorm.experiments import cifar
 
 # cuBLAS repeats itself only with a workspace of a fixed size, which it reads when it starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-PRECISIONS = ("bfloat16", "float16", "float32")
 
 
 @pytest.fixture(scope="module")
@@ -22,70 +23,35 @@ def split():
     return data.synthetic(train=1280, test=256, size=16).to("cuda")
 
 
-def network():
-    torch.manual_seed(0)
-    return nn.Sequential(models.cifar_resnet(8), nn.Dropout(0.2))
+@pytest.fixture(scope="module")
+def record(split):
+    return findings.open_record(ledger.own_folder() / "on-a-gpu.json", split.source)
 
 
-def fit(model, split, **options):
-    torch.manual_seed(1)
-    return train.fit(
-        model,
-        split,
-        epochs=2,
-        batch_size=128,
-        lr=0.1,
-        schedule=train.one_cycle(),
-        augment=augment.crop_and_flip(2),
-        channels_last=True,
-        **options,
-    )
-
-
-class KilledError(Exception):
-    """Ends a run amid an epoch, as a machine does that is taken away."""
-
-
-@pytest.mark.parametrize("compile", [False, True])
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_killed_and_resumed_equals_uninterrupted(split, precision, compile, tmp_path, monkeypatch):
+@pytest.mark.parametrize("arm", findings.RESUMED)
+def test_killed_and_resumed_equals_uninterrupted(record, split, arm, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    how = {"precision": precision, "compile": compile}
-
-    def kill(step, model):
-        if step == 14:
-            raise KilledError
-
-    whole, resumed = network(), network()
-    expected = fit(whole, split, **how).losses
-    with pytest.raises(KilledError):
-        fit(network(), split, **how, checkpoint=tmp_path / "c.pt", after_step=kill)
-    assert fit(resumed, split, **how, checkpoint=tmp_path / "c.pt").losses == expected
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    start = time.perf_counter()
+    found = findings.killed_and_resumed(split, tmp_path / "c.pt", **findings.RESUMED[arm])
+    record.add(arm, 0, found, time.perf_counter() - start, "cuda")
+    assert found["losses that differ"] == found["tensors that differ"] == 0, found
+    assert found["losses"] == 20 and found["tensors"] > 40
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_no_step_makes_the_processor_wait(split, precision):
-    model = network().cuda()
-    fit(model, split, precision=precision, evaluate=False)
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            fit(model, split, precision=precision, evaluate=False)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    places = Counter(f"{Path(w.filename).name}:{w.lineno}" for w in caught if "sync" in str(w))
-    steps, epochs = 20, 2
+@pytest.mark.parametrize("arm", findings.WAITS)
+def test_no_step_makes_the_processor_wait(record, split, arm):
+    with record.run(arm, 0, "cuda") as results:
+        results |= findings.waits(split, **findings.WAITS[arm])
+    places, steps = results["waits by line"], findings.EPOCHS * findings.STEPS
     assert all(count < steps for count in places.values()), places
-    assert sum(places.values()) <= 3 * epochs, places  # the losses and weights of each epoch
+    # the losses and weights of each epoch
+    assert results["waits"] <= 3 * findings.EPOCHS, places
 
 
 def test_stochastic_depth_trains(split):
     arm = cifar.EXPERIMENTS["lesion-short"].arms["residual-56, stochastic depth"]
     model = cifar.build(arm, split, seed=0)
-    losses = fit(model, split, precision="auto").losses
+    losses = findings.fit(model, split, precision="auto").losses
     assert len(losses) == 20 and losses[-1] < losses[0]
 
 

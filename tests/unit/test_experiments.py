@@ -370,6 +370,7 @@ READ = {
     "masks-generated": {"seeds", "arms", "device", "out", "runs"},
     "blocks-generated": {"seeds", "arms", "device", "out", "runs"},
     "boxes-generated": {"seeds", "arms", "device", "out", "runs"},
+    "fine-tuning-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
 WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}

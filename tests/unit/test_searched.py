@@ -79,3 +79,21 @@ def test_a_finished_run_is_not_repeated():
 def test_a_seed_that_lacks_the_choice_of_its_rate_is_refused():
     with pytest.raises(ValueError, match="seed 4 runs at the learning rates.*run that seed first"):
         run([4])
+
+
+def test_an_experiment_can_let_other_seeds_choose():
+    record = ledger.open_record(None, "test", "none", "none", {})
+    measured = {0: 0.4, 1: 0.4, 2: 0.1}  # seed 2 alone prefers the lowest rate
+
+    def train(arm, seed):
+        return {"error": 10 * abs(arm.lr - measured.get(seed, 0.4)) * (5 if seed == 2 else 1)}
+
+    searched.run_searched(record, [0, 1, 2, 3], ARMS, "error", train, choosing=(0, 1, 2))
+    by_two, by_three = (
+        searched.chosen_arms(record, ARMS, "error", seeds)["a"] for seeds in ((0, 1), (0, 1, 2))
+    )
+    assert (by_two, by_three) == ("a, 0.4", "a, 0.1")
+    assert [run["arm"] for run in record.runs if run["seed"] == 3] == ["a, 0.1", "b, 0.1"]
+    found = searched.reported(record, ARMS, "error", "error", (0, 1, 2))
+    assert found["a"] == pytest.approx([3.0])
+    assert searched.by_rate(record, ARMS, "a", "error", (2,))[0.1] == 0

@@ -24,6 +24,7 @@ __getattr__ = on_first_use(
     "generated_cells",
     "generated_chains",
     "generated_depth",
+    "generated_fine_tuning",
     "generated_lesions",
     "generated_masks",
     "generated_skips",

@@ -22,6 +22,7 @@ from . import (
     generated_chains,
     generated_depth,
     generated_equal_cost,
+    generated_fine_tuning,
     generated_lesions,
     generated_masks,
     generated_skips,
@@ -42,6 +43,7 @@ GENERATED: Mapping[str, ModuleType] = {
     "masks-generated": generated_masks,
     "blocks-generated": generated_blocks,
     "boxes-generated": generated_boxes,
+    "fine-tuning-generated": generated_fine_tuning,
 }
 
 

@@ -237,7 +237,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "face-off-short": Experiment(
         f"{SAME_BUDGET} Here in three epochs of images reduced to 16 x 16.",
         _face_off(replace(SHORT, epochs=3)),
-        "a CPU core, 3 to 8 minutes per run",
+        "a CPU core, 4 to 8 minutes per run",
     ),
     "time-to-94": Experiment(
         "How fast does a network reach 94 % on the test images?",
