@@ -217,6 +217,7 @@ WRONG = {
             "torch.cat([zero, rows @ s]) + torch.cat([rows @ a, zero])",
         ),
         "branch beside the shortcut": ("rows @ a])", "rows @ (s + a)])"),
+        "a list of rows": ("return rows", "return list(rows)"),
         "without going on": (
             "torch.cat([rows @ s, zero]) + torch.cat([zero, rows @ a])",
             "torch.cat([zero, rows @ a])",
@@ -255,6 +256,10 @@ WRONG = {
         "the shortcut forgotten": ("y = x if self.shortcut is None else self.shortcut(x)", "y = x"),
         "input changed": ("y = y.clone()", "pass"),
         "called without an image": ("if kept.any():", "if True:"),
+        "no shortcut where no image stays": (
+            "if kept.any():",
+            "if not kept.any():\n            return x\n        else:",
+        ),
         "no call where survival is 0": ("if kept.any():", "if self.survival > 0:"),
         "a fixed share": (
             "torch.rand(len(x)) < self.survival",
