@@ -150,6 +150,9 @@ WRONG = {
         "input changed": surgery(
             without="for i, (s, f) in enumerate(blocks):\n        y = f(x)\n        if s is not None:\n            x = s(x)\n        if i not in removed:\n            x += y\n    return x"
         ),
+        "input changed by another order": surgery(
+            order="for i in order:\n        s, f = blocks[i]\n        y, x = f(x), (x if s is None else s(x))\n        if i not in removed:\n            x += y\n    return x"
+        ),
         "tau": surgery(
             disorder="n = len(order)\n    good = sum(order[i] < order[j] for i in range(n) for j in range(i + 1, n))\n    return 2 * good / (n * (n - 1) / 2) - 1"
         ),
@@ -252,6 +255,7 @@ WRONG = {
             "y[kept] = y[kept] + self.branch(x[kept]) / self.survival",
             "y[kept] = (y[kept] + self.branch(x[kept])) / self.survival",
         ),
+        "branch behind the shortcut": ("self.branch(x[kept])", "self.branch(y[kept])"),
         "the shortcut dropped, too": ("y = y.clone()", "y = torch.zeros_like(y)"),
         "the shortcut forgotten": ("y = x if self.shortcut is None else self.shortcut(x)", "y = x"),
         "input changed": ("y = y.clone()", "pass"),
