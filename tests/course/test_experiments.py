@@ -85,13 +85,18 @@ def a4():
 @pytest.mark.parametrize("number", [7, 4321])
 def test_lesions_cost_what_the_training_did_not_practice(a4, number):
     """With the same blocks and as many paths, other blocks are costly after stochastic depth."""
-    costs = {}
+    costs, rises = {}, {}
+    orders = [3, 2, 1, 0, 4, 5, 6, 7], [0, 1, 2, 3, 4, 7, 6, 5]
     for kind in ("without", "with"):
-        loss = a4["lesion_loss"](a4["train"](a4["own"], kind, number, seed=1), number)
+        model = a4["train"](a4["own"], kind, number, seed=1)
+        loss = a4["lesion_loss"](model, number)
         assert loss() < 0.5  # guessing costs 2.303
         costs[kind] = [loss({i}) - loss() for i in range(8)]
+        rises[kind] = [a4["order_loss"](model, number, order) - loss() for order in orders]
     assert costs["without"][4] > 1 and max(costs["without"]) > 10 * min(costs["without"])
     assert max(costs["with"][1:]) < 0.3 < 0.5 < costs["with"][0]
+    # No path is missing in a new order, and where the last three blocks move, training decides.
+    assert min(rises["without"]) > 0.3 and rises["with"][0] > 0.3 and rises["with"][1] < 0.1
 
 
 @pytest.mark.parametrize("block", ["own", "library"])

@@ -68,6 +68,36 @@ def test_what_needs_a_failed_statement_fails_for_the_same_reason():
     assert len(again.failures) == 2 and again.space["z"] == 1
 
 
+@pytest.mark.parametrize("header", ["for i in range(2):", "with open(__file__):", "if fails:"])
+def test_what_failed_inside_of_a_loop_is_the_reason_after_it_as_well(header):
+    """And not a NameError about a name that no student has seen."""
+    found = Statements({"fails": lambda *a: 1 / 0, "__file__": __file__})
+    found.run(ast.parse(f"{header}\n    y, *more = fails()\nz = sum(more)").body)
+    reasons = {failure.reason for failure in found.failures}
+    assert reasons == {"ZeroDivisionError: division by zero"}
+
+
+@pytest.mark.parametrize(
+    "task, own, another, missing, unexpected",
+    [
+        ("dense", "self.layers", "self.convs", "layers.0.0.bias", "convs.0.0.bias"),
+        ("transition", "self.norm", "self.bn", "norm.bias", "bn.bias"),
+        ("densenet", "self.classifier", "self.fc", "classifier.bias", "fc.bias"),
+        ("unet", "self.merge", "self.fuse", "merge.0.0.weight", "fuse.0.0.weight"),
+    ],
+)
+def test_wrong_names_are_told_and_do_not_look_like_wrong_arithmetic(
+    task, own, another, missing, unexpected
+):
+    answer = harness.solution(source("A5"), task).replace(own, another)
+    for test in harness.tests_of(source("A5"))[task]:
+        found = harness.verdicts(source("A5"), expected("A5"), {task: answer}, [test])[test]
+        first = found.message.splitlines()[0]
+        assert first.startswith("AssertionError: The names in state_dict() are not those of the")
+        assert f"missing: {missing}, " in first and f"unexpected: {unexpected}, " in first
+        assert found.points == 0
+
+
 def test_a_test_that_expects_an_error_gets_it():
     test = (
         "try:\n    double('x')\n    raised = 0\nexcept ValueError:\n    raised = 1\n"

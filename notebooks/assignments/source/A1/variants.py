@@ -1,9 +1,4 @@
-# ruff: noqa: E501 (the texts stand in the notebook on lines of their own)
-r"""The conventions of A1 that ``resnorm-course release A1 --variant NUMBER`` chooses for a class.
-
-``resnorm.course.variants`` explains the form: convention -> option -> cell -> edits. The published
-notebook is none of the options, so its answers lose points in each of these tasks.
-"""
+"""Conventions of A1; :mod:`resnorm.course.variants` explains their form."""
 
 UNBIASED = {
     "54846413": [

@@ -1,9 +1,4 @@
-# ruff: noqa: E501 (the texts stand in the notebook on lines of their own)
-r"""The conventions of A2 that ``resnorm-course release A2 --variant NUMBER`` chooses for a class.
-
-``resnorm.course.variants`` explains the form: convention -> option -> cell -> edits. The published
-notebook is none of the options, so its answers lose points in each of these tasks.
-"""
+"""Conventions of A2; :mod:`resnorm.course.variants` explains their form."""
 
 BY_LIBRARY = "expected = F.batch_norm(before, None, None, training=True)\n"
 BY_LIBRARY_LAYER = "expected = F.layer_norm(before, (3, 4, 5), eps=0.1)\n"

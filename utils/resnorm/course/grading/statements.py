@@ -56,9 +56,6 @@ class Statements:
                 self._run(statement)
             except Exception as error:
                 self._failed(statement, error)
-            else:
-                for name in _set_by(statement):
-                    self._lost.pop(name, None)
 
     def _run(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.For) and not _leaves_early(statement):
@@ -85,6 +82,7 @@ class Statements:
         """
         code = compile(ast.Module([statement], []), "<test>", "exec")
         self.step(statement.lineno, lambda: exec(code, self.space))
+        self._found(statement)
 
     def step(self, line: int, work: Callable[[], Result]) -> Result:
         """Do what is done as a whole: a statement, a header, or the next item of a loop.
@@ -115,7 +113,14 @@ class Statements:
         assignment = ast.Assign([target], source, lineno=target.lineno, col_offset=0)
         exec(compile(ast.Module([assignment], []), "<test>", "exec"), self.space)
         del self.space[place]
-        for name in _set_by(assignment):
+        self._found(assignment)
+
+    def _found(self, statement: ast.stmt) -> None:
+        """Forget why the names that a statement has now set were lost before.
+
+        A loop is more than one statement: what failed in its body is still lost after it.
+        """
+        for name in _set_by(statement):
             self._lost.pop(name, None)
 
     def _failed(self, statement: ast.stmt, error: Exception) -> None:
