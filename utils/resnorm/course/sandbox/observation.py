@@ -113,7 +113,9 @@ def observed(names: Iterable[str], exempt: dict[str, Any] | None = None) -> Iter
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            observer.operator("run_backward" if func is backward else getattr(func, "__name__", ""))
+            name = "run_backward" if func is backward else getattr(func, "__name__", "")
+            if type(name) is not str or name not in observer.harmless:
+                observer.operator(name)
             observer.record.step()
             return func(*args, **(kwargs or {}))
 
@@ -172,6 +174,8 @@ class _Observer:
     def operator(self, name: str) -> None:
         """Note a function in C, which may work for a function of another name."""
         self.note({self.by_plain_name.get(name), self.listed(name)})
+        if self.theirs is None and type(name) is str:
+            self.harmless.add(name)
 
     def listed(self, name: str) -> str | None:
         """The forbidden name of what this function works for, if there is one."""
