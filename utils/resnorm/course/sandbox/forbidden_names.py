@@ -25,6 +25,7 @@ _SUFFIXES = (
 )
 
 
+@functools.lru_cache(maxsize=10_000)  # an observed call asks for the same few names again
 def plain(name: str) -> str:
     """Reduce the name of an operator of torch to that of the function that it works for.
 

@@ -109,14 +109,16 @@ def observed(names: Iterable[str], exempt: dict[str, Any] | None = None) -> Iter
     if sys.gettrace() is not None:  # which runs where no profile function sees it
         observer.note({UNSEEN})
 
-    class Mode(TorchFunctionMode):
+    step, harmless = observer.record.step, observer.harmless
+
+    class Mode(TorchFunctionMode):  # is passed with each property of a tensor, too: keep it short
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             name = "run_backward" if func is backward else getattr(func, "__name__", "")
-            if type(name) is not str or name not in observer.harmless:
+            if type(name) is not str or name not in harmless:
                 observer.operator(name)
-            observer.record.step()
+            step()
             return func(*args, **(kwargs or {}))
 
     def before_forward(module: Any, _: Any) -> None:
