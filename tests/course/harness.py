@@ -132,6 +132,17 @@ def tests_of(source):
     return found
 
 
+def tests_below(source, answers):
+    """The graded cells below the first of some answers.
+
+    Those above have run before it is there, so they find what they find with the solution.
+    """
+    by_task = tests_of(source)
+    tasks = list(by_task)
+    first = min(map(tasks.index, answers))
+    return [test for task in tasks[first:] for test in by_task[task]]
+
+
 def _weighed(cell):
     return bool(cell.metadata.get("resnorm", {}).get("weights"))
 

@@ -75,10 +75,7 @@ def test_a_wrong_answer_loses_marks_on_its_task(assignment, task, edit):
 @pytest.mark.parametrize("assignment, task, edit", cases("RIGHT"))
 def test_a_right_answer_loses_none(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    by_task = harness.tests_of(source(assignment))
-    tasks = list(by_task)
-    # The tests of earlier tasks run before this answer is there.
-    tests = [test for later in tasks[tasks.index(task) :] for test in by_task[later]]
+    tests = harness.tests_below(source(assignment), [task])
     found = harness.verdicts(source(assignment), expected(assignment), {task: answer}, tests)
     assert list(found) == tests
     assert [v for v in found.values() if v.points < v.possible] == []

@@ -4,6 +4,7 @@ For the assignments whose mutants list slips and conceptual errors.
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import harness
@@ -24,9 +25,20 @@ def cases(kind):
     ]
 
 
-def marked(assignment, answers):
-    """Task -> (points, possible), of the solution with some answers replaced."""
-    found = harness.verdicts(source(assignment), expected(assignment), answers)
+@functools.cache
+def solved(assignment):
+    """Graded cell -> verdict on the solution."""
+    return harness.verdicts(source(assignment), expected(assignment), {})
+
+
+def marked(assignment, answers, tests=None):
+    """Task -> (points, possible), of the solution with some answers replaced.
+
+    Only these tests are run, if they are given, and else those that the answers can concern.
+    """
+    tests = tests or harness.tests_below(source(assignment), answers)
+    found = harness.verdicts(source(assignment), expected(assignment), answers, tests)
+    found = solved(assignment) | found
     return {
         task: (
             sum(found[test].points for test in tests),
@@ -56,7 +68,8 @@ def test_a_slip_costs_at_most_a_quarter_beyond_its_task(assignment, task, edit, 
 @pytest.mark.parametrize("assignment, task, edit", cases("CONCEPTUAL"))
 def test_an_error_about_the_idea_costs_at_least_half_of_its_task(assignment, task, edit):
     answer = harness.edited(harness.solution(source(assignment), task), edit)
-    points, possible = marked(assignment, {task: answer})[task]
+    tests = harness.tests_of(source(assignment))[task]
+    points, possible = marked(assignment, {task: answer}, tests)[task]
     assert points <= possible / 2
 
 
