@@ -88,12 +88,24 @@ class Visit:
         """
         self.page.goto(address, wait_until="load")
         if whole:
-            self.page.add_style_tag(content=".rn-later { content-visibility: visible !important; }")
+            self._lay_out()
         self.page.evaluate("window.resnorm?.typesetAll()")
+        self._await_frames()
+        return self.page
+
+    def whole(self):
+        """Lay out every section of the page that is open."""
+        self._lay_out()
+        self._await_frames()
+
+    def _lay_out(self):
+        self.page.add_style_tag(content=".rn-later { content-visibility: visible !important; }")
+
+    def _await_frames(self):
+        """Wait until what scrolls is marked."""
         self.page.evaluate(
             "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(() => go(1))))"
-        )  # what scrolls is marked
-        return self.page
+        )
 
     def check(self):
         assert self.outside == [], "the page asked another machine for something"

@@ -1,6 +1,8 @@
 """Every page in a headless browser, visited once per setting."""
 
 import pytest
+from test_legible_figures import lettering_that_is_illegible
+from test_weight import room_that_sections_lack
 
 from browsing import (
     CODE,
@@ -81,7 +83,16 @@ def solutions_that_stay_shut(page):
         body.wait_for(state="visible", timeout=5_000)
 
 
-@pytest.mark.parametrize("marker", ['class="rn-explore"', 'class="solution', "cell_input"])
+@pytest.mark.parametrize(
+    "marker",
+    [
+        'class="rn-explore"',
+        'class="solution',
+        "cell_input",
+        'class="rn-drawing"',
+        'class="rn-later"',
+    ],
+)
 def test_the_visits_meet_what_they_check(marker):
     assert pages_with(marker), "a check that meets nothing would pass"
 
@@ -109,26 +120,32 @@ def test_the_page_opened_as_a_file(visit, addresses, page_name):
         assert faults == []
 
 
-def test_the_page_fits_a_phone(visit, server, page_name):
-    with visit(width=375) as v:
-        page = v.go(f"{server}/{page_name}")
-        wide = page.evaluate(
-            """() => document.scrollingElement.scrollWidth <= 375 ? []
-                : [...document.querySelectorAll('article *')]
-                .filter(e => e.getBoundingClientRect().right > 376)
-                .slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
-        )
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= 375, wide
-        begins_out_of_sight = page.evaluate(
-            """() => [...document.querySelectorAll('div.math:has(mjx-math)')]
+def parts_wider_than_the_screen(page):
+    wide, begins_out_of_sight = page.evaluate(
+        """() => [document.scrollingElement.scrollWidth <= innerWidth ? []
+            : [document.scrollingElement.scrollWidth + " px in all",
+                ...[...document.querySelectorAll('article *')]
+                .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+                .slice(0, 5).map(e => e.outerHTML.slice(0, 120))],
+            [...document.querySelectorAll('div.math:has(mjx-math)')]
                 .filter(box => box.offsetParent
                     && box.querySelector('mjx-math').getBoundingClientRect().left
                        < box.getBoundingClientRect().left - 1)
-                .map(box => box.id || box.innerText)"""
-        )
-        assert begins_out_of_sight == [], (
-            "a wide equation must begin at its beginning, and scroll to its end"
-        )
+                .map(box => box.id || box.innerText)]"""
+    )
+    yield from (f"the page is wider than the screen: {each}" for each in wide)
+    for each in begins_out_of_sight:
+        yield f"a wide equation must begin at its beginning, and scroll to its end: {each}"
+
+
+def test_the_page_on_a_phone(visit, server, page_name):
+    """Sections keep their room until they are laid out; all fits; lettering is legible."""
+    with visit(width=375) as v:
+        page = v.go(f"{server}/{page_name}", whole=False)
+        faults = [*room_that_sections_lack(page)]  # which lays them out
+        v.whole()
+        faults += [*parts_wider_than_the_screen(page), *lettering_that_is_illegible(page)]
+        assert faults == []
 
 
 @pytest.mark.parametrize("name", the_pages_with('class="highlight-ipython3', "code")[:1])
