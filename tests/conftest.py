@@ -39,6 +39,13 @@ def missing():
     return missing
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder that all processes of this run share; whoever writes in it holds a lock."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+
+
 @pytest.fixture
 def displayed(monkeypatch):
     """What was handed to IPython's display: a list of (data, metadata)."""

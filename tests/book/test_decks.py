@@ -1,6 +1,7 @@
 """The lecture decks in a browser: from the file system, without errors, within their frame."""
 
 import pytest
+from filelock import FileLock
 
 import decks
 import slides
@@ -32,10 +33,12 @@ OUTSIDE = """() => {
 
 
 @pytest.fixture(scope="module")
-def made(built, tmp_path_factory):
-    """All decks; the chapters were executed for the book."""
-    folder = tmp_path_factory.mktemp("decks") / "slides"
-    slides.make(decks.all_decks(), folder)
+def made(built, shared):
+    """All decks, made by the first process that needs them; the book's chapters are executed."""
+    folder = shared / "slides"
+    with FileLock(shared / "slides.lock"):
+        if not folder.exists():
+            slides.make(decks.all_decks(), folder)
     return folder
 
 
@@ -53,9 +56,18 @@ def deck(visit, made):
 
 
 @pytest.mark.parametrize("name", DECKS)
-def test_every_slide_stays_in_its_frame(visit, deck, name):
+def test_slides_stay_in_their_frame_pictures_have_text_and_slides_have_notes(visit, deck, name):
     with visit() as v:
         page = deck(v, name)
+        texts = page.evaluate(
+            "[...document.images].map(i => [i.alt.length, i.complete, i.naturalWidth > 50])"
+        )
+        assert len(texts) >= 4 and all(alt > 20 and there and wide for alt, there, wide in texts)
+        notes = page.evaluate(
+            """() => [...document.querySelectorAll('.slides > section')]
+                .map(s => s.querySelector('.notes')?.textContent.trim().length ?? 0)"""
+        )
+        assert min(notes) > 40
         assert 16 <= page.evaluate("Reveal.getTotalSlides()") <= 26  # with the title
         assert page.locator("mjx-merror").count() == 0
         assert "\\\\(" not in page.locator(".slides").inner_text()
@@ -74,21 +86,6 @@ def test_what_leaves_its_frame_is_found(visit, deck):
                 said.innerHTML = '<p>word</p>'.repeat(60); }"""
         )
         assert page.evaluate(OUTSIDE)
-
-
-@pytest.mark.parametrize("name", DECKS)
-def test_pictures_have_text_and_slides_have_notes(visit, deck, name):
-    with visit() as v:
-        page = deck(v, name)
-        texts = page.evaluate(
-            "[...document.images].map(i => [i.alt.length, i.complete, i.naturalWidth > 50])"
-        )
-        assert len(texts) >= 4 and all(alt > 20 and there and wide for alt, there, wide in texts)
-        notes = page.evaluate(
-            """() => [...document.querySelectorAll('.slides > section')]
-                .map(s => s.querySelector('.notes')?.textContent.trim().length ?? 0)"""
-        )
-        assert min(notes) > 40
 
 
 def test_a_figure_with_controls_keeps_them(visit, deck, made):

@@ -57,13 +57,6 @@ def interpreter():
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """A folder that all processes of this run share; whoever writes in it holds a lock."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
-
-
-@pytest.fixture(scope="session")
 def colab(missing):
     """Path of the environment's interpreter."""
     stamp, chosen = VENV / "stamp", interpreter()
