@@ -176,7 +176,7 @@ class _Observer:
     def operator(self, name: str) -> None:
         """Note a function in C, which may work for a function of another name."""
         self.note({self.by_plain_name.get(name), self.listed(name)})
-        if self.theirs is None and type(name) is str:
+        if self.theirs is None and type(name) is str and name not in SWITCHES | PROFILERS:
             self.harmless.add(name)
 
     def listed(self, name: str) -> str | None:
