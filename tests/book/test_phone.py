@@ -148,7 +148,7 @@ def test_a_table_of_sentences_is_a_row_of_blocks_on_a_phone(phone, visit, server
         assert len(practice) == 1 and len(tables) > 1
         for table in tables:
             assert not table["scrolls"] and table["lefts"] == 1
-            assert table["roles"][:3] == ["table", "rowgroup", "row"]
+            assert table["roles"][:3] == [None, "rowgroup", "row"]
             assert set(table["roles"][3:]) == {"cell"}
     with visit(width=1400) as v:
         page = v.go(f"{server}/{FORWARD}")
