@@ -134,10 +134,10 @@ def aligned(table: str) -> str:
 def _stacked(found: re.Match[str]) -> str:
     """The tag of a table that a phone shows as blocks.
 
-    Its rows and cells have roles, for what is shown as a block would lose them. The table itself has
-    none: browsers keep its own, and with a role in writing axe allows no caption with a link.
+    Its rows and cells have roles, for what is shown as a block would lose them. The table itself
+    has none: browsers keep its own, and with a role in writing axe allows no caption with a link.
     """
-    return f'<table{with_class(found[1], "rn-stacked")}>'
+    return f"<table{with_class(found[1], 'rn-stacked')}>"
 
 
 def without_empty_head(table: str) -> str:
