@@ -76,7 +76,9 @@ def room(section: str, columns: int) -> int:
     shown = FOLDED.sub("", shown)
     pictures = "".join(GALLERY.findall(shown)).count("<li")  # four of a row, two on a phone
     shown = GALLERY.sub("", shown)
-    tables = "".join(TABLE.findall(shown))
+    tables = TABLE.findall(shown)
+    # on a phone the cells of a table keep their line, unless it is shown as blocks
+    wrapped = [table for table in tables if not narrow or "rn-stacked" in table]
     shown = TABLE.sub("", shown)
     code = CODE.findall(shown)
     prose = CODE.sub("", shown)
@@ -86,7 +88,7 @@ def room(section: str, columns: int) -> int:
         sum(27 * -(-length // columns) + 19 for length in texts if length),
         sum(19 * text.count("\n") + 22 for text in code),
         sum(int(height) + 20 for height in HEIGHT.findall(prose)),
-        40 * tables.count("<tr") + 40 * len(TAG.sub("", tables)) // columns,
+        40 * "".join(tables).count("<tr") + 40 * len(TAG.sub("", "".join(wrapped))) // columns,
         75 * prose.count('<div class="math'),
         (560 if narrow else 420) * prose.count('class="rnc"'),
         150 * prose.count('class="rn-explore"'),
