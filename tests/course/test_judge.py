@@ -94,7 +94,7 @@ def test_wrong_names_are_told_and_do_not_look_like_wrong_arithmetic(
         found = harness.verdicts(source("A5"), expected("A5"), {task: answer}, [test])[test]
         first = found.message.splitlines()[0]
         assert first.startswith("AssertionError: The names in state_dict() are not those of the")
-        assert f"missing: {missing}, " in first and f"unexpected: {unexpected}, " in first
+        assert f"Missing: {missing}, " in first and f"unexpected: {unexpected}, " in first
         assert found.points == 0
 
 

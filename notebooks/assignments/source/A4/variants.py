@@ -240,7 +240,7 @@ SKIPPED = {
         ("rows[:25]", "rows[-25:]"),
         (
             "what each length carries through",
-            "what skips each number of the",
+            "the parts by branches skipped in",
         ),
     ],
 }
@@ -365,6 +365,18 @@ MEANS = {
         (
             "        hooks = [f.register_forward_hook(lambda m, x, y: 0 * y) for f in branches]\n",
             "        mean = lambda m, x, y: 0 * y + y.mean(0)\n        hooks = [f.register_forward_hook(mean) for f in branches]\n",
+        ),
+    ],
+    "a4-sweep-text": [
+        (
+            "its loss without the branches of blocks 2 and 5:",
+            "its loss when the branches of blocks 2 and 5 give only their means:",
+        ),
+    ],
+    "a4-task-8": [
+        (
+            "Removing one branch leaves $2^7$ of $2^8$ paths, whichever block it is.",
+            "Removing a branch means here what it means in Task 3: only its mean over the images stays. This leaves $2^7$ of $2^8$ paths on which images differ, whichever block it is.",
         ),
     ],
 }
@@ -509,11 +521,11 @@ SCALED_LATER = {
         ),
         (
             r"the survival probabilities of $n\ge2$ blocks fall evenly from exactly 1 at the first block to `last` at the last.",
-            "the survival probabilities fall evenly, as in the paper ([Huang et al., 2016](https://arxiv.org/abs/1603.09382)): a block *before* the first one would have exactly 1, and the last one has `last`.",
+            r"the survival probabilities of $n\ge1$ blocks fall evenly, as in the paper ([Huang et al., 2016](https://arxiv.org/abs/1603.09382)): a block *before* the first one would have exactly 1, and the last one has `last`.",
         ),
         (
             "Where it does, the branch is **divided by** `survival`, so that evaluation needs no scaling: there the output is $s(x)+f(x)$.",
-            r"Where it does, all of the branch is added. In evaluation the branch is **multiplied by** `survival`: there the output is $s(x)+p\,f(x)$.",
+            r"Where it does, all of the branch is added. In evaluation the branch is **multiplied by** $p$, the value of `survival`: there the output is $s(x)+p\,f(x)$.",
         ),
         (
             "How many steps lie between the first and the last of $n$ blocks?",
@@ -560,6 +572,7 @@ SCALED_LATER = {
         ("(arrived - arrived.mean(0)) / survival", "(arrived - arrived.mean(0))"),
         ("(change - 2 * torch.tanh(x))", "(change - torch.tanh(x))"),
         ("(change - 4 * torch.tanh(x))", "(change - torch.tanh(x))"),
+        (" and is divided by 0.5", ""),
     ],
     "laboratory": [
         (
@@ -596,7 +609,7 @@ NEIGHBORS = {
         ),
         (
             "in training every *image* keeps the branch with the probability `survival`, independently of the others. Where it does,",
-            "in training *two neighbors* in the batch share a coin: the images 0 and 1, the images 2 and 3, and so on. (If their number is odd, the last image has a coin of its own.) They keep the branch with the probability `survival`. Where they do,",
+            "in training *two neighbors* in the batch share a coin: the images 0 and 1, the images 2 and 3, and so on. (If the number of images is odd, the last one has a coin of its own.) A pair keeps the branch with the probability `survival`, independently of the other pairs. Where it does,",
         ),
         (
             "How many steps lie between the first and the last of $n$ blocks?",
@@ -635,7 +648,7 @@ NEIGHBORS = {
     ],
     "test_arrive": [
         ("and not pairs", "and pairs"),
-        ("the images that keep it (1: yes)", "the pairs that keep it (1: yes)"),
+        ("only images that keep it", "only pairs that keep it"),
     ],
 }
 

@@ -8,7 +8,7 @@ CONCATENATED = {
         ),
         (
             "and of a 1 × 1 convolution to the block's output channels.",
-            "and of a 1 × 1 convolution to the channels that the branch returns, which are as many for every branch.",
+            "and of a 1 × 1 convolution to the branch's output channels, of which every branch has equally many.",
         ),
         (
             "The block is the *sum* of its branches, without a shortcut and without a ReLU behind the sum.",
@@ -45,7 +45,7 @@ PARTS = {
     "2acaf9a6": [
         (
             "Here every branch has a width of its own, as in the blocks of Inception (which concatenate their branches instead of adding them), so no number of groups fits.",
-            "Here every branch has a width of its own, and it reads a part of the input of its own, so no number of groups fits.",
+            "Here every branch has a width of its own, and it reads its own part of the input, so no number of groups fits.",
         ),
         (
             "of a 1 × 1 convolution to $d$ channels,",
@@ -96,7 +96,7 @@ BACK = {
     "76ae77e3": [
         (
             TOLD,
-            "The sources are the block's input and then the outputs of its layers, in their order. The argument `reads` has one tuple for each layer, which says *how many places back* the sources are that the layer reads: 1 is the newest source that there is when the layer runs, 2 is the one before it, and so on. The tuple has *the order in which they are concatenated*.",
+            "The sources are the block's input and then the outputs of its layers, in their order. The argument `reads` has one tuple for each layer, which says *how many places back* the sources are that the layer reads: 1 is the newest source that there is when the layer runs, 2 is the one before it, and so on. The tuple lists them *in the order in which they are concatenated*.",
         ),
         ("`reads=((0,), (1, 0), (2, 1))`", "`reads=((1,), (1, 2), (1, 2))`"),
         ("of *all* sources, 0 first.", "of *all* sources, the input first."),
@@ -334,7 +334,7 @@ ZEROS = {
         ),
         (
             AT_THE_EDGE,
-            "`F.avg_pool2d` leaves out a window that does not fit. How many rows and columns of zeros make all windows fit? Check on a map of ones with a side of 5 that the last mean is 0.5.",
+            "`F.avg_pool2d` leaves out a window that does not fit. How many rows and columns of zeros make all windows fit? Check on a map of ones with 5 rows and 4 columns that the means of the last row are 0.5.",
         ),
         (
             "`F.avg_pool2d(h, 2, ceil_mode=True)`",
