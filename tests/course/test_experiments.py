@@ -94,9 +94,20 @@ def test_lesions_cost_what_the_training_did_not_practice(a4, number):
         costs[kind] = [loss({i}) - loss() for i in range(8)]
         rises[kind] = [a4["order_loss"](model, number, order) - loss() for order in orders]
     assert costs["without"][4] > 1 and max(costs["without"]) > 10 * min(costs["without"])
-    assert max(costs["with"][1:]) < 0.3 < 0.5 < costs["with"][0]
+    assert 1.5 * max(costs["with"][1:]) < costs["with"][0] and max(costs["with"][1:]) < 0.3
     # No path is missing in a new order, and where the last three blocks move, training decides.
-    assert min(rises["without"]) > 0.3 and rises["with"][0] > 0.3 and rises["with"][1] < 0.1
+    assert min(rises["without"]) > 0.1 and rises["with"][0] > 0.1 > 0.05 > rises["with"][1]
+    assert rises["without"][1] > 0.4
+
+
+def test_without_stochastic_depth_training_does_not_depend_on_how_coins_are_drawn(a4):
+    """So a grader can check these networks although a right answer may draw no coin at all."""
+    mine, theirs = (
+        a4["lesion_loss"](a4["train"](a4[block], "without", 7, steps=12), 7)
+        for block in ("own", "library")
+    )
+    for removed in ((), {4}, {0, 7}):
+        assert mine(removed) == pytest.approx(theirs(removed), rel=1e-4)
 
 
 @pytest.mark.parametrize("block", ["own", "library"])
