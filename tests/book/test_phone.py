@@ -223,6 +223,16 @@ def test_tables_of_sentences_are_told_from_tables_of_numbers():
     assert not tables.is_prose(["a", r"\lambda_2", "b"], [[sentence, sentence, sentence]], set())
 
 
+def test_a_row_that_begins_with_a_bare_number_says_of_what():
+    sentence = "a sentence of more than twenty-eight letters"
+    head = "<thead><tr><th>task</th><th>what it asks</th><th>level</th></tr></thead>"
+    for first, labeled in (("7", True), ("the gain", False)):
+        row = f"<tr><td>{first}</td><td>{sentence}</td><td>{sentence}</td></tr>"
+        table = tables.aligned(f"<table>{head}<tbody>{row}</tbody></table>")
+        assert "rn-stacked" in table and ('data-label="task"' in table) is labeled
+        assert 'data-label="what it asks"' in table
+
+
 # --- parts of the page -------------------------------------------------------------------------
 
 

@@ -117,7 +117,8 @@ def aligned(table: str) -> str:
                 attributes = with_class(attributes, "rn-long")
             if stacked:
                 attributes += f' role="{"cell" if name == "td" else "columnheader"}"'
-                if name == "td" and k and shown and labels[k]:
+                # the first cell is the block's title, and needs its label if it is a bare number
+                if name == "td" and (k or shown.isdigit()) and shown and labels[k]:
                     attributes += f' data-label="{html.escape(labels[k])}"'
             return f"<{name}{attributes}>{inner}</{name}>"
 
