@@ -57,6 +57,7 @@ CHAPTERS = {
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
+    "trained-out": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
     "statistics": ("4.3", "ch-batch-size"),
