@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,11 +216,11 @@ def faults_of(deck: Deck, chapters: dict[str, Chapter]) -> list[str]:
 
 
 def code_of(cell: NotebookNode, lines: str) -> str:
-    """The code of a cell.
+    """The code of a cell, moved to the left.
 
     Args:
         cell: of the chapter.
         lines: ``"3-11"``, counted from 1, or nothing for all of them.
     """
     first, last = map(int, lines.split("-")) if lines else (1, None)
-    return "\n".join(cell.source.splitlines()[first - 1 : last]).strip("\n")
+    return textwrap.dedent("\n".join(cell.source.splitlines()[first - 1 : last])).strip("\n")

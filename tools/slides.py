@@ -104,7 +104,7 @@ def rendered_code(text: str, plain: bool = False, alone: bool = False) -> Render
     high = sum(-(-len(row) // (100 if plain else 1000)) or 1 for row in rows)
     room = 525 if alone else 420 if wide else 520
     size = min(24 if plain else 20, room / high / 1.4)
-    across = (1120 if wide else 580) / longest / 0.61
+    across = (1120 if wide else 555) / longest / 0.61
     size = min(size, max(across, 17) if plain else across)
     if plain:
         body = html.escape(text.rstrip())

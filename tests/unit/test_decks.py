@@ -1,7 +1,9 @@
 """Lecture decks: what they name exists, and their numbers are those of the chapter."""
 
+import base64
 import functools
 import re
+import struct
 
 import nbformat
 import pytest
@@ -11,6 +13,7 @@ import slides
 from repository_files import ROOT, TEXTS
 
 DECKS = {path.stem: decks.read_deck(path) for path in decks.all_decks()}
+PIXELS = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 3, 2)
 NUMBER = re.compile(r"(?<![\w.^{])\d+(?:[.,]\d+)*(?![\w}])")
 
 
@@ -149,6 +152,36 @@ def test_a_deck_that_cannot_be_read_is_refused(tmp_path, text, message):
     (tmp_path / "1-1.md").write_text(text)
     with pytest.raises(ValueError, match=message):
         decks.read_deck(tmp_path / "1-1.md")
+
+
+def test_code_from_within_a_function_begins_at_the_margin():
+    cell = nbformat.v4.new_code_cell("def f():\n    if x:\n        y\n\n    z")
+    assert decks.code_of(cell, "2-5") == "if x:\n    y\n\nz"
+    assert decks.code_of(cell, "") == cell.source
+
+
+def test_a_deck_shows_the_drawing_of_the_pages_and_keeps_the_controls_of_a_figure(tmp_path):
+    picture = {"image/png": base64.b64encode(PIXELS).decode()}
+    alt = {"image/png": {"alt": "A line."}}
+    drawing = base64.b64encode(b"<svg></svg>").decode()
+    narrow = '<source width="3" height="9" srcset="data:image/svg+xml;base64,bm8=">'
+    pages = {
+        "svg": f'<picture>{narrow}<img width="80" height="40" data-smallest="12.0" alt="A line." '
+        f'src="data:image/svg+xml;base64,{drawing}"></picture>',
+        "png": "",
+        "controls": '<div class="rn-explore"></div>',
+    }
+    found = {}
+    for name, page in pages.items():
+        data = picture | ({"text/html": page} if page else {})
+        output = nbformat.v4.new_output("display_data", data=data, metadata=alt)
+        found[name] = slides.rendered_picture(output, tmp_path / "deck" / f"{name}-1")
+    assert {path.name for path in (tmp_path / "deck").iterdir()} == {"svg-1.svg", "png-1.png"}
+    assert (tmp_path / "deck" / "svg-1.svg").read_bytes() == b"<svg></svg>"
+    assert 'src="deck/svg-1.svg" alt="A line." width="80" height="40"' in found["svg"].markup
+    assert 'src="deck/png-1.png" alt="A line." width="3" height="2"' in found["png"].markup
+    assert pages["controls"] in found["controls"].markup
+    assert [found[name].wide for name in pages] == [True, False, False]
 
 
 def test_what_a_chapter_does_not_have_is_found():
