@@ -206,8 +206,8 @@ class Writer:
         number = f"{self.chapter.number}.{self.exercises}"
         self.begin(label)
         self.note(label)
-        self.chapter.exercises[label] = f"{number} {title}"
-        self.current.text.append(f"{'#' * (self.level + 1)} Exercise {number} {title}")
+        self.chapter.exercises[label] = f"{number} ({title})"
+        self.current.text.append(f"{'#' * (self.level + 1)} Exercise {number} ({title})")
         for each in blocks(body):
             self.current.text.extend(self.converted(each))
         self.current.text.append(f"[Solution](#scrollTo=solution-{label})")
@@ -273,11 +273,16 @@ class Writer:
 
 
 class Book:
-    """All chapters with their labels, and the addresses of the published pages and notebooks."""
+    """All chapters with their labels, and the addresses of the published pages and notebooks.
 
-    def __init__(self) -> None:
+    Args:
+        url: of the repository, instead of the one in ``_config.yml``.
+    """
+
+    def __init__(self, url: str = "") -> None:
         config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-        url, self.branch = config["repository"]["url"], config["repository"]["branch"]
+        self.branch = config["repository"]["branch"]
+        url = url or config["repository"]["url"]
         self.title = config["title"]
         _, self.colab, self.site = (*repository.forms(url), "", "")[:3]
         self.bibliography = Bibliography(
@@ -404,9 +409,13 @@ def cell_of(piece: Piece) -> nbformat.NotebookNode:
     return cell
 
 
-def edition() -> dict[Path, nbformat.NotebookNode]:
-    """Path below ``EDITION`` -> notebook."""
-    book = Book()
+def edition(url: str = "") -> dict[Path, nbformat.NotebookNode]:
+    """Path below ``EDITION`` -> notebook.
+
+    Args:
+        url: of the repository, instead of the one in ``_config.yml``.
+    """
+    book = Book(url)
     written = {}
     for chapter in book.chapters:
         pieces = [Piece("this-notebook", [book.head(chapter)]), *chapter.pieces()]

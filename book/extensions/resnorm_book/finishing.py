@@ -79,7 +79,7 @@ SETUP = re.compile(
 #: The rocket's link to a chapter.
 IN_COLAB = re.compile(
     r'(<a href="https://colab\.research\.google\.com/github/[^"]+?/)notebooks(/[^"]+\.ipynb"'
-    r'[^>]*\bdropdown-item\b)'
+    r"[^>]*\bdropdown-item\b)"
 )
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
