@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -22,17 +21,8 @@ import yaml
 
 import repository
 from notebooks import METADATA, all_notebooks, write
-from plain_markdown import (
-    UNCHANGED,
-    Bibliography,
-    Block,
-    blocks,
-    displayed,
-    folded,
-    inline,
-    options,
-    tokens,
-)
+from pieces import Chapter, Piece
+from plain_markdown import Bibliography, tokens
 from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,232 +34,6 @@ HOW_TO = (
     "code with *Show code*. Colab forgets what you write unless you save a copy in your drive "
     "(*File*, *Save a copy in Drive*)."
 )
-
-
-@dataclass
-class Piece:
-    """A cell of the edition.
-
-    Args:
-        id: of the cell.
-        text: blocks of Markdown, in order.
-        code: the chapter's cell, if this is one.
-        closed: whether it is a heading whose section is closed at first.
-        named: whether its id is a label.
-    """
-
-    id: str
-    text: list[str] = field(default_factory=list)
-    code: nbformat.NotebookNode | None = None
-    closed: bool = False
-    named: bool = False
-
-
-class Chapter:
-    """A chapter as pieces, and what its labels mean.
-
-    Args:
-        path: of the notebook.
-        book: to which it belongs.
-    """
-
-    def __init__(self, path: Path, book: Book) -> None:
-        self.path, self.book = path, book
-        self.name = path.relative_to(ROOT / "notebooks").as_posix()
-        self.cells = nbformat.read(path, as_version=4).cells
-        self.title = re.search(r"^# (.*)$", self.cells[0].source, re.MULTILINE)[1]
-        self.number = self.title.split()[0]
-        self.places: dict[str, str] = {}
-        self.equations: dict[str, str] = {}
-        self.exercises: dict[str, str] = {}
-
-    def collect(self) -> None:
-        """Find the places and numbers of all labels."""
-        self.pieces(resolved=False)
-
-    def pieces(self, resolved: bool = True) -> list[Piece]:
-        """The cells of the edition.
-
-        Args:
-            resolved: whether to resolve citations and links, for which all chapters must have been
-                collected.
-        """
-        writer = Writer(self, resolved)
-        for cell in self.cells:
-            writer.add(cell)
-        return writer.finished()
-
-
-class Writer:
-    """Turns the cells of a chapter into pieces.
-
-    Args:
-        chapter: whose labels are noted on the way.
-        resolved: whether to resolve citations and links.
-    """
-
-    def __init__(self, chapter: Chapter, resolved: bool) -> None:
-        self.chapter, self.resolved = chapter, resolved
-        self.done: list[Piece] = []
-        self.level = 1
-        self.equations = self.exercises = 0
-        self.after = ""
-
-    def add(self, cell: nbformat.NotebookNode) -> None:
-        """Append a cell of the chapter.
-
-        Args:
-            cell: of the notebook.
-        """
-        if cell.cell_type == "code":
-            self.done.append(Piece(cell.id, code=cell))
-            return
-        self.cell, self.parts = cell.id, 1
-        self.done.append(Piece(cell.id))
-        try:
-            for block in blocks(cell.source):
-                self.place(block)
-        except ValueError as wrong:
-            raise ValueError(f"{self.chapter.path.name}, cell {cell.id}: {wrong}") from wrong
-
-    def finished(self) -> list[Piece]:
-        """All pieces that hold something."""
-        return [piece for piece in self.done if piece.code or piece.text]
-
-    @property
-    def current(self) -> Piece:
-        """The piece that grows."""
-        return self.done[-1]
-
-    def begin(self, name: str = "") -> None:
-        """Begin a piece, unless the present one is still empty.
-
-        Args:
-            name: its id, instead of that of the cell with a number. The first name stays.
-        """
-        if self.current.text:
-            self.parts += 1
-            self.done.append(Piece(name or f"{self.cell}-{self.parts}", named=bool(name)))
-        elif name and not self.current.named:
-            self.current.id, self.current.named = name, True
-
-    def note(self, label: str) -> None:
-        """Remember that a label stands in the present piece.
-
-        Args:
-            label: of a section, an equation or an exercise.
-        """
-        self.chapter.places[label] = self.current.id
-
-    def place(self, block: Block) -> None:
-        """Put a block of the chapter's text into the present piece or a new one.
-
-        Args:
-            block: of a Markdown cell.
-        """
-        directive = block.directive
-        last, self.after = self.after, ""
-        if block.kind not in ("heading_open", "myst_target") and not (
-            directive and directive[0] in ("exercise", "solution-start")
-        ):
-            if last == "solution":
-                raise ValueError("text after a solution would be folded with it")
-            if last == "exercise":
-                self.current.text.append("---")  # the exercise ends here
-        if block.kind == "myst_target":
-            label = block.tokens[0].content
-            self.begin(label)
-            self.note(label)
-        elif block.kind == "heading_open":
-            self.begin()
-            self.level = int(block.tokens[0].tag[1:])
-            self.current.text.append(self.resolved_text(block))
-        elif directive and directive[0] == "exercise":
-            self.exercise(block, directive[1])
-        elif directive and directive[0] == "solution-start":
-            self.solution(directive[1])
-        elif directive and directive[0] == "solution-end":
-            self.after = "solution"
-        else:
-            self.current.text.extend(self.converted(block))
-
-    def exercise(self, block: Block, title: str) -> None:
-        """An exercise has a cell of its own, behind which a reader can add others.
-
-        Args:
-            block: the directive.
-            title: with its stars.
-        """
-        named, body = options(block.tokens[0].content)
-        label = named["label"]
-        self.exercises += 1
-        number = f"{self.chapter.number}.{self.exercises}"
-        self.begin(label)
-        self.note(label)
-        self.chapter.exercises[label] = f"{number} ({title})"
-        self.current.text.append(f"{'#' * (self.level + 1)} Exercise {number} ({title})")
-        for each in blocks(body):
-            self.current.text.extend(self.converted(each))
-        self.current.text.append(f"[Solution](#scrollTo=solution-{label})")
-        self.begin()
-        self.after = "exercise"
-
-    def solution(self, label: str) -> None:
-        """The heading of a solution, whose section is closed.
-
-        Args:
-            label: of the exercise.
-        """
-        if label not in self.chapter.exercises:
-            raise ValueError(f"the solution of {label} comes before the exercise")
-        self.begin(f"solution-{label}")
-        self.current.closed = True
-        self.current.text.append(
-            f"{'#' * (self.level + 1)} Solution to exercise {self.chapter.exercises[label]}"
-        )
-        self.begin()
-
-    def converted(self, block: Block) -> list[str]:
-        """A block that begins no new piece, as blocks of plain Markdown.
-
-        Args:
-            block: of a cell, an exercise or a dropdown.
-        """
-        first = block.tokens[0]
-        if block.kind == "math_block":
-            return [displayed(first.content)]
-        if block.kind == "math_block_label":
-            self.equations += 1
-            number = f"{self.chapter.number}.{self.equations}"
-            self.chapter.equations[first.info] = number
-            self.note(first.info)
-            return [displayed(first.content, number)]
-        if block.directive and block.directive[0] == "dropdown":
-            _, body = options(first.content)
-            inner = [line for each in blocks(body) for line in self.converted(each)]
-            return [folded(block.directive[1], "\n\n".join(inner))]
-        if block.kind in UNCHANGED and not block.directive:
-            return [block.source]
-        if not re.fullmatch(
-            "(paragraph|heading|bullet_list|ordered_list|table|blockquote)_open", block.kind
-        ):
-            raise ValueError(f"no form for {block.directive or block.kind}: {block.source[:60]!r}")
-        return [self.resolved_text(block)]
-
-    def resolved_text(self, block: Block) -> str:
-        """A block with its roles and links resolved.
-
-        Args:
-            block: of text.
-        """
-        book = self.chapter.book
-        if not self.resolved:
-            return block.source
-        return inline(
-            block,
-            lambda name, content: book.role(name, content, self.chapter),
-            lambda label: book.link(label, self.chapter),
-        )
 
 
 class Book:
@@ -316,9 +80,7 @@ class Book:
         """
         if not self.site:
             return ""
-        return f"https://{self.site.removeprefix('https://')}/{name}.html" + (
-            f"#{anchor}" if anchor else ""
-        )
+        return f"{self.site}/{name}.html" + (f"#{anchor}" if anchor else "")
 
     def notebook(self, chapter: Chapter, seen_from: Chapter) -> str:
         """The address of another chapter's notebook: in Colab if Colab can open it.
@@ -427,41 +189,73 @@ def edition(url: str = "") -> dict[Path, nbformat.NotebookNode]:
 
 
 def stale(wanted: dict[Path, nbformat.NotebookNode]) -> list[Path]:
-    """Files of the folder that are missing, different or left over.
+    """The notebooks of the folder that are missing or not as they should be.
 
     Args:
         wanted: what ``edition`` returns.
     """
-    different = [
+    return [
         path
         for path, notebook in wanted.items()
         if not path.exists()
         or path.read_text("utf-8") != nbformat.writes(notebook, indent=1) + "\n"
     ]
-    return different + [path for path in sorted(EDITION.rglob("*.ipynb")) if path not in wanted]
+
+
+def left_over(wanted: dict[Path, nbformat.NotebookNode]) -> list[Path]:
+    """The notebooks of the folder that belong to no chapter, such as one that was renamed.
+
+    Args:
+        wanted: what ``edition`` returns.
+    """
+    return [
+        path
+        for path in sorted(EDITION.rglob("*.ipynb"))
+        if path not in wanted and ".ipynb_checkpoints" not in path.parts
+    ]
+
+
+def has_been_run(path: Path) -> bool:
+    """Whether somebody ran the notebook and stored it, so that it may hold work of theirs.
+
+    Args:
+        path: of a notebook, which need not exist.
+    """
+    if not path.exists():
+        return False
+    cells = nbformat.read(path, as_version=4).cells
+    return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def names(paths: list[Path]) -> str:
+    """Paths in a message."""
+    return ", ".join(path.relative_to(ROOT).as_posix() for path in paths)
 
 
 def main(arguments: list[str]) -> None:
     """Write the edition, or compare the folder with it."""
     parser = command_line(__doc__)
     parser.add_argument("action", nargs="?", choices=("check",))
-    options = parser.parse_args(arguments)
+    action = parser.parse_args(arguments).action
     try:
         wanted = edition()
     except ValueError as wrong:
         sys.exit(f"The edition for Colab was not written. {wrong}")
-    old = stale(wanted)
-    if options.action == "check":
+    old, others = stale(wanted), left_over(wanted)
+    if action == "check":
         if old:
-            names = ", ".join(path.relative_to(ROOT).as_posix() for path in old)
-            sys.exit(f"not what the chapters say: {names}; run make colab")
+            sys.exit(f"not what the chapters say: {names(old)}; run make colab")
+        if others:
+            sys.exit(f"of no chapter: {names(others)}; delete or move what is no longer needed")
         return
+    if run := [path for path in old if has_been_run(path)]:
+        sys.exit(
+            f"Somebody may work in {names(run)}, which hold outputs. Move them out of the folder, "
+            "or discard them with git checkout, then run make colab. Nothing was written."
+        )
     for path in old:
-        if path in wanted:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(wanted[path], path)
-        else:
-            path.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(wanted[path], path)
         print(path.relative_to(ROOT))
 
 

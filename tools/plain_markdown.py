@@ -21,6 +21,7 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from pybtex.database import parse_file
 from pybtex.richtext import String, Tag
+from pybtex.style.sorting.author_year_title import SortingStyle
 from sphinxcontrib.bibtex.style.referencing import format_references
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 from sphinxcontrib.bibtex.style.template import SphinxReferenceInfo, SphinxReferenceText
@@ -189,6 +190,7 @@ class Bibliography:
         self.entries = parse_file(str(path)).entries
         self.fallback = fallback
         self.style = AuthorYearReferenceStyle()
+        self.sorting = SortingStyle()  # that of the book's bibliography
 
     def address(self, key: str) -> str:
         """Where to read it: on arXiv if it is there, because that is free.
@@ -210,13 +212,10 @@ class Bibliography:
             role: ``cite:t`` for *He et al. [2016]*, ``cite:p`` for *[He et al., 2016]*.
             keys: of the entries, with commas between them.
         """
+        entries = self.sorting.sort(self.entries[key.strip()] for key in keys.split(","))
         references = [
-            (
-                self.entries[key.strip()],
-                None,
-                SphinxReferenceInfo(None, "", self.address(key.strip()), key, None, "", ""),
-            )
-            for key in keys.split(",")
+            (each, None, SphinxReferenceInfo(None, "", self.address(each.key), "", None, "", ""))
+            for each in entries
         ]
         return self.markdown(format_references(self.style, role.partition(":")[2], references))
 

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 import colab
+import pieces
 import plain_markdown
 import repository
 
@@ -337,7 +338,7 @@ def written(*texts):
     chapter = SimpleNamespace(path=ROOT / "small.ipynb", number="2.1", book=SmallBook())
     chapter.places, chapter.equations, chapter.exercises = {}, {}, {}
     for resolved in (False, True):
-        writer = colab.Writer(chapter, resolved)
+        writer = pieces.Writer(chapter, resolved)
         for number, text in enumerate(texts):
             writer.add(nbformat.v4.new_markdown_cell(text, id=f"c{number}"))
     return writer.finished()
@@ -364,15 +365,15 @@ def test_code_and_formulas_stay_and_no_formula_opens_a_tag():
 
 def test_a_citation_has_the_style_of_the_book_and_leads_to_the_paper():
     assert one("{cite:p}`ioffe2015batch,he2016deep` and {cite:t}`he2016deep`, see") == (
-        "[[Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167), "
-        "[He *et al.*, 2016](https://arxiv.org/abs/1512.03385)] and "
+        "[[He *et al.*, 2016](https://arxiv.org/abs/1512.03385), "
+        "[Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)] and "
         "He *et al.* [[2016](https://arxiv.org/abs/1512.03385)], see"
     )
 
 
 def test_sections_and_exercises_have_cells_of_their_own():
-    pieces = written(f"# T\n\nText\n\n(a)=\n(b)=\n## [S](#b)\n\n{EXERCISE}\n\nMore", SOLUTION)
-    assert [(piece.id, "\n\n".join(piece.text)) for piece in pieces] == [
+    cells = written(f"# T\n\nText\n\n(a)=\n(b)=\n## [S](#b)\n\n{EXERCISE}\n\nMore", SOLUTION)
+    assert [(piece.id, "\n\n".join(piece.text)) for piece in cells] == [
         ("c0", "# T\n\nText"),
         ("a", "## [S](#scrollTo=a)"),
         (
@@ -384,7 +385,7 @@ def test_sections_and_exercises_have_cells_of_their_own():
         ("solution-ex-a", "### Solution to exercise 2.1.1 (★ A sum)"),
         ("c1-2", "Much."),
     ]
-    assert [piece.closed for piece in pieces] == [False] * 4 + [True, False]
+    assert [piece.closed for piece in cells] == [False] * 4 + [True, False]
 
 
 @pytest.mark.parametrize(
@@ -413,9 +414,14 @@ def test_a_label_that_nothing_has_is_refused():
         book.link("gone", book.chapters[0])
 
 
-def test_a_changed_a_missing_and_a_forgotten_notebook_are_found(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the edition of three small chapters."""
+    cell = nbformat.v4.new_code_cell("1", id="one")
     wanted = {
-        tmp_path / "1" / f"{name}.ipynb": nbformat.v4.new_notebook(metadata={"name": name})
+        tmp_path / "1" / f"{name}.ipynb": nbformat.v4.new_notebook(
+            cells=[cell], metadata={"name": name}
+        )
         for name in ("a", "b", "c")
     }
     monkeypatch.setattr(colab, "edition", lambda: wanted)
@@ -423,14 +429,38 @@ def test_a_changed_a_missing_and_a_forgotten_notebook_are_found(tmp_path, monkey
     monkeypatch.setattr(colab, "ROOT", tmp_path)
     colab.main([])
     colab.main(["check"])
-    (tmp_path / "1" / "a.ipynb").write_text("{}")
-    (tmp_path / "1" / "b.ipynb").unlink()
-    (tmp_path / "1" / "old.ipynb").write_text("{}")
-    with pytest.raises(SystemExit, match=r"1/a.ipynb, 1/b.ipynb, 1/old.ipynb; run make colab"):
+    return tmp_path / "1"
+
+
+def test_a_changed_and_a_missing_notebook_are_found_and_written(folder):
+    (folder / "a.ipynb").write_text((folder / "b.ipynb").read_text())
+    (folder / "b.ipynb").unlink()
+    with pytest.raises(SystemExit, match=r": 1/a.ipynb, 1/b.ipynb; run make colab"):
         colab.main(["check"])
     colab.main([])
     colab.main(["check"])
-    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["a.ipynb", "b.ipynb", "c.ipynb"]
+
+
+def test_a_notebook_of_no_chapter_is_named_and_kept(folder):
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "a-checkpoint.ipynb").write_text("{}")
+    colab.main(["check"])
+    (folder / "mine.ipynb").write_text("{}")
+    with pytest.raises(SystemExit, match=r"of no chapter: 1/mine.ipynb"):
+        colab.main(["check"])
+    colab.main([])
+    assert (folder / "mine.ipynb").read_text() == "{}"
+
+
+def test_the_work_of_a_reader_is_not_overwritten(folder):
+    path = folder / "a.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].execution_count = 1
+    nbformat.write(notebook, path)
+    (folder / "b.ipynb").unlink()
+    with pytest.raises(SystemExit, match=r"work in 1/a.ipynb, .* Nothing was written"):
+        colab.main([])
+    assert nbformat.read(path, as_version=4) == notebook and not (folder / "b.ipynb").exists()
 
 
 # --- another address ------------------------------------------------------------------------------
