@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import shutil
 import struct
 import sys
@@ -43,6 +44,10 @@ SLIDES = ROOT / "_build" / "slides"
 NARROW = 50
 #: Width of a picture in heights, from which on the text stands above it.
 WIDE = 1.75
+#: The frames for phones, of which a slide has no use.
+FOR_PHONES = re.compile(
+    r'<source [^>]*>|<script type="application/json" class="rn-narrow">.*?</script>'
+)
 
 
 def markdown() -> MarkdownIt:
@@ -108,7 +113,7 @@ def rendered_picture(output: NotebookNode, file: Path) -> Rendered:
     wide = width / height > WIDE
     controls = output.data.get("text/html", "")
     if 'class="rn-explore"' in controls:
-        return Rendered(f'<div class="picture">{controls}</div>', wide)
+        return Rendered(f'<div class="picture">{FOR_PHONES.sub("", controls)}</div>', wide)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(picture)
     alt = html.escape(output.metadata["image/png"]["alt"])
