@@ -45,14 +45,6 @@ NUMBERED = re.compile(
 )
 STAR = re.compile(r"(?<=★) ")
 HYPHEN = re.compile(r"\b[A-Za-z]+-\d+\w{0,2}\b(?![-./]\w)")
-#: What a cell prints, or a block that is no cell.
-PRINTED = re.compile(
-    r'(<div class="(?:output stream )?highlight-(?:myst-ansi|default|none|bash|sh|console|shell)'
-    r' notranslate"><div class="highlight">)<pre><span></span>([^<]*)</pre>(</div>)'
-)
-COMMAND = re.compile(r"[!%$]|python |pip |git |make\b|conda |cd |\.venv/|jupyter |npx |source ")
-OPTION = re.compile(r"(?<=\s)--?[a-z][\w-]*")
-COLUMNS = re.compile(r"\S {2,}\S")
 #: What a report of an error asks for.
 REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
@@ -157,32 +149,6 @@ def unbroken(page: str) -> str:
     start, article, rest = page.partition("<article")
     article, end, rest = rest.partition("</article>") if article else ("", "", "")
     return start + ("<article" + WORDS.sub(bound, article) + end + rest if end else "")
-
-
-def wrapping(page: str) -> str:
-    """Commands, and what a cell prints without columns, wrap where a screen is narrow.
-
-    What has labels before its sentences has been marked before; see ``printed``. Each line of the
-    others becomes an element, whose continuation is indented.
-
-    Args:
-        page: HTML.
-    """
-
-    def wrap(found: re.Match[str]) -> str:
-        start, text, end = found.groups()
-        lines = text.rstrip("\n").split("\n")
-        command = "output stream" not in start
-        if command and not all(COMMAND.match(line) for line in lines):
-            return found[0]
-        if not command and any(COLUMNS.search(html.unescape(line)) for line in lines):
-            return found[0]
-        if command:
-            lines = [OPTION.sub(r'<span class="rn-glued">\g<0></span>', line) for line in lines]
-        whole = "".join(f'<span class="rn-line">{line}\n</span>' for line in lines)
-        return f'{start}<pre class="rn-wraps"><span></span>{whole}</pre>{end}'
-
-    return PRINTED.sub(wrap, page)
 
 
 def shared_once(page: str) -> str:
@@ -308,8 +274,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = references.linked_exercises(page)
     page = tables.finished(printed.flowing(page))
     page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
-    page = wrapping(unbroken(page))
-    page = dark_pictures.with_dark_pictures(page, folder)
+    page = dark_pictures.with_dark_pictures(unbroken(page), folder)
     page = weight.set_aside(weight.plain_code(page))
     page = heads.described(page, address, book)
     return icons.drawn(heads.anywhere(page, book) if address == "404.html" else page)
