@@ -1,8 +1,10 @@
-"""Execute notebooks, store their outputs.
+"""Execute notebooks, store their outputs, and copy the setup cell into them.
 
 ``python tools/notebooks.py execute [PATH ...]`` runs each notebook from the top and writes it back
 with its outputs; without a path, all of them, several at a time. ``python tools/notebooks.py tidy
-[PATH ...]`` only rewrites metadata and the identifiers of cells.
+[PATH ...]`` only rewrites metadata and the identifiers of cells. ``python tools/notebooks.py
+setup`` copies ``tools/bootstrap_cell.py.txt`` into every notebook, assignments included, and leaves
+all else as it is; no output depends on that cell.
 """
 
 import hashlib
@@ -96,16 +98,37 @@ def tidy(path: Path) -> None:
     write(notebook, path)
 
 
+def copy_setup(path: Path) -> None:
+    """Make the first code cell of the notebook at ``path`` a copy of the setup cell.
+
+    Raises:
+        ValueError: the notebook does not begin with a setup cell.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    if not cell.source.startswith("# Setup."):
+        raise ValueError(f"{path}: the first code cell is no setup cell")
+    setup = (ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8").rstrip("\n")
+    if cell.source != setup:
+        cell.source = setup
+        write(notebook, path)
+
+
 def main(arguments: list[str]) -> None:
     """Execute or tidy the notebooks that are named, or all of them."""
     parser = command_line(__doc__)
-    parser.add_argument("action", choices=("execute", "tidy"))
+    parser.add_argument("action", choices=("execute", "tidy", "setup"))
     parser.add_argument("path", nargs="*", type=Path)
     options = parser.parse_args(arguments)
     paths = [path.resolve() for path in options.path] or all_notebooks()
     for path in paths:
         if not path.is_file():
             sys.exit(f"{path} is no file; give the path of a notebook, or none for all of them")
+    if options.action == "setup":
+        assignments = (ROOT / "notebooks" / "assignments").rglob("*.ipynb")
+        for path in paths if options.path else [*paths, *sorted(assignments)]:
+            copy_setup(path)
+        return
     if options.action == "tidy":
         for path in paths:
             tidy(path)

@@ -61,6 +61,10 @@ DRAWING = re.compile(
     r'<img width="(?P<width>\d+)" height="(?P<height>\d+)" data-smallest[^>]* '
     r'src="data:image/(?P<kind>[a-z+]+);base64,(?P<data>[^"]+)"'
 )
+#: The frames for phones, of which a slide has no use.
+FOR_PHONES = re.compile(
+    r'<source [^>]*>|<script type="application/json" class="rn-narrow">.*?</script>'
+)
 
 
 def markdown() -> MarkdownIt:
@@ -128,6 +132,7 @@ def rendered_picture(output: NotebookNode, file: Path) -> Rendered:
     width, height = struct.unpack(">II", picture[16:24])
     page = output.data.get("text/html", "")
     if 'class="rn-explore"' in page:
+        page = FOR_PHONES.sub("", page)
         return Rendered(f'<div class="picture">{page}</div>', width / height > WIDE)
     ending = "png"
     if drawing := DRAWING.search(page):

@@ -138,6 +138,44 @@ def parts_wider_than_the_screen(page):
         yield f"a wide equation must begin at its beginning, and scroll to its end: {each}"
 
 
+def interactive_figures_that_do_not_fit(page):
+    """At 375 px all of a figure is in sight below its controls, which fingers can use."""
+    for number, figure in enumerate(page.locator(".rn-explore:visible").all()):
+        whole, seen, height, targets = figure.evaluate(
+            """figure => { const frame = figure.querySelector(".rn-frame");
+              const box = each => each.getBoundingClientRect();
+              const sizes = figure.querySelectorAll("input[type=range], select, .rn-button span");
+              return [frame.scrollWidth, frame.clientWidth,
+                box(frame).bottom - box(figure.querySelector(".rn-controls")).top,
+                [...sizes].map(each => Math.min(box(each).height, box(each).width))]; }"""
+        )
+        if whole > seen + 1:
+            yield f"figure {number} is {whole} px wide and has {seen}"
+        if height > 700:
+            yield f"figure {number} is {height:.0f} px high, so that its end is out of sight"
+        if not targets or min(targets) < 36:
+            yield f"a control of figure {number} is {min(targets, default=0):.0f} px small"
+        image = figure.locator(".rn-image:visible, .rn-image-dark:visible")
+        shown = "each => [each.currentSrc, each.offsetWidth]"
+        loaded = "each => each.complete && each.naturalWidth > 0"
+        image.evaluate("each => { each.loading = 'eager'; return each.decode(); }")
+        before = image.evaluate(shown)
+        control = figure.locator("input[type=range], select, label:has(input:not(:checked))").first
+        if control.evaluate("each => each.tagName") == "LABEL":
+            control.click()
+        else:
+            control.focus()
+            control.press("ArrowDown")
+            if image.evaluate(shown) == before:
+                control.press("ArrowUp")
+        page.wait_for_function(f"each => ({loaded})(each)", arg=image.element_handle())
+        after = image.evaluate(shown)
+        if after[0] == before[0]:
+            yield f"figure {number} shows the same frame as before"
+        if after[1] != before[1]:
+            yield f"figure {number} changes from {before[1]} to {after[1]} px when it moves"
+
+
 def test_the_page_on_a_phone(visit, server, page_name):
     """Sections keep their room until they are laid out; all fits; lettering is legible."""
     with visit(width=375) as v:
@@ -145,6 +183,7 @@ def test_the_page_on_a_phone(visit, server, page_name):
         faults = [*room_that_sections_lack(page)]  # which lays them out
         v.whole()
         faults += [*parts_wider_than_the_screen(page), *lettering_that_is_illegible(page)]
+        faults += interactive_figures_that_do_not_fit(page)
         assert faults == []
 
 

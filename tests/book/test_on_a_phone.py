@@ -87,22 +87,6 @@ def test_printed_sentences_and_commands_wrap_and_columns_do_not(visit, server, n
         assert long > 5 and wide == [] and broken == []
 
 
-def test_what_stands_in_columns_and_code_is_no_sentence():
-    form = (
-        '<div class="{}highlight-{} notranslate"><div class="highlight">'
-        "<pre><span></span>{}</pre></div>"
-    )
-    for kind, language, text, wraps in (
-        ("output stream ", "myst-ansi", "a sentence\nand another\n", True),
-        ("output stream ", "myst-ansi", "ok     parameters\n", False),
-        ("", "default", "!python -m resnorm.experiments lesion\n", True),
-        ("", "default", "for x in range(3):\n    print(x)\n", False),
-    ):
-        page = form.format(kind, language, text)
-        assert ("rn-wraps" in finishing.wrapping(page)) == wraps, text
-        assert (finishing.wrapping(page) == page) != wraps
-
-
 @pytest.mark.parametrize("name", READ)
 def test_the_number_of_an_equation_is_whole_and_in_sight(visit, server, name):
     with visit(width=375) as v:
@@ -239,6 +223,26 @@ def test_the_way_on_and_back_is_in_sight(visit, server):
                 const box = each.getBoundingClientRect(); return [box.left, box.right]; })"""
         )
         assert len(edges) == 8 and all(0 <= left < right <= 375 for left, right in edges)
+
+
+BACK_TO_TOP = """() => { const button = document.querySelector("#pst-back-to-top");
+  const box = button.getBoundingClientRect();
+  const text = document.querySelector("article").getBoundingClientRect();
+  return [box.width > 0, box.width > 0 && box.left < text.right && box.right > text.left]; }"""
+
+
+@pytest.mark.parametrize("width, offered", [(375, False), (820, False), (1400, True)])
+def test_the_way_to_the_top_covers_no_text(visit, server, width, offered):
+    with visit(width=width) as v:
+        page = v.go(f"{server}/{BOXES}")
+        shown = []
+        for distance in (4000, -700, -700):  # the theme offers it to whoever scrolls up
+            page.mouse.wheel(0, distance)
+            page.wait_for_timeout(600)
+            shown.append(page.evaluate(BACK_TO_TOP))
+        assert not any(covers for _, covers in shown)
+        assert shown[-1][0] is offered
+        assert offered or page.locator("button.secondary-toggle:visible").count() == 1
 
 
 # --- where the reader was ----------------------------------------------------------------------

@@ -199,10 +199,41 @@ LONG = "the number at the end of this sentence is hidden:"
         (["plain                layer 2: 41 to 44   layer 10: 1591 to 6669"], False),
         (["true     [1.   1.   1.01 1.02 0.99 1.   1.   0.99 1.23 1.24]"], False),
         (["[0.125 -0.625 0.375 0.875 0.125 -0.625 0.375 0.875]"], False),
+        (["after 0, 1, ... 6 layers, in %: [16. 33. 53. 69. 84. 90.]", "guess: 34 %"], True),
+        (["an image of a 4: 0.185052 0.145353 0.134420 0.119762"] * 2, False),
+        (
+            ["tensor([[1.25, 3.5, 2.0, 9.0],", "        [0.125, 0.25, 0.375, 0.5, 0.625, 0.75]])"],
+            False,
+        ),
+        (["tensor([[1., 3.],", "        [9., 11.]])", f"{LONG} 0.5"], True),
+        (["a  1  2", "b  3  4", f"{LONG} 0.5"], True),
     ],
 )
 def test_sentences_are_told_from_columns(lines, answer):
     assert printed.flows(lines) is answer
+
+
+@pytest.mark.parametrize(
+    "language, code, answer",
+    [
+        ("default", "!python -m resnorm.experiments lesion\n%env A=1", True),
+        ("default", "for x in range(3):\n    print(x)", False),
+        ("none", "git clone\nmodel = 3", False),
+        ("sh", 'resnorm-course <span class="nb">hide</span> A6 --data DIR', True),
+        ("sh", 'a <span class="s">"first\nsecond"</span> line', False),
+        ("python", "git = 3", False),
+    ],
+)
+def test_commands_are_told_from_code(language, code, answer):
+    page = (
+        f'<div class="highlight-{language} notranslate"><div class="highlight"><pre><span></span>'
+        f"{code}\n</pre></div></div>"
+    )
+    changed = printed.flowing(page)
+    lines = code.count("\n") + 1
+    assert (changed.count('<span class="rn-line">') == lines) is answer
+    assert (changed == page) is not answer
+    assert ('<span class="rn-glued">--data</span>' in changed) is ("--data" in code)
 
 
 def test_what_continues_is_set_in_as_far_as_the_words_behind_a_label():

@@ -91,7 +91,7 @@ def test_a_link_to_a_distant_section_ends_there(visit, server, place, width):
 def test_frames_are_files_that_load_when_the_figure_is_used(visit, server, built, name):
     assert name, "no built page has an interactive figure"
     page = (built / name).read_text("utf-8")
-    for data in re.findall(r'class="rn-data">(.*?)</script>', page, re.DOTALL):
+    for data in re.findall(r'class="rn-(?:data|narrow)">(.*?)</script>', page, re.DOTALL):
         assert "data:image" not in data
         for address in re.findall(r'"([^"]*_images/[^"]*)"', data):
             assert (HTML / name).parent.joinpath(address).is_file(), address

@@ -77,19 +77,39 @@ def test_the_first_cell_installs_the_package_and_leaves_torch_alone(
 
 
 @in_the_bare_environment
-def test_without_the_network_the_first_cell_says_what_to_do(
-    colab, uninstalled, environment, tmp_path
+@pytest.mark.parametrize(
+    "source, advice",
+    [
+        ("git+https://127.0.0.1:9/resnorm@main", "check the network, then run this cell again."),
+        (
+            "git+file://localhost{}/nowhere",
+            "check the address; it has no such repository or branch.",
+        ),
+        (
+            "git+file://localhost{}/repository@other",
+            "check the address; it has no such repository or branch.",
+        ),
+    ],
+    ids=["no network", "no repository", "no branch"],
+)
+def test_the_first_cell_says_why_it_cannot_install(
+    colab, uninstalled, environment, tmp_path, source, advice
 ):
     first = (tool.ROOT / "tools" / "bootstrap_cell.py.txt").read_text("utf-8")
-    nowhere = f"git+file://localhost{tmp_path}/nowhere"
-    result = run(colab, first, cwd=tmp_path, env=environment | {"RESNORM_SOURCE": nowhere})
+    author = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    for words in (["init", "-q"], [*author, "commit", "-q", "--allow-empty", "-m", "x"]):
+        folder = tmp_path / "repository"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    source = source.format(tmp_path)
+    result = run(colab, first, cwd=tmp_path, env=environment | {"RESNORM_SOURCE": source})
     assert result.returncode != 0
-    advice = "check the network, then run this cell again."
-    assert f"Could not install resnorm from {nowhere}: {advice}" in result.stderr
+    assert f"Could not install resnorm from {source}: {advice}" in result.stderr
 
 
 SOURCES = tool.ROOT / "notebooks" / "assignments" / "source"
-ALL = [*tool.all_notebooks(), *sorted(SOURCES.glob("*/*.ipynb"))]  # assignments with their answers
+EDITION = sorted((tool.ROOT / "colab").glob("*/*.ipynb"))  # with the code of the chapters
+ALL = [*EDITION, *sorted(SOURCES.glob("*/*.ipynb"))]  # assignments with their answers
 
 
 @pytest.mark.parametrize("path", tool.longest_first(ALL), ids=lambda path: path.stem)

@@ -158,6 +158,95 @@ def test_the_book_needs_no_other_file_and_no_host(page):
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
 
 
+# --- on a phone ---------------------------------------------------------------------------------
+
+
+def panels(left="a", right="b"):
+    with plt.rc_context():
+        resnorm.figures.use_style()
+        fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.4))
+        for ax, title in zip(axes, (left, right)):
+            ax.plot([0, 1], [0, 1])
+            ax.set_title(title)
+    return fig
+
+
+def on_a_phone(displayed, draw, grid, **options):
+    """The element of the first frame, and the frames for a phone by state."""
+    resnorm.explore(draw, grid, alt=alt, mode="page", **options)
+    text = displayed[-1][0]["text/html"]
+    found = re.search(r'class="rn-narrow">(.*?)</script>', text)
+    return Elements(text), json.loads(found[1]) if found else {}
+
+
+def picture_of(address):
+    data = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
+    return Image.open(io.BytesIO(data))
+
+
+def test_a_wide_figure_has_a_narrow_frame_for_every_state(displayed):
+    grid = {"left": ["a", "a longer title of a panel"], "right": ["b", "c", "d"]}
+    elements, frames_ = on_a_phone(displayed, panels, grid, start={"right": "c"})
+    (source,) = elements("source")
+    (image,) = elements("img")
+    assert source["media"] == "(max-width: 600px)" and source["srcset"] == frames_["0,1"]
+    assert list(frames_) == list(payload(displayed[-1][0]["text/html"])["src"])
+    assert len(set(frames_.values())) == 6
+    sizes = {picture_of(address).size for address in frames_.values()}
+    assert len(sizes) == 1, "a figure whose size changes moves the text below it"
+    ((width, height),) = sizes
+    assert width == 2 * int(source["width"]) == 2 * 336 and height > width
+    assert float(source["data-smallest"]) * 336 / 343 >= 11
+    assert "--rn-least-narrow:" in image["style"]
+
+
+def test_a_figure_that_fits_a_phone_has_one_frame_per_state(displayed):
+    def small(size):
+        with plt.rc_context():
+            resnorm.figures.use_style()
+            fig, ax = plt.subplots(figsize=(3.2, 2.4))
+        ax.plot([0, size], [0, 1])
+        return fig
+
+    elements, frames_ = on_a_phone(displayed, small, {"size": [1, 2]})
+    assert not elements("source") and not frames_
+
+
+def test_one_state_that_cannot_be_narrow_leaves_all_wide(displayed):
+    def row(step):
+        fig, ax = plt.subplots(figsize=(8.4, 2), layout="constrained")
+        for number in range(0, 8, step):
+            ax.text(number, 0, "convolution", ha="center", size=10)
+        ax.set(xlim=(-1.2, 8.2), ylim=(-1, 1))
+        ax.set_axis_off()
+        return fig
+
+    assert len(on_a_phone(displayed, row, {"step": [4, 5]})[1]) == 2
+    elements, frames_ = on_a_phone(displayed, row, {"step": [4, 1]})
+    assert not elements("source") and not frames_
+    (image,) = elements("img")
+    assert int(re.search(r"--rn-least:(\d+)px", image["style"])[1]) > 343
+
+
+def test_a_figure_is_no_higher_than_leaves_the_controls_in_sight(displayed):
+    def many(count):
+        with plt.rc_context():
+            resnorm.figures.use_style()
+            fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.4))
+        axes[0].plot([0, count], [0, 1])
+        return fig
+
+    elements, _ = on_a_phone(displayed, many, {"count": [1, 2]})
+    assert int(elements("source")[0]["height"]) <= 500
+
+
+def test_a_live_figure_draws_nothing_for_a_phone(monkeypatch):
+    monkeypatch.setattr(
+        "resnorm.figures.narrow.arranged", lambda *_: pytest.fail("it was arranged")
+    )
+    live(draw=panels, grid={"left": ["a", "b"]})
+
+
 # --- in a notebook --------------------------------------------------------------------------
 
 

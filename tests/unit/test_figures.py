@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from resnorm import figures
-from resnorm.figures import diagrams
+from resnorm.figures import slabs
 
 matplotlib.use("agg")
 ALT = "A straight line rises from zero to one."
@@ -243,7 +243,7 @@ def test_an_identity_is_solid_and_a_projection_is_not():
     figures.draw_model(ax, PARTS, [("down", "up", "add"), ("bottom", "up", "project")])
     identity, projection = ax.lines[0], ax.lines[2]  # after each line comes its arrowhead
     assert identity.get_linestyle() == "-" and projection.get_linestyle() == "--"
-    assert len({str(style) for style in diagrams.JOINS.values()}) == len(diagrams.JOINS)
+    assert len({str(style) for style in slabs.JOINS.values()}) == len(slabs.JOINS)
     plt.close(fig)
 
 

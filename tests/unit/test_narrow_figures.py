@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.lines import Line2D
 
 from resnorm import figures
 from resnorm.figures import drawings, lettering, narrow
@@ -147,6 +148,53 @@ def test_cut_and_covered_lettering_is_found():
     ax.text(0.2, 0.52, "above", transform=ax.transAxes)
     assert lettering.outside(fig) == ["goes over the edge"]
     assert lettering.collisions(fig) == [("below", "above")]
+
+
+class Part:
+    """A part of a model, as ``draw_model`` takes it."""
+
+    def __init__(self, number):
+        self.name, self.parameters = f"part {number}", 1000 * number
+        self.output_shape = (16 * 2**number, 256 // 2**number, 256 // 2**number)
+
+
+def test_a_row_of_slabs_becomes_a_column():
+    parts = [Part(number) for number in range(8)]
+    skips = [("part 0", "part 7", "concatenate"), ("part 2", "part 5", "add")]
+    fig, ax = plt.subplots(figsize=(8.4, 3))
+    figures.draw_model(ax, parts, skips, title="A title that is far too long for a phone, too")
+    assert narrow.narrowed(fig)
+    assert fig.get_figwidth() == narrow.WIDTH and len(fig.axes) == 1
+    (ax,) = fig.axes
+    names = [text for text in ax.texts if text.get_text().startswith("part")]
+    assert [text.get_text() for text in names] == [part.name for part in parts]
+    boxes = [text.get_window_extent() for text in names]
+    assert all(upper.y0 > lower.y1 for upper, lower in zip(boxes, boxes[1:]))
+    slabs = [patch.get_window_extent() for patch in ax.patches]
+    assert len(slabs) == 8 and all(box.x0 >= word.x1 for box, word in zip(slabs, boxes))
+    assert slabs[0].width > 3 * slabs[-1].width, "the resolution now lies across"
+    assert "\n" in ax.get_title(loc="left") and not lettering.outside(fig)
+
+
+def test_a_row_of_slabs_beside_another_panel_keeps_its_place():
+    fig, (ax, other) = plt.subplots(1, 2, figsize=(8.4, 3))
+    figures.draw_model(ax, [Part(1), Part(2)])
+    other.plot([0, 1], [0, 1])
+    narrow.narrowed(fig)
+    assert len(fig.axes) == 2 and len(other.lines) == 1
+
+
+def test_a_legend_beside_its_axes_goes_below_with_its_marks():
+    fig, ax = plt.subplots(figsize=(7, 3))
+    for number in range(3):
+        ax.errorbar([0, 1], [number, 1], [0.1, 0.1], fmt="os^"[number], label=f"arm {number}")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    assert narrow.narrowed(fig)
+    (legend,) = fig.legends
+    assert ax.get_legend() is None
+    fig.draw_without_rendering()
+    assert legend.get_window_extent().y1 < ax.get_window_extent().y0
+    assert {line.get_marker() for line in legend.findobj(Line2D)} >= set("os^")
 
 
 # --- the page's form ----------------------------------------------------------------------------

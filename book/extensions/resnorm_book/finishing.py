@@ -45,14 +45,6 @@ NUMBERED = re.compile(
 )
 STAR = re.compile(r"(?<=★) ")
 HYPHEN = re.compile(r"\b[A-Za-z]+-\d+\w{0,2}\b(?![-./]\w)")
-#: What a cell prints, or a block that is no cell.
-PRINTED = re.compile(
-    r'(<div class="(?:output stream )?highlight-(?:myst-ansi|default|none|bash|sh|console|shell)'
-    r' notranslate"><div class="highlight">)<pre><span></span>([^<]*)</pre>(</div>)'
-)
-COMMAND = re.compile(r"[!%$]|python |pip |git |make\b|conda |cd |\.venv/|jupyter |npx |source ")
-OPTION = re.compile(r"(?<=\s)--?[a-z][\w-]*")
-COLUMNS = re.compile(r"\S {2,}\S")
 #: What a report of an error asks for.
 REPORT = "The sentence or cell:\n\nWhat it should say:\n"
 MATHJAX = re.compile(r'<script [^>]*src="([^"]*tex-chtml\.js[^"]*)"[^>]*></script>')
@@ -75,6 +67,11 @@ SETUP = re.compile(
     r'<div class="highlight-(?:(?!</pre>).)*# Setup\. If resnorm is installed(?:(?!</pre>).)*'
     r"</pre></div>\s*</div>\s*</div>)\s*</div>",
     re.DOTALL,
+)
+#: The rocket's link to a chapter.
+IN_COLAB = re.compile(
+    r'(<a href="https://colab\.research\.google\.com/github/[^"]+?/)notebooks(/[^"]+\.ipynb"'
+    r"[^>]*\bdropdown-item\b)"
 )
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
@@ -108,6 +105,11 @@ def with_folded_setup(page: str) -> str:
         page,
         count=1,
     )
+
+
+def with_colab_edition(page: str) -> str:
+    """The rocket opens the edition for Colab, which tools/colab.py writes from the notebook."""
+    return IN_COLAB.sub(r"\1colab\2", page)
 
 
 def few_stops(page: str) -> str:
@@ -147,32 +149,6 @@ def unbroken(page: str) -> str:
     start, article, rest = page.partition("<article")
     article, end, rest = rest.partition("</article>") if article else ("", "", "")
     return start + ("<article" + WORDS.sub(bound, article) + end + rest if end else "")
-
-
-def wrapping(page: str) -> str:
-    """Commands, and what a cell prints without columns, wrap where a screen is narrow.
-
-    What has labels before its sentences has been marked before; see ``printed``. Each line of the
-    others becomes an element, whose continuation is indented.
-
-    Args:
-        page: HTML.
-    """
-
-    def wrap(found: re.Match[str]) -> str:
-        start, text, end = found.groups()
-        lines = text.rstrip("\n").split("\n")
-        command = "output stream" not in start
-        if command and not all(COMMAND.match(line) for line in lines):
-            return found[0]
-        if not command and any(COLUMNS.search(html.unescape(line)) for line in lines):
-            return found[0]
-        if command:
-            lines = [OPTION.sub(r'<span class="rn-glued">\g<0></span>', line) for line in lines]
-        whole = "".join(f'<span class="rn-line">{line}\n</span>' for line in lines)
-        return f'{start}<pre class="rn-wraps"><span></span>{whole}</pre>{end}'
-
-    return PRINTED.sub(wrap, page)
 
 
 def shared_once(page: str) -> str:
@@ -291,15 +267,14 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = printable(without_dead_buttons(page))
     page = drawings.stored(page, folder, book.folder / "_images")
     page = frames.stored(page, folder, book.folder / "_images")
-    page = with_report(page, book.repository)
+    page = with_report(with_colab_edition(page), book.repository)
     page = with_folded_setup(named_as_they_read(light(page)))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)
     page = references.linked_exercises(page)
     page = tables.finished(printed.flowing(page))
     page = shared_once(lazy_pictures(glued(few_stops(page)), folder))
-    page = wrapping(unbroken(page))
-    page = dark_pictures.with_dark_pictures(page, folder)
+    page = dark_pictures.with_dark_pictures(unbroken(page), folder)
     page = weight.set_aside(weight.plain_code(page))
     page = heads.described(page, address, book)
     return icons.drawn(heads.anywhere(page, book) if address == "404.html" else page)

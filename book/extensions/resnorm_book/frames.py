@@ -14,11 +14,10 @@ from pathlib import Path
 
 from . import dark_pictures
 
-FIGURE = re.compile(
-    r'<img class="rn-image"[^>]*>(?=</div>)'
-    r'|<script type="application/json" class="rn-data">.*?</script>',
-    re.DOTALL,
-)
+#: From the first frame to the script that moves the figure.
+FIGURE = re.compile(r'<div class="rn-frame">.*?(?=<script>)', re.DOTALL)
+PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
+FILE = re.compile(r'\b(src|srcset)="([^"]+)\.(\w+)"')
 CARRIED = re.compile(r'"data:image/(webp|png|jpeg);base64,([^"]+)"')
 
 
@@ -46,14 +45,19 @@ def stored(page: str, folder: Path, images: Path) -> str:
             return f'"{address}/{path.name}"'
 
         piece = CARRIED.sub(file, piece)
-        if not piece.startswith("<img "):
-            return piece
         piece = piece.replace("<img ", '<img loading="lazy" decoding="async" ', 1)
-        if not for_both:
-            return piece
-        dark = re.sub(r'\bsrc="([^"]+)\.(\w+)"', r'src="\1-dark.\2"', piece)
-        return piece.replace('class="rn-image"', 'class="rn-image only-light"') + dark.replace(
-            'class="rn-image"', 'class="rn-image-dark only-dark"'
-        )
+        return PICTURE.sub(both_themes, piece, count=1) if for_both else piece
 
     return FIGURE.sub(figure, page)
+
+
+def both_themes(found: re.Match[str]) -> str:
+    """The picture of each theme.
+
+    Args:
+        found: a ``<picture>`` with the first frame.
+    """
+    dark = FILE.sub(r'\1="\2-dark.\3"', found[0])
+    return found[0].replace('class="rn-image"', 'class="rn-image only-light"') + dark.replace(
+        'class="rn-image"', 'class="rn-image-dark only-dark"'
+    )

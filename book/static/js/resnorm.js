@@ -229,7 +229,10 @@
       const load = () => {
         const light = figure.querySelector(".rn-image"), dark = figure.querySelector(".rn-image-dark");
         const inDark = dark && document.documentElement.dataset.theme === "dark";
-        const { src } = JSON.parse(figure.querySelector(".rn-data").textContent);
+        const source = light.parentElement.querySelector("source");
+        const src = source && matchMedia(source.media).matches
+          ? JSON.parse(figure.querySelector(".rn-narrow").textContent)
+          : JSON.parse(figure.querySelector(".rn-data").textContent).src;
         light.loading = "eager";
         figure.loaded = [...new Set(Object.values(src))].map(address =>
           Object.assign(new Image(), { src: inDark ? darkOf(address) : address }));
@@ -237,8 +240,10 @@
       ["pointerenter", "focusin"].forEach(kind => figure.addEventListener(kind, load, { once: true }));
     });
     document.querySelectorAll(".rn-image-dark").forEach(dark => {
-      const light = dark.parentElement.querySelector(".rn-image");
+      const light = dark.closest(".rn-frame").querySelector(".rn-image");
+      const [source, darkSource] = [light, dark].map(each => each.parentElement.querySelector("source"));
       new MutationObserver(() => {
+        if (source) darkSource.srcset = darkOf(source.getAttribute("srcset"));
         dark.src = darkOf(light.getAttribute("src"));
         dark.alt = light.alt;
       }).observe(light, { attributeFilter: ["src", "alt"] });

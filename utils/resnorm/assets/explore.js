@@ -1,7 +1,9 @@
 (function (id) {
   const root = document.getElementById(id);
   const data = JSON.parse(root.querySelector(".rn-data").textContent);
-  const image = root.querySelector(".rn-image");
+  // Frames for a phone, if the figure has them.
+  const narrow = JSON.parse(root.querySelector(".rn-narrow")?.textContent ?? "{}");
+  const image = root.querySelector(".rn-image"), source = image.parentElement.querySelector("source");
   const label = root.querySelector(".rn-label");
   const inputs = Array.from(root.querySelectorAll("[data-axis]"));
   function update() {
@@ -16,6 +18,7 @@
       }
     }
     const key = state.join(",");
+    if (source) source.srcset = narrow[key];
     image.src = data.src[key];
     image.alt = data.alt[key];
     label.textContent = data.label[key];

@@ -9,7 +9,7 @@ from . import computing, explore, frames
 from .blocks import draw_blocks, draw_legend
 from .computing import compute
 from .costs import draw_costs, short_count
-from .diagrams import annotated_heatmap, draw_graph, draw_model, draw_norm_cube
+from .diagrams import annotated_heatmap, draw_graph, draw_norm_cube
 from .display import (
     MODES,
     display_caption,
@@ -19,6 +19,7 @@ from .display import (
     show_table,
     to_bytes,
 )
+from .slabs import draw_model
 from .style import PALETTE, use_style
 
 __all__ = [

@@ -28,6 +28,7 @@ from .frames import (
     static_html,
 )
 from .lettering import smallest_text
+from .phone_frames import PhoneFrames
 
 #: More frames than this make a page slow to load.
 MAX_FRAMES = 120
@@ -47,7 +48,7 @@ def explore(
     Numbers become a slider, up to four words become buttons, and more words a drop-down menu.
 
     Args:
-        draw: called with one value for each entry, by keyword; returns a matplotlib figure.
+        draw: called with one value for each entry, by keyword; returns a new matplotlib figure.
         grid: maps the label of each control to its values, in order. Labels that are not Python
             names are passed to ``draw`` with underscores in place of spaces and hyphens.
         alt: called as ``draw`` is; returns the alternative text of that state, four words or more.
@@ -64,7 +65,9 @@ def explore(
     """
     grid = _checked_grid(grid)
     state = tuple(_start(grid, start))
+    chosen = _mode(mode)
     drawn: dict[tuple, Picture] = {}
+    phone = PhoneFrames()
 
     def frame(values: tuple) -> Picture:
         """Picture and alternative text of one state, drawn when first asked for."""
@@ -77,29 +80,40 @@ def explore(
                     "it must return a matplotlib Figure"
                 )
             text = check_alt(alt(**arguments), f"the state {describe(grid, values)}")
+            fig.set_dpi(DPI)  # places of labels are kept in pixels
             data = to_bytes(fig, "webp", DPI)
-            # Measuring lays a figure out once more, which would shift it against the other states.
-            smallest = smallest_text(fig) if values == state else float("inf")
+            # Another layout would shift this state against the others.
+            smallest = smallest_text(fig, laid_out=True) if values == state else float("inf")
             drawn[values] = Picture(data, text, smallest)
+            if chosen == "page":
+                phone.add(values, fig)
         return drawn[values]
 
-    chosen = mode or display_mode()
     if chosen == "live":
-        try:
-            import ipywidgets  # noqa: F401
-        except ImportError as missing:
-            if mode == "live":
-                raise ImportError(
-                    "explore(mode='live') needs ipywidgets: pip install 'ipywidgets>=7.7', "
-                    "then restart the kernel"
-                ) from missing
-            chosen = "page"  # frames drawn beforehand need nothing but a browser
-    {"live": _display_live, "page": _display_page}[chosen](grid, state, frame)
+        _display_live(grid, state, frame)
+    else:
+        _display_page(grid, state, frame, phone)
     if caption:
         display_caption(caption)
 
 
 # --- what both modes share -------------------------------------------------------------
+
+
+def _mode(asked: str | None) -> str:
+    """The mode that was asked for, or the one that is possible here."""
+    mode = asked or display_mode()
+    if mode == "live":
+        try:
+            import ipywidgets  # noqa: F401
+        except ImportError as missing:
+            if asked == "live":
+                raise ImportError(
+                    "explore(mode='live') needs ipywidgets: pip install 'ipywidgets>=7.7', "
+                    "then restart the kernel"
+                ) from missing
+            return "page"  # frames drawn beforehand need nothing but a browser
+    return mode
 
 
 def _checked_grid(grid: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
@@ -193,14 +207,14 @@ def _display_live(grid: Grid, state: tuple, frame: Frame) -> None:
 # --- in a notebook and in the built book ----------------------------------------------------
 
 
-def _display_page(grid: Grid, state: tuple, frame: Frame) -> None:
+def _display_page(grid: Grid, state: tuple, frame: Frame, phone: PhoneFrames) -> None:
     from IPython.display import display
 
     data, text, _ = frame(state)
     png, width, height = _as_png(data)
     display(
         {
-            "text/html": static_html(grid, state, frame),
+            "text/html": static_html(grid, state, frame, phone),
             "image/png": base64.b64encode(png).decode(),
             "text/plain": f"<Interactive figure at {describe(grid, state)}: {text} "
             "Run the cell to move it.>",

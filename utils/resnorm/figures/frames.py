@@ -15,7 +15,9 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from .drawings import least_width
+from .drawings import PHONE, least_width
+from .phone_frames import DPI as PHONE_DPI
+from .phone_frames import PhoneFrames
 
 #: Label of a control -> its values.
 Grid = dict[str, tuple]
@@ -84,72 +86,96 @@ def kind_of_control(values: tuple) -> str:
     return "buttons" if len(values) <= 4 else "menu"
 
 
-def static_html(grid: Grid, state: tuple, frame: Frame) -> str:
+def static_html(grid: Grid, state: tuple, frame: Frame, phone: PhoneFrames) -> str:
     """Draw every state and put the frames into HTML that needs nothing else.
 
     Args:
         grid: the controls and their values.
         state: the values that are shown first, one per control.
         frame: draws a state.
+        phone: has the frames for a phone, if there are any, when all states are drawn.
 
     Returns:
         HTML with style, controls, pictures and script.
     """
     identifier = f"rn-explore-{next(_counter)}"
-    frames = {}
+    states = {}
     for indices in itertools.product(*(range(len(values)) for values in grid.values())):
         values = tuple(v[i] for v, i in zip(grid.values(), indices, strict=True))
-        data, text, _ = frame(values)
-        frames[",".join(map(str, indices))] = (data, text, describe(grid, values))
-
-    start = [values.index(value) for values, value in zip(grid.values(), state, strict=True)]
-    first_data, first_alt, first_label = frames[",".join(map(str, start))]
+        states[",".join(map(str, indices))] = values
     payload = {
-        "src": {
-            key: "data:image/webp;base64," + base64.b64encode(data).decode()
-            for key, (data, _, _) in frames.items()
-        },
-        "alt": {key: text for key, (_, text, _) in frames.items()},
-        "label": {key: label for key, (_, _, label) in frames.items()},
+        "src": {key: _address(frame(values).data) for key, values in states.items()},
+        "alt": {key: frame(values).text for key, values in states.items()},
+        "label": {key: describe(grid, values) for key, values in states.items()},
     }
+    start = [values.index(value) for values, value in zip(grid.values(), state, strict=True)]
     controls = "".join(
         _control(identifier, i, name, values, start[i])
         for i, (name, values) in enumerate(grid.items())
     )
-    width, height = css_size(first_data)
-    smallest = frame(state).smallest * 96 / 72
     assets = files("resnorm") / "assets"
     style = (assets / "explore.css").read_text()
     script = (assets / "explore.js").read_text()
     # "<" is escaped in the JSON, so no text can end the script element early.
     frames_json = json.dumps(payload).replace("<", "\\u003c")
+    narrow_json = ""
+    if phone.pictures:
+        addresses = {key: _address(phone.pictures[values]) for key, values in states.items()}
+        narrow_json = (
+            f'<script type="application/json" class="rn-narrow">{json.dumps(addresses)}</script>'
+        )
     return (
         f"<style>{style}</style>"
         f'<div class="rn-explore" id="{identifier}" role="group" aria-label="Interactive figure">'
         f'<div class="rn-controls">{controls}</div>'
-        f'<div class="rn-frame"><img class="rn-image" width="{width}" height="{height}" '
-        f'data-smallest="{smallest:.1f}" style="min-width: {least_width(width, smallest)}px" '
-        f'src="data:image/webp;base64,{base64.b64encode(first_data).decode()}" '
-        f'alt="{html.escape(first_alt, quote=True)}"></div>'
-        f'<p class="rn-label" role="status" aria-live="polite">{html.escape(first_label)}</p>'
+        f'<div class="rn-frame">{_picture(frame(state), phone, state)}</div>'
+        f'<p class="rn-label" role="status" aria-live="polite">'
+        f"{html.escape(describe(grid, state))}</p>"
         "<noscript><p>The controls of this figure need JavaScript; "
         "the first state is shown.</p></noscript>"
-        f'<script type="application/json" class="rn-data">{frames_json}</script>'
+        f'<script type="application/json" class="rn-data">{frames_json}</script>{narrow_json}'
         f"<script>{script}({json.dumps(identifier)});</script></div>"
     )
 
 
-def css_size(webp: bytes) -> tuple[int, int]:
+def _picture(first: Picture, phone: PhoneFrames, state: tuple) -> str:
+    """The first state, in a box that scrolls where its lettering would become illegible."""
+    width, height = css_size(first.data)
+    smallest = first.smallest * 96 / 72
+    source, least = "", f"--rn-least:{least_width(width, smallest)}px"
+    if phone.pictures:
+        small_width, small_height = css_size(phone.pictures[state], PHONE_DPI)
+        small = phone.smallest * 96 / 72
+        least += f";--rn-least-narrow:{least_width(small_width, small)}px"
+        source = (
+            f'<source media="(max-width: {PHONE}px)" width="{small_width}" '
+            f'height="{small_height}" data-smallest="{small:.1f}" '
+            f'srcset="{_address(phone.pictures[state])}">'
+        )
+    return (
+        f'<picture>{source}<img class="rn-image" width="{width}" height="{height}" '
+        f'data-smallest="{smallest:.1f}" style="{least}" src="{_address(first.data)}" '
+        f'alt="{html.escape(first.text, quote=True)}"></picture>'
+    )
+
+
+def _address(webp: bytes) -> str:
+    """A picture as an address that carries it."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()
+
+
+def css_size(webp: bytes, dpi: int = DPI) -> tuple[int, int]:
     """Width and height in CSS pixels, which a page reserves before it has decoded the picture.
 
     Args:
         webp: the picture.
+        dpi: its pixels per inch.
     """
     from PIL import Image
 
     with Image.open(io.BytesIO(webp)) as picture:
         width, height = picture.size
-        return round(width * 96 / DPI), round(height * 96 / DPI)
+        return round(width * 96 / dpi), round(height * 96 / dpi)
 
 
 def _control(identifier: str, index: int, name: str, values: tuple, start: int) -> str:

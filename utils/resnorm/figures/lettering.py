@@ -13,13 +13,16 @@ from matplotlib.transforms import Bbox
 TOUCH = 1.5
 
 
-def written(fig: Figure) -> list[tuple[Text, Bbox]]:
+def written(fig: Figure, laid_out: bool = False) -> list[tuple[Text, Bbox]]:
     """All lettering that a reader sees, each with its place in pixels.
 
     Args:
-        fig: the figure; its layout is computed anew.
+        fig: the figure.
+        laid_out: whether it has just been drawn with its own number of pixels per inch; otherwise
+            its layout is computed anew, which takes longer than all the rest.
     """
-    fig.draw_without_rendering()
+    if not laid_out:
+        fig.draw_without_rendering()
     hidden: set[Text] = set()
     for ax in fig.axes:
         for axis in (ax.xaxis, ax.yaxis):
@@ -63,22 +66,23 @@ def labels_in_view(axis: Axis) -> list[Text]:
     ]
 
 
-def outside(fig: Figure) -> list[str]:
+def outside(fig: Figure, laid_out: bool = False) -> list[str]:
     """The lettering that the edge of the canvas cuts.
 
     Args:
         fig: the figure.
+        laid_out: whether it has just been drawn.
     """
     slack = fig.dpi / 72
     canvas = fig.bbox.padded(slack)
     return [
         text.get_text()
-        for text, box in written(fig)
+        for text, box in written(fig, laid_out)
         if box.x0 < canvas.x0 or box.y0 < canvas.y0 or box.x1 > canvas.x1 or box.y1 > canvas.y1
     ]
 
 
-def collisions(fig: Figure) -> list[tuple[str, str]]:
+def collisions(fig: Figure, laid_out: bool = False) -> list[tuple[str, str]]:
     """Pairs of labels that cover each other.
 
     The box around a slanted word says little about where the word is, so two slanted words count
@@ -86,11 +90,12 @@ def collisions(fig: Figure) -> list[tuple[str, str]]:
 
     Args:
         fig: the figure.
+        laid_out: whether it has just been drawn.
     """
     touch = TOUCH * fig.dpi / 72
     found = [
         (text, box.padded(-touch))
-        for text, box in written(fig)
+        for text, box in written(fig, laid_out)
         if min(box.width, box.height) > 2 * touch
     ]
     return [
@@ -100,10 +105,12 @@ def collisions(fig: Figure) -> list[tuple[str, str]]:
     ]
 
 
-def smallest_text(fig: Figure) -> float:
+def smallest_text(fig: Figure, laid_out: bool = False) -> float:
     """Size of the smallest lettering, in points; infinite if there is none.
 
     Args:
         fig: the figure.
+        laid_out: whether it has just been drawn.
     """
-    return min((float(text.get_fontsize()) for text, _ in written(fig)), default=float("inf"))
+    sizes = (float(text.get_fontsize()) for text, _ in written(fig, laid_out))
+    return min(sizes, default=float("inf"))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -58,12 +59,31 @@ def narrowed(fig: Figure) -> bool:
         Whether all lettering is on the canvas, and no more labels cover each other than before.
     """
     before = len(collisions(fig))
+    return arranged(fig) and not outside(fig) and len(collisions(fig)) <= before
+
+
+def arranged(fig: Figure, heights: tuple[float, float] = (0, float("inf"))) -> bool:
+    """Arrange a figure for a phone, in place, and leave it to the caller to look at the lettering.
+
+    Args:
+        fig: a figure of any width. If the answer is no, it is of no further use.
+        heights: the least and the greatest height of a canvas that is made narrow, in inches.
+
+    Returns:
+        Whether the panels stand in a grid that allows it.
+    """
     enlarge_small_text(fig)
     if is_wide(fig):
-        if not _arranged(fig):
+        if _offered(fig):
+            draw, height = _offered(fig)
+            fig.clear()
+            fig.set_size_inches(WIDTH, float(np.clip(height, *heights)))
+            draw(fig.add_subplot())
+        elif not _placed(fig):
             return False
+        fig.set_figheight(float(np.clip(fig.get_figheight(), *heights)))
         _fit_lettering(fig)
-    return not outside(fig) and len(collisions(fig)) <= before
+    return True
 
 
 def enlarge_small_text(fig: Any) -> None:
@@ -82,10 +102,26 @@ def enlarge_small_text(fig: Any) -> None:
             text.set_fontsize(SMALLEST)
 
 
+def offer(ax: Axes, draw: Callable[[Axes], Any], height: float) -> None:
+    """Say how a diagram is drawn on a phone, where the panels alone decide nothing.
+
+    Args:
+        ax: the diagram; if it does not stay alone in its figure, the offer is not taken.
+        draw: draws it on other axes, narrow.
+        height: of the narrow canvas, in inches.
+    """
+    ax.get_figure(root=True)._resnorm_offer = (draw, height)  # type: ignore[union-attr]
+
+
+def _offered(fig: Any) -> Any:
+    """How the only diagram of a figure is drawn on a phone, and how high, or None."""
+    return getattr(fig, "_resnorm_offer", None) if len(fig.axes) == 1 else None
+
+
 # --- panels -------------------------------------------------------------------------------
 
 
-def _arranged(fig: Any) -> bool:
+def _placed(fig: Any) -> bool:
     """Put the panels on a narrow canvas; whether they stand in a grid that allows it."""
     placed = [ax for ax in fig.axes if ax.get_subplotspec() is not None]
     free = [ax for ax in fig.axes if ax.get_subplotspec() is None and not hasattr(ax, "_colorbar")]
@@ -201,6 +237,15 @@ def _fit_lettering(fig: Any) -> None:
     for title in (fig._suptitle, fig._supxlabel):
         if title is not None:
             _break(title, whole)
+    for legend in [each for each in _legends(fig) if _is_beside(each)]:
+        words = [text.get_text() for text in legend.get_texts()]
+        handles, names = legend.axes.get_legend_handles_labels()
+        if names != words:
+            handles = legend.legend_handles
+        size = max(legend.prop.get_size(), SMALLEST)
+        fig.legend(handles, words, loc="outside lower center", ncols=2, fontsize=size)
+        legend.remove()
+        fig.draw_without_rendering()
     for legend in _legends(fig):
         while legend._ncols > 1 and legend.get_window_extent().width > whole:
             _with_columns(legend, legend._ncols - 1)
@@ -219,6 +264,13 @@ def _with_columns(legend: Any, columns: int) -> None:
     legend._legend_box.set_offset(legend._findoffset)
     if title:
         legend.set_title(title)
+
+
+def _is_beside(legend: Any) -> bool:
+    """Whether a legend stands to the right of its axes, which a phone has no room for."""
+    if legend.axes is None:
+        return False
+    return bool(legend.get_window_extent().x0 >= legend.axes.get_window_extent().x1)
 
 
 def _legends(fig: Figure) -> Iterator[Any]:
