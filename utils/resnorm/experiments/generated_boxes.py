@@ -68,13 +68,9 @@ class Arm:
         return f"{self.shapes} anchors" if self.shapes else "grid"
 
 
-def _arms() -> dict[str, Arm]:
-    arms = [Arm(0, lr) for lr in (0.015, 0.03, 0.06, 0.24)]
-    arms += [Arm(4, lr) for lr in (0.0075, 0.03, 0.12)]
-    return named(arms)
-
-
-ARMS: Mapping[str, Arm] = _arms()
+ARMS: Mapping[str, Arm] = named(
+    [Arm(0, lr) for lr in (0.015, 0.03, 0.06, 0.24)] + [Arm(4, lr) for lr in (0.0075, 0.03, 0.12)]
+)
 
 
 @dataclass(frozen=True)
