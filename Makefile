@@ -9,7 +9,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # stages share what they build, and two cores
-.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu weigh serve pdf zip slides notebooks release results bench repository lock clean
+.PHONY: help book lint test test-unit test-notebooks test-course test-book test-colab test-gpu weigh serve pdf zip slides notebooks colab release results bench repository lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -70,6 +70,10 @@ slides: $(READY) ## lecture decks with speaker notes (ONLY=2-2 for one)
 
 notebooks: $(READY) ## execute every notebook and store its outputs (ONLY=path for one)
 	@$(BIN)/python tools/notebooks.py execute $(ONLY)
+	@$(BIN)/python tools/colab.py
+
+colab: $(READY) ## write the chapters' edition for Colab
+	@$(BIN)/python tools/colab.py
 
 release: $(READY) ## write the assignments' student notebooks from their sources
 	@$(BIN)/python tools/release.py

@@ -1,6 +1,7 @@
 """What chapter 4.1 reports of a GPU: runs killed and resumed, and waits of the processor.
 
-``make test-gpu`` records both. What needs no GPU is tested on a CPU as well.
+``make test-gpu`` records both; the record that the chapter reads is of such a run. What needs no
+GPU is tested on a CPU as well.
 """
 
 import warnings
@@ -31,6 +32,16 @@ class KilledError(Exception):
     """Ends a run amid an epoch, as a machine does that is taken away."""
 
 
+def configuration():
+    """What decides the findings."""
+    return {
+        "epochs": EPOCHS,
+        "steps per epoch": STEPS,
+        "killed after step": KILLED_AFTER,
+        "arms": RESUMED | WAITS,
+    }
+
+
 def open_record(path, source):
     """Open the record of one session of tests; what an earlier one left there is replaced.
 
@@ -39,13 +50,7 @@ def open_record(path, source):
         source: a description of the images.
     """
     path.unlink(missing_ok=True)
-    configuration = {
-        "epochs": EPOCHS,
-        "steps per epoch": STEPS,
-        "killed after step": KILLED_AFTER,
-        "arms": RESUMED | WAITS,
-    }
-    return ledger.open_record(path, "on-a-gpu", "make test-gpu", source, configuration)
+    return ledger.open_record(path, "on-a-gpu", "make test-gpu", source, configuration())
 
 
 def network():

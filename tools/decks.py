@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-DECKS = Path(__file__).resolve().parent.parent / "book" / "slides"
+ROOT = Path(__file__).resolve().parent.parent
+DECKS = ROOT / "book" / "slides"
 KINDS = ("figure", "output", "code", "equation")
 PAUSE = ". . ."
 
@@ -23,12 +25,14 @@ class Part:
         value: Markdown, or the name of a cell or an equation.
         lines: of the code, if not all.
         later: whether it is kept back at first.
+        chapter: another one that has it, such as ``2-3``; nothing for the deck's own.
     """
 
     kind: str
     value: str
     lines: str = ""
     later: bool = False
+    chapter: str = ""
 
 
 @dataclass
@@ -67,6 +71,28 @@ class Deck:
         """How long the lecture takes."""
         return sum(slide.minutes for slide in self.slides)
 
+    @property
+    def chapters(self) -> dict[str, str]:
+        """Paths of all chapters from which the deck takes something, its own under ``""``."""
+        named = {part.chapter for slide in self.slides for part in slide.parts} - {""}
+        return {"": self.chapter} | {name: path_of(name) for name in sorted(named)}
+
+
+def path_of(name: str) -> str:
+    """The path of a chapter from the root, without its ending.
+
+    Args:
+        name: such as ``2-3``.
+
+    Raises:
+        ValueError: there is no such chapter.
+    """
+    part, _, number = name.partition("-")
+    found = sorted(ROOT.glob(f"notebooks/{part}-*/{number}-*.ipynb"))
+    if not found:
+        raise ValueError(f"there is no chapter {name}")
+    return found[0].relative_to(ROOT).with_suffix("").as_posix()
+
 
 def parts_of(text: str) -> Iterator[Part]:
     """The pieces of a slide without its notes.
@@ -76,7 +102,7 @@ def parts_of(text: str) -> Iterator[Part]:
     """
     later, lines = False, []
     for line in [*text.splitlines(), PAUSE]:
-        found = re.fullmatch(r"\{(\w+)\} (\S+)(?: (\d+-\d+))?", line)
+        found = re.fullmatch(r"\{(\w+)\} (?:(\d-\d)/)?(\S+)(?: (\d+-\d+))?", line)
         if not found and line != PAUSE:
             lines.append(line)
             continue
@@ -84,7 +110,7 @@ def parts_of(text: str) -> Iterator[Part]:
             yield Part("text", "\n".join(lines).strip(), later=later)
         lines = []
         if found:
-            yield Part(found[1], found[2], found[3] or "", later)
+            yield Part(found[1], found[3], found[4] or "", later, found[2] or "")
         later = later or line == PAUSE
 
 
@@ -175,12 +201,26 @@ class Chapter:
         return "" if there else f"the chapter has no {part.kind} {part.value} {part.lines}".strip()
 
 
+def faults_of(deck: Deck, chapters: dict[str, Chapter]) -> list[str]:
+    """What is wrong with the slides of a deck.
+
+    Args:
+        deck: whose parts are looked for.
+        chapters: in which they are, the deck's own under ``""``.
+    """
+    found = []
+    for part in (part for slide in deck.slides for part in slide.parts):
+        if fault := chapters[part.chapter].fault(part):
+            found.append(f"{part.chapter}: {fault}" if part.chapter else fault)
+    return found
+
+
 def code_of(cell: NotebookNode, lines: str) -> str:
-    """The code of a cell.
+    """The code of a cell, moved to the left.
 
     Args:
         cell: of the chapter.
         lines: ``"3-11"``, counted from 1, or nothing for all of them.
     """
     first, last = map(int, lines.split("-")) if lines else (1, None)
-    return "\n".join(cell.source.splitlines()[first - 1 : last]).strip("\n")
+    return textwrap.dedent("\n".join(cell.source.splitlines()[first - 1 : last])).strip("\n")

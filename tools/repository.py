@@ -2,7 +2,7 @@
 
 Usage: ``python tools/repository.py https://github.com/OWNER/NAME``. The address that is replaced
 is the one in ``_config.yml``; with it go those made from it (Colab's and the published pages').
-All files change, or none.
+All files change, or none. The edition for Colab is then written anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = {"_build", "build", "dist", "__pycache__", "vendor", "node_modules"}
 #: Hidden folders whose files name the repository.
 HIDDEN = {".ci", ".github"}
+#: Folder at the root that ``tools/colab.py`` writes.
+GENERATED = "colab"
 
 
 def read_address(root: Path) -> str:
@@ -62,8 +64,9 @@ def forms(url: str) -> list[str]:
 def text_files(root: Path):
     """Every file that may name the repository, as (path, text)."""
     for folder, folders, names in os.walk(root):
+        skipped = SKIPPED | {GENERATED} if Path(folder) == root else SKIPPED
         folders[:] = sorted(
-            f for f in folders if f not in SKIPPED and (not f.startswith(".") or f in HIDDEN)
+            f for f in folders if f not in skipped and (not f.startswith(".") or f in HIDDEN)
         )
         for name in sorted(names):
             path = Path(folder, name)
@@ -114,6 +117,8 @@ def rewrite(root: Path, url: str) -> list[Path]:
 
 def main(arguments: list[str]) -> None:
     """Rewrite the address, and list the files that changed."""
+    import colab  # which reads the address with this module
+
     parser = command_line(__doc__)
     parser.add_argument("url", nargs="?", default="", help="https://github.com/OWNER/NAME")
     url = parser.parse_args(arguments).url
@@ -128,6 +133,7 @@ def main(arguments: list[str]) -> None:
     print(f"{old}\n  is now {url} in {len(changed)} files:")
     for path in changed:
         print(f"  {path.relative_to(ROOT)}")
+    colab.main([])
     print("Commit them, then run make test.")
 
 

@@ -6,7 +6,9 @@ python tools/results.py check    exit with 1 if the page is not what the records
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from usage import command_line
 
@@ -35,6 +37,8 @@ figures stand beside ours and are never ours.
 QUESTIONS = {
     "segmentation": "What are a U-Net's skip connections worth on electron-microscopy slices, "
     "and what are border weights?",
+    "on-a-gpu": "On a GPU, does a run that was killed and resumed end with the same bits, and how "
+    "often does the processor wait in two epochs of ten steps?",
     **{name: experiment.QUESTION for name, experiment in GENERATED.items()},
 }
 #: Where a record is read: chapter and its label. A ``-short`` twin is read where its experiment is.
@@ -54,9 +58,11 @@ CHAPTERS = {
     "boxes-generated": ("3.8", "sec-px-ssd"),
     "blocks-generated": ("3.7", "sec-wca-bargain"),
     "fine-tuning-generated": ("4.1", "sec-tl-fine-tune"),
+    "on-a-gpu": ("4.1", "sec-tl-resume"),
     "degradation": ("4.2", "ch-plain-residual"),
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
+    "trained-out": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
     "statistics": ("4.3", "ch-batch-size"),
@@ -86,16 +92,34 @@ def question(name: str) -> str:
     return f"{asked} [Chapter {chapter}](#{label})"
 
 
-def table(record: ledger.Record) -> Iterator[str]:
-    """The rows of a record: one per arm, with every scalar result."""
-    keys = [
+def scalars(runs: list[dict[str, Any]]) -> list[str]:
+    """The names of the numbers that all of these runs have, in the order of the first run."""
+    return [
         key
-        for key, value in record.runs[0]["results"].items()
+        for key, value in runs[0]["results"].items()
         if isinstance(value, (int, float))
         and key not in APART
         # A record may have grown over versions that measure more.
-        and all(key in run["results"] for run in record.runs)
+        and all(key in run["results"] for run in runs)
     ]
+
+
+def tables(record: ledger.Record) -> Iterator[str]:
+    """One table; or several, if the arms of the record measure different things."""
+    if scalars(record.runs):
+        yield from table(record)
+        return
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for run in record.runs:
+        parts.setdefault(", ".join(scalars([run])), []).append(run)
+    for number, runs in enumerate(parts.values()):
+        yield from [""] * (number > 0)
+        yield from table(replace(record, runs=runs))
+
+
+def table(record: ledger.Record) -> Iterator[str]:
+    """The rows of a record: one per arm, with every scalar result."""
+    keys = scalars(record.runs)
     published = cifar.EXPERIMENTS[record.name].published if record.name in cifar.EXPERIMENTS else {}
     summaries = {key: {line.arm: line for line in ledger.summary(record, key)} for key in keys}
     order = [arm for arm in record.configuration["arms"] if arm in summaries[keys[0]]]
@@ -114,8 +138,17 @@ def table(record: ledger.Record) -> Iterator[str]:
             / len(runs)
             / 60
         )
-        row = [arm, str(len(runs)), *(str(summaries[key][arm]) for key in keys), f"{minutes:.1f}"]
+        values = [shown(summaries[key][arm], runs, key) for key in keys]
+        row = [arm, str(len(runs)), *values, f"{minutes:.1f}"]
         yield "| " + " | ".join(row + [published.get(arm, "")] * bool(published)) + " |"
+
+
+def shown(line: ledger.Line, runs: list[dict[str, Any]], key: str) -> str:
+    """Mean and spread; a count that is the same in every run stays a whole number."""
+    counts = {run["results"][key] for run in runs}
+    if len(counts) == 1 and isinstance(count := counts.pop(), int):
+        return str(count)
+    return str(line)
 
 
 def evenly_spaced(arms: list[str], value: Callable[[str], float]) -> list[str]:
@@ -136,7 +169,7 @@ def section(path: Path) -> Iterator[str]:
     title = path.stem.replace(".validation", ", on the validation split")
     yield f"## {title}\n"
     yield f"{question(record.name)}\n"
-    yield from table(record)
+    yield from tables(record)
     arms = {run["arm"] for run in record.runs}
     if len(arms) > MOST_ROWS:
         yield (
@@ -165,7 +198,11 @@ def page() -> str:
     lines = [HEAD]
     for path in records:
         lines += section(path)
-    missing = {name: e for name, e in cifar.EXPERIMENTS.items() if name not in there}
+    missing = {
+        name: e
+        for name, e in cifar.EXPERIMENTS.items()
+        if not {name, f"{name}.validation"} & there  # a search may stand for itself
+    }
     if missing:
         lines += [
             "## Not recorded yet\n",

@@ -10,14 +10,16 @@ with ``## Title (3 min)``. A line that begins with a word in braces takes from t
     {output} b4c86e14           what the cell prints, tables included
     {code} f14cfc78 3-11        the cell's code, or these lines of it
     {equation} eq-bnb-jacobian  the equation with this label
+    {figure} 2-3/6bc02a24       what a cell of another chapter draws; so with all of these words
 
 ``. . .`` keeps back what follows until the lecturer goes on, and ``Notes:`` begins what only the
-lecturer sees. So the numbers and pictures of a deck are those of the chapter.
+lecturer sees. So the numbers and pictures of a deck are those of the chapters.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import re
 import shutil
@@ -34,7 +36,17 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 import executed
-from decks import DECKS, Chapter, Deck, Part, Slide, all_decks, code_of, read_deck
+from decks import (
+    DECKS,
+    Chapter,
+    Deck,
+    Part,
+    Slide,
+    all_decks,
+    code_of,
+    faults_of,
+    read_deck,
+)
 from usage import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +59,11 @@ WIDE = 1.75
 #: The frames for phones, of which a slide has no use.
 FOR_PHONES = re.compile(
     r'<source [^>]*>|<script type="application/json" class="rn-narrow">.*?</script>'
+)
+#: A figure as the pages draw it; see ``resnorm.figures.drawings``.
+DRAWING = re.compile(
+    r'<img width="(?P<width>\d+)" height="(?P<height>\d+)" data-smallest[^>]* '
+    r'src="data:image/(?P<kind>[a-z+]+);base64,(?P<data>[^"]+)"'
 )
 
 
@@ -90,8 +107,8 @@ def rendered_code(text: str, plain: bool = False, alone: bool = False) -> Render
     wide = longest > NARROW
     high = sum(-(-len(row) // (100 if plain else 1000)) or 1 for row in rows)
     room = 525 if alone else 420 if wide else 520
-    size = min(20, room / high / 1.4)
-    across = (1120 if wide else 580) / longest / 0.61
+    size = min(24 if plain else 20, room / high / 1.4)
+    across = (1120 if wide else 555) / longest / 0.61
     size = min(size, max(across, 17) if plain else across)
     if plain:
         body = html.escape(text.rstrip())
@@ -104,21 +121,30 @@ def rendered_code(text: str, plain: bool = False, alone: bool = False) -> Render
 def rendered_picture(output: NotebookNode, file: Path) -> Rendered:
     """A picture, written into a file of its own, or a figure with controls.
 
+    The page's drawing of a figure stays sharp on a screen of any size. The notebook's own picture
+    has few pixels, so it serves only where there is no drawing.
+
     Args:
         output: of the chapter.
-        file: for the picture.
+        file: for the picture, without its ending.
     """
     picture = base64.b64decode(output.data["image/png"])
     width, height = struct.unpack(">II", picture[16:24])
+    page = output.data.get("text/html", "")
+    if 'class="rn-explore"' in page:
+        page = FOR_PHONES.sub("", page)
+        return Rendered(f'<div class="picture">{page}</div>', width / height > WIDE)
+    ending = "png"
+    if drawing := DRAWING.search(page):
+        picture = base64.b64decode(drawing["data"])
+        width, height = int(drawing["width"]), int(drawing["height"])
+        ending = {"svg+xml": "svg"}.get(drawing["kind"], "png")
     wide = width / height > WIDE
-    controls = output.data.get("text/html", "")
-    if 'class="rn-explore"' in controls:
-        return Rendered(f'<div class="picture">{FOR_PHONES.sub("", controls)}</div>', wide)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(picture)
+    file.with_suffix(f".{ending}").write_bytes(picture)
     alt = html.escape(output.metadata["image/png"]["alt"])
     shape = f'width="{width}" height="{height}"'
-    source = f"{file.parent.name}/{file.name}"
+    source = f"{file.parent.name}/{file.name}.{ending}"
     return Rendered(f'<div class="picture"><img src="{source}" alt="{alt}" {shape}></div>', wide)
 
 
@@ -146,20 +172,21 @@ def rendered_part(part: Part, chapter: Chapter, folder: Path, alone: bool) -> li
             for text in chapter.texts(part.value)
         ]
     pictures = enumerate(chapter.pictures(part.value), 1)
-    return [rendered_picture(o, folder / f"{part.value}-{k}.png") for k, o in pictures]
+    return [rendered_picture(o, folder / f"{part.chapter}{part.value}-{k}") for k, o in pictures]
 
 
-def rendered_slide(slide: Slide, chapter: Chapter, folder: Path) -> str:
+def rendered_slide(slide: Slide, chapters: dict[str, Chapter], folder: Path) -> str:
     """A slide: text and equations beside what is seen, or above it if that is wide.
 
     Args:
         slide: of the deck.
-        chapter: of the deck.
+        chapters: by their names, the deck's own under ``""``.
         folder: for pictures.
     """
     said, shown, wide = [], [], False
     for part in slide.parts:
-        for piece in rendered_part(part, chapter, folder, len(slide.parts) == 1):
+        chapter, alone = chapters[part.chapter], len(slide.parts) == 1
+        for piece in rendered_part(part, chapter, folder, alone):
             kind = "fragment piece" if part.later else "piece"
             beside = part.kind not in ("text", "equation")
             (shown if beside else said).append(
@@ -197,12 +224,12 @@ PAGE = """<!doctype html>
 """
 
 
-def rendered_deck(deck: Deck, chapter: Chapter, folder: Path) -> str:
+def rendered_deck(deck: Deck, chapters: dict[str, Chapter], folder: Path) -> str:
     """The page of a deck.
 
     Args:
         deck: what is said.
-        chapter: from which it takes the rest.
+        chapters: from which it takes the rest, its own under ``""``.
         folder: for pictures.
     """
     opening = RENDERER.render(
@@ -210,11 +237,11 @@ def rendered_deck(deck: Deck, chapter: Chapter, folder: Path) -> str:
         "a clock, F fills the screen, and O shows all slides."
     )
     return PAGE.format(
-        title=html.escape(chapter.title),
-        heading=RENDERER.renderInline(chapter.title),
+        title=html.escape(chapters[""].title),
+        heading=RENDERER.renderInline(chapters[""].title),
         book="Normalization and residual networks",
         opening=opening,
-        slides="".join(rendered_slide(slide, chapter, folder) for slide in deck.slides),
+        slides="".join(rendered_slide(slide, chapters, folder) for slide in deck.slides),
     )
 
 
@@ -232,12 +259,16 @@ To print a deck, add <code>?print-pdf</code> to its address and print the page.<
 """
 
 
-def read_chapter(deck: Deck) -> Chapter:
-    """The chapter of a deck with its outputs; executed now if nobody has done so."""
-    path = ROOT / f"{deck.chapter}.ipynb"
+def read_chapter(name: str) -> Chapter:
+    """A chapter with its outputs; executed now if nobody has done so.
+
+    Args:
+        name: its path from the root, without its ending.
+    """
+    path = ROOT / f"{name}.ipynb"
     notebook = executed.load(path)
     if notebook is None:
-        print(f"Executing {deck.chapter}, which takes a minute or two.", flush=True)
+        print(f"Executing {name}, which takes a minute or two.", flush=True)
         notebook = executed.execute(path)
     return Chapter(notebook)
 
@@ -266,16 +297,16 @@ def write(paths: list[Path], target: Path) -> None:
     for name in ("deck.css", "deck.js"):
         shutil.copy(DECKS / name, target / name)
     rows = []
+    read = functools.cache(read_chapter)  # several decks may take from the same chapter
     for path in paths:
         deck = read_deck(path)
-        chapter = read_chapter(deck)
-        faults = [f for slide in deck.slides for p in slide.parts if (f := chapter.fault(p))]
-        if faults:
+        chapters = {name: read(chapter) for name, chapter in deck.chapters.items()}
+        if faults := faults_of(deck, chapters):
             raise ValueError(f"book/slides/{path.name}: " + "; ".join(faults))
-        page = rendered_deck(deck, chapter, target / deck.name)
+        page = rendered_deck(deck, chapters, target / deck.name)
         (target / f"{deck.name}.html").write_text(page, "utf-8")
         rows.append(
-            f'<tr><td><a href="{deck.name}.html">{html.escape(chapter.title)}</a></td>'
+            f'<tr><td><a href="{deck.name}.html">{html.escape(chapters[""].title)}</a></td>'
             f"<td>{len(deck.slides)}</td><td>{deck.minutes}</td></tr>\n"
         )
     (target / "index.html").write_text(INDEX.format(rows="".join(rows)), "utf-8")

@@ -207,7 +207,9 @@ def test_colab_opens_the_notebooks_and_only_those(built, name):
         return
     branch = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["branch"]
     colab = repository.forms(repository.read_address(ROOT))[1]
-    assert buttons == [f"https://{colab}/blob/{branch}/{name}.ipynb"]
+    edition = f"colab/{name.removeprefix('notebooks/')}.ipynb"
+    assert (ROOT / edition).is_file()
+    assert buttons == [f"https://{colab}/blob/{branch}/{edition}"]
 
 
 @pytest.mark.parametrize("name", chapters())

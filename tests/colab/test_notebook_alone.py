@@ -108,7 +108,8 @@ def test_the_first_cell_says_why_it_cannot_install(
 
 
 SOURCES = tool.ROOT / "notebooks" / "assignments" / "source"
-ALL = [*tool.all_notebooks(), *sorted(SOURCES.glob("*/*.ipynb"))]  # assignments with their answers
+EDITION = sorted((tool.ROOT / "colab").glob("*/*.ipynb"))  # with the code of the chapters
+ALL = [*EDITION, *sorted(SOURCES.glob("*/*.ipynb"))]  # assignments with their answers
 
 
 @pytest.mark.parametrize("path", tool.longest_first(ALL), ids=lambda path: path.stem)

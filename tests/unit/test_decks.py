@@ -1,6 +1,9 @@
 """Lecture decks: what they name exists, and their numbers are those of the chapter."""
 
+import base64
+import functools
 import re
+import struct
 
 import nbformat
 import pytest
@@ -10,16 +13,19 @@ import slides
 from repository_files import ROOT, TEXTS
 
 DECKS = {path.stem: decks.read_deck(path) for path in decks.all_decks()}
+PIXELS = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 3, 2)
 NUMBER = re.compile(r"(?<![\w.^{])\d+(?:[.,]\d+)*(?![\w}])")
 
 
-@pytest.fixture(scope="module")
-def chapters():
-    """The chapters as they are stored: with pictures instead of frames."""
-    return {
-        name: decks.Chapter(nbformat.read(ROOT / f"{deck.chapter}.ipynb", 4))
-        for name, deck in DECKS.items()
-    }
+@functools.cache
+def notebook(path):
+    """A chapter as it is stored: with pictures instead of frames."""
+    return nbformat.read(ROOT / f"{path}.ipynb", 4)
+
+
+def chapters_of(deck):
+    """All chapters from which a deck takes something, its own under ``""``."""
+    return {name: decks.Chapter(notebook(path)) for name, path in deck.chapters.items()}
 
 
 def said(slide):
@@ -28,10 +34,16 @@ def said(slide):
     return "\n".join([slide.title, *texts, slide.notes])
 
 
-def numbers_of_its_own(deck, chapter_text):
-    """Numbers with two digits or more in a deck that its chapter does not have."""
-    known = set(NUMBER.findall(chapter_text.replace(r"\,", "")))
+def numbers_of_its_own(deck, texts):
+    """Numbers with two digits or more that neither a deck's chapter has nor another that it shows.
+
+    Args:
+        deck: in question.
+        texts: of the chapters, its own under ``""``; another one's counts on slides that show it.
+    """
+    numbers = {name: set(NUMBER.findall(text.replace(r"\,", ""))) for name, text in texts.items()}
     for slide in deck.slides:
+        known = numbers[""].union(*(numbers[part.chapter] for part in slide.parts))
         for number in NUMBER.findall(said(slide)):
             if len(number) > 1 and number not in known:
                 yield f"{slide.title}: {number}"
@@ -49,21 +61,19 @@ def text_of(notebook):
 
 
 @pytest.mark.parametrize("name", DECKS)
-def test_all_that_a_deck_names_is_in_its_chapter(name, chapters):
-    deck = DECKS[name]
-    faults = [f for slide in deck.slides for p in slide.parts if (f := chapters[name].fault(p))]
-    assert faults == []
+def test_all_that_a_deck_names_is_in_its_chapters(name):
+    assert decks.faults_of(DECKS[name], chapters_of(DECKS[name])) == []
 
 
 @pytest.mark.parametrize("name", DECKS)
-def test_a_deck_has_the_length_of_a_lecture_and_notes_on_every_slide(name, chapters):
+def test_a_deck_has_the_length_of_a_lecture_and_notes_on_every_slide(name):
     deck = DECKS[name]
     assert 15 <= len(deck.slides) <= 25 and 45 <= deck.minutes <= 120
     assert [slide.title for slide in deck.slides if len(slide.notes) < 40] == []
     kinds = [part.kind for slide in deck.slides for part in slide.parts]
     wanted = {"text", "figure", "output", "code"}
-    wanted |= {"equation"} if chapters[name].equations else set()  # 1.2 has none
-    assert kinds.count("figure") >= 5 and set(kinds) == wanted
+    wanted |= {"equation"} if chapters_of(deck)[""].equations else set()  # 1.2 has none
+    assert kinds.count("figure") >= 5 and wanted <= set(kinds) <= wanted | {"equation"}
 
 
 @pytest.mark.parametrize("name", DECKS)
@@ -86,14 +96,16 @@ def test_every_prediction_is_answered_in_the_notes(name):
 
 @pytest.mark.parametrize("name", DECKS)
 def test_the_numbers_of_a_deck_are_those_of_its_chapter(name):
-    notebook = nbformat.read(ROOT / f"{DECKS[name].chapter}.ipynb", 4)
-    assert list(numbers_of_its_own(DECKS[name], text_of(notebook))) == []
+    texts = {key: text_of(notebook(path)) for key, path in DECKS[name].chapters.items()}
+    assert list(numbers_of_its_own(DECKS[name], texts)) == []
 
 
 def test_a_number_that_the_chapter_does_not_have_is_found():
     slide = decks.Slide("A test", 3, [decks.Part("text", "an error of 23 %, 0.52 and 7")], "0.5")
-    deck = decks.Deck("x", "y", [slide])
-    assert list(numbers_of_its_own(deck, "23 % and 0.5")) == ["A test: 0.52"]
+    other = decks.Slide("Another", 3, [decks.Part("figure", "abc", chapter="2-3")], "0.77, 0.88")
+    texts = {"": "23 % and 0.5", "2-3": "0.52 and 0.77"}
+    found = list(numbers_of_its_own(decks.Deck("x", "y", [slide, other]), texts))
+    assert found == ["A test: 0.52", "Another: 0.88"]
 
 
 def test_the_page_for_instructors_lists_the_decks_with_their_timings():
@@ -108,14 +120,25 @@ def test_the_page_for_instructors_lists_the_decks_with_their_timings():
 
 
 def test_a_slide_is_read_piece_by_piece():
-    text = "- a\n{code} abc 3-5\nmore\n\n. . .\n\n{figure} fed\n"
-    parts = [(p.kind, p.value, p.lines, p.later) for p in decks.parts_of(text)]
+    text = "- a\n{code} abc 3-5\nmore\n\n. . .\n\n{figure} fed\n{code} 2-3/abc 1-2\n"
+    parts = [(p.kind, p.value, p.lines, p.later, p.chapter) for p in decks.parts_of(text)]
     assert parts == [
-        ("text", "- a", "", False),
-        ("code", "abc", "3-5", False),
-        ("text", "more", "", False),
-        ("figure", "fed", "", True),
+        ("text", "- a", "", False, ""),
+        ("code", "abc", "3-5", False, ""),
+        ("text", "more", "", False, ""),
+        ("figure", "fed", "", True, ""),
+        ("code", "abc", "1-2", True, "2-3"),
     ]
+
+
+def test_a_deck_takes_from_other_chapters_by_their_numbers():
+    slide = decks.Slide("A test", 3, [decks.Part("figure", "abc", chapter="2-3")], "0.5")
+    deck = decks.Deck("4-6", "notebooks/4-cifar/6-more-than-one-gpu", [slide])
+    other = "notebooks/2-normalization/3-normalization-family"
+    assert deck.chapters == {"": deck.chapter, "2-3": other}
+    assert decks.faults_of(deck, chapters_of(deck)) == ["2-3: the chapter has no figure abc"]
+    with pytest.raises(ValueError, match="there is no chapter 9-9"):
+        decks.path_of("9-9")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +152,36 @@ def test_a_deck_that_cannot_be_read_is_refused(tmp_path, text, message):
     (tmp_path / "1-1.md").write_text(text)
     with pytest.raises(ValueError, match=message):
         decks.read_deck(tmp_path / "1-1.md")
+
+
+def test_code_from_within_a_function_begins_at_the_margin():
+    cell = nbformat.v4.new_code_cell("def f():\n    if x:\n        y\n\n    z")
+    assert decks.code_of(cell, "2-5") == "if x:\n    y\n\nz"
+    assert decks.code_of(cell, "") == cell.source
+
+
+def test_a_deck_shows_the_drawing_of_the_pages_and_keeps_the_controls_of_a_figure(tmp_path):
+    picture = {"image/png": base64.b64encode(PIXELS).decode()}
+    alt = {"image/png": {"alt": "A line."}}
+    drawing = base64.b64encode(b"<svg></svg>").decode()
+    narrow = '<source width="3" height="9" srcset="data:image/svg+xml;base64,bm8=">'
+    pages = {
+        "svg": f'<picture>{narrow}<img width="80" height="40" data-smallest="12.0" alt="A line." '
+        f'src="data:image/svg+xml;base64,{drawing}"></picture>',
+        "png": "",
+        "controls": '<div class="rn-explore"></div>',
+    }
+    found = {}
+    for name, page in pages.items():
+        data = picture | ({"text/html": page} if page else {})
+        output = nbformat.v4.new_output("display_data", data=data, metadata=alt)
+        found[name] = slides.rendered_picture(output, tmp_path / "deck" / f"{name}-1")
+    assert {path.name for path in (tmp_path / "deck").iterdir()} == {"svg-1.svg", "png-1.png"}
+    assert (tmp_path / "deck" / "svg-1.svg").read_bytes() == b"<svg></svg>"
+    assert 'src="deck/svg-1.svg" alt="A line." width="80" height="40"' in found["svg"].markup
+    assert 'src="deck/png-1.png" alt="A line." width="3" height="2"' in found["png"].markup
+    assert pages["controls"] in found["controls"].markup
+    assert [found[name].wide for name in pages] == [True, False, False]
 
 
 def test_what_a_chapter_does_not_have_is_found():

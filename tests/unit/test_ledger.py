@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import findings
 import results
 from resnorm import ledger
 from resnorm.experiments import cifar, microscopy
@@ -366,6 +367,7 @@ def test_the_records_are_of_the_experiments_as_they_are():
     configurations = {name: e.configuration() for name, e in cifar.EXPERIMENTS.items()}
     configurations["segmentation"] = microscopy.configuration()
     configurations |= {name: e.configuration() for name, e in GENERATED.items()}
+    configurations["on-a-gpu"] = findings.configuration()
     for path in sorted(ledger.RESULTS.glob("*.json")):
         record = ledger.read(path)
         wanted = json.loads(json.dumps(configurations[record.name]))

@@ -39,6 +39,9 @@ def course(tmp_path):
     (tmp_path / "run").write_text(f"#!/bin/sh\necho {OLD}\n")
     (tmp_path / "run").chmod(0o755)
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff" + OLD.encode())
+    for name in ("colab/a.ipynb", "tests/colab/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(OLD)
     (tmp_path / "_build").mkdir()
     (tmp_path / "_build" / "page.html").write_text(OLD)
     return tmp_path
@@ -67,6 +70,8 @@ def test_every_address_is_rewritten_and_nothing_else(course):
     assert {path for path in before if after[path] != before[path]} == set(changed)
     assert after.keys() == before.keys()  # no temporary file is left
     assert stat.S_IMODE((course / "run").stat().st_mode) == 0o755
+    assert (course / "tests/colab/a.py").read_text() == NEW
+    assert (course / "colab/a.ipynb").read_text() == OLD  # make repository writes it anew
 
 
 def test_there_and_back_is_where_it_was(course):
@@ -107,6 +112,16 @@ def test_another_host_is_refused_while_a_file_opens_colab_from_github(course):
     (course / "README.md").write_text(OLD)
     repository.rewrite(course, "https://git.example.edu/a/b")
     assert (course / "README.md").read_text() == "https://git.example.edu/a/b"
+
+
+def test_the_edition_for_colab_is_written_when_the_address_is_another(monkeypatch, capsys):
+    import colab
+
+    done = []
+    monkeypatch.setattr(repository, "rewrite", lambda root, url: done.append(url) or [ROOT / "a"])
+    monkeypatch.setattr(colab, "main", lambda arguments: done.append(arguments))
+    repository.main([NEW])
+    assert done == [NEW, []] and "Commit them" in capsys.readouterr().out
 
 
 def test_a_failure_half_way_leaves_every_file_as_it_was(course, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = [
     "build_book",
+    "colab",
     "computing",
     "executed",
     "notebooks",
@@ -57,7 +58,7 @@ def test_a_tool_explains_itself_and_refuses_what_it_does_not_know(name, nothing_
 
 
 @pytest.mark.parametrize("arguments", [["chekc"], ["check", "more"], ["--check"]])
-@pytest.mark.parametrize("name", ["release", "results"])
+@pytest.mark.parametrize("name", ["colab", "release", "results"])
 def test_a_misspelt_check_writes_nothing(name, arguments, nothing_happens, capsys):
     tool = importlib.import_module(name)
     with pytest.raises(SystemExit) as stopped:

@@ -12,6 +12,7 @@
 - The pages are finished after Sphinx has written them: see ``finishing`` and ``heads``.
 - The front page shows pictures of the chapters: see ``gallery``.
 - Pages are light: see ``weight`` and ``frames``.
+- What a reader downloads as a notebook is the edition without the book's markup.
 - Search and previews read what ``sections`` and ``previews`` write; Sphinx's own index is left out.
 """
 
@@ -129,6 +130,19 @@ def extra_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "404", {"title": "No such page", "body": heads.MISSING}, "page.html"
 
 
+def offer_edition(root: Path, folder: Path) -> None:
+    """Let readers download the chapters without MyST, which Jupyter would show as text.
+
+    Args:
+        root: of the repository.
+        folder: in which the pages lie.
+    """
+    for path in (root / "colab").rglob("*.ipynb"):
+        source = folder / "_sources/notebooks" / path.relative_to(root / "colab")
+        if source.is_file():
+            shutil.copyfile(path, source)
+
+
 def lighten(folder: Path) -> None:
     """Give all pages one short style sheet, and keep the theme from measuring their code.
 
@@ -167,6 +181,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     (folder / "_static/previews-data.js").write_text(previews.script(pages), "utf-8")
     (folder / "_static/sections.js").write_text(sections.script(pages.items()), "utf-8")
     lighten(folder)
+    offer_edition(Path(app.srcdir), folder)
     if book.site:
         (folder / "sitemap.xml").write_text(heads.sitemap(addresses, book), "utf-8")
     for pattern in finishing.UNUSED:

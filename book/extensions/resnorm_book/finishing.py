@@ -68,6 +68,11 @@ SETUP = re.compile(
     r"</pre></div>\s*</div>\s*</div>)\s*</div>",
     re.DOTALL,
 )
+#: The rocket's link to a chapter.
+IN_COLAB = re.compile(
+    r'(<a href="https://colab\.research\.google\.com/github/[^"]+?/)notebooks(/[^"]+\.ipynb"'
+    r"[^>]*\bdropdown-item\b)"
+)
 PICTURE = re.compile(r'<img\b[^>]*\bsrc="([^"]+\.png)"[^>]*>')
 
 
@@ -100,6 +105,11 @@ def with_folded_setup(page: str) -> str:
         page,
         count=1,
     )
+
+
+def with_colab_edition(page: str) -> str:
+    """The rocket opens the edition for Colab, which tools/colab.py writes from the notebook."""
+    return IN_COLAB.sub(r"\1colab\2", page)
 
 
 def few_stops(page: str) -> str:
@@ -257,7 +267,7 @@ def finished(page: str, address: str, book: heads.Book) -> str:
     page = printable(without_dead_buttons(page))
     page = drawings.stored(page, folder, book.folder / "_images")
     page = frames.stored(page, folder, book.folder / "_images")
-    page = with_report(page, book.repository)
+    page = with_report(with_colab_edition(page), book.repository)
     page = with_folded_setup(named_as_they_read(light(page)))
     page = references.linked_equations(page)
     page = references.numbered_figures(page)

@@ -22,7 +22,6 @@ ORDER = {
         "resnet-on-cifar",
         "lesion-short",
         "face-off-short",
-        "face-off",
         "noisy-batch-norm",
         "lesion",
         "batch-size",
