@@ -56,14 +56,14 @@ SLIDES = ROOT / "_build" / "slides"
 NARROW = 50
 #: Width of a picture in heights, from which on the text stands above it.
 WIDE = 1.75
-#: The frames for phones, of which a slide has no use.
-FOR_PHONES = re.compile(
-    r'<source [^>]*>|<script type="application/json" class="rn-narrow">.*?</script>'
-)
 #: A figure as the pages draw it; see ``resnorm.figures.drawings``.
 DRAWING = re.compile(
     r'<img width="(?P<width>\d+)" height="(?P<height>\d+)" data-smallest[^>]* '
     r'src="data:image/(?P<kind>[a-z+]+);base64,(?P<data>[^"]+)"'
+)
+#: The frames for phones, of which a slide has no use.
+FOR_PHONES = re.compile(
+    r'<source [^>]*>|<script type="application/json" class="rn-narrow">.*?</script>'
 )
 
 
