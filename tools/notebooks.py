@@ -3,8 +3,9 @@
 ``python tools/notebooks.py execute [PATH ...]`` runs each notebook from the top and writes it back
 with its outputs; without a path, all of them, several at a time. ``python tools/notebooks.py tidy
 [PATH ...]`` only rewrites metadata and the identifiers of cells. ``python tools/notebooks.py
-setup`` copies ``tools/bootstrap_cell.py.txt`` into every notebook, assignments included, and leaves
-all else as it is; no output depends on that cell.
+setup`` copies ``tools/bootstrap_cell.py.txt`` into every notebook and the sources of the
+assignments, and leaves all else as it is; no output depends on that cell. ``tools/release.py`` and
+``tools/colab.py`` carry it on.
 """
 
 import hashlib
@@ -125,7 +126,7 @@ def main(arguments: list[str]) -> None:
         if not path.is_file():
             sys.exit(f"{path} is no file; give the path of a notebook, or none for all of them")
     if options.action == "setup":
-        assignments = (ROOT / "notebooks" / "assignments").rglob("*.ipynb")
+        assignments = (ROOT / "notebooks" / "assignments" / "source").rglob("*.ipynb")
         for path in paths if options.path else [*paths, *sorted(assignments)]:
             copy_setup(path)
         return

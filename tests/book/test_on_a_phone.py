@@ -237,7 +237,7 @@ def test_the_way_to_the_top_covers_no_text(visit, server, width, offered):
         page = v.go(f"{server}/{BOXES}")
         shown = []
         for distance in (4000, -700, -700):  # the theme offers it to whoever scrolls up
-            page.mouse.wheel(0, distance)
+            page.evaluate("by => scrollBy({ top: by, behavior: 'instant' })", distance)
             page.wait_for_timeout(600)
             shown.append(page.evaluate(BACK_TO_TOP))
         assert not any(covers for _, covers in shown)
