@@ -63,7 +63,7 @@ def test_a_head_trains_repeatably_and_is_recorded(shapes):
     for a, b in zip(first.parameters(), second.parameters()):
         assert torch.equal(a, b)
     record = empty_record("boxes-generated")
-    generated_boxes.run(record, parts, [0], {"a": arm}, TINY)
+    generated_boxes.run(record, parts, [0], {"a": arm}, recipe=TINY)
     (run,) = record.runs
     assert run["results"]["steps"] == 3 and 0 <= run["results"]["both found at 16"] <= 1
 
@@ -103,5 +103,5 @@ def test_held_out_images_are_not_trained_on():
         assert torch.equal(a, b)
     record = empty_record("blocks-generated")
     data_ = generated_blocks.page_data(recipe)
-    generated_blocks.run(record, data_, [0], {"a": arm}, recipe)
+    generated_blocks.run(record, data_, [0], {"a": arm}, recipe=recipe)
     assert record.runs[0]["results"].keys() == {"validation accuracy", "test error", "steps"}

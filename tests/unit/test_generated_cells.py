@@ -5,11 +5,12 @@ import torch
 
 from resnorm import data, ledger, segmentation
 from resnorm.experiments import generated_cells as experiment
+from resnorm.experiments.parts import Parts
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return experiment.PageData(*(data.cells(16, 16, per_image=2, seed=s) for s in range(3)))
+    return Parts(*(data.cells(16, 16, per_image=2, seed=s) for s in range(3)))
 
 
 def empty_record():

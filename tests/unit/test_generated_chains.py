@@ -8,6 +8,7 @@ from torch import nn
 
 from resnorm import data, ledger
 from resnorm.experiments import generated_chains as experiment
+from resnorm.experiments.parts import Parts
 from resnorm.probes import outline
 
 
@@ -22,7 +23,7 @@ class Last(nn.Module):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return experiment.PageData(*(data.skeletons(16, 16, noise=0.2, seed=s) for s in range(3)))
+    return Parts(*(data.skeletons(16, 16, noise=0.2, seed=s) for s in range(3)))
 
 
 def of(name, lr=0.1):

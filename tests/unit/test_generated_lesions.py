@@ -12,6 +12,7 @@ from resnorm.experiments import (
     generated_skips,
     lesion,
 )
+from resnorm.experiments.parts import Parts
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def cells():
-    return generated_cells.PageData(*(data.cells(16, 16, per_image=3, seed=s) for s in range(3)))
+    return Parts(*(data.cells(16, 16, per_image=3, seed=s) for s in range(3)))
 
 
 def empty_record():

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from resnorm import data, ledger
 from resnorm.experiments import generated_masks as experiment
+from resnorm.experiments.parts import Parts
 
 TINY = experiment.Recipe(widths=(4, 4, 4, 4), steps=3, batch_size=2)
 
@@ -13,7 +14,7 @@ TINY = experiment.Recipe(widths=(4, 4, 4, 4), steps=3, batch_size=2)
 @pytest.fixture(scope="module")
 def tiny():
     parts = [data.scenes(n, 32, sides=(0.3, 0.6), seed=seed) for seed, n in enumerate((5, 3, 4))]
-    return experiment.PageData(*parts)
+    return Parts(*parts)
 
 
 def empty_record():
@@ -56,12 +57,12 @@ def test_the_mean_iou_of_the_true_mask_is_one_and_of_an_empty_one_the_background
 def test_the_first_seeds_choose_the_rate_of_the_others(tiny):
     arms = {f"{s}, {lr}": experiment.Arm(s, lr) for s in (32, 8) for lr in (0.001, 0.1)}
     record = empty_record()
-    experiment.run(record, tiny, [0, 1], arms, TINY)
+    experiment.run(record, tiny, [0, 1], arms, recipe=TINY)
     assert len(record.runs) == 8
     for run in record.runs:  # as if the larger rate were better for 32, the smaller one for 8
         run["results"]["validation iou"] = float(run["arm"] in ("32, 0.1", "8, 0.001"))
     assert experiment.best_rates(record, arms) == {"FCN-32s": "32, 0.1", "FCN-8s": "8, 0.001"}
-    experiment.run(record, tiny, [2, 0], arms, TINY)
+    experiment.run(record, tiny, [2, 0], arms, recipe=TINY)
     assert {run["arm"] for run in record.runs if run["seed"] == 2} == {"32, 0.1", "8, 0.001"}
     run = next(run for run in record.runs if run["seed"] == 2 and run["arm"] == "32, 0.1")
     model, losses = experiment.train_one(arms["32, 0.1"], tiny.training, seed=2, recipe=TINY)
@@ -74,7 +75,7 @@ def test_the_first_seeds_choose_the_rate_of_the_others(tiny):
 
 def test_a_seed_that_lacks_the_choice_of_its_rate_is_refused(tiny):
     with pytest.raises(ValueError, match="seed 4 runs at the learning rates.*run that seed first"):
-        experiment.run(empty_record(), tiny, [4], {"a": experiment.Arm(32, 0.1)}, TINY)
+        experiment.run(empty_record(), tiny, [4], {"a": experiment.Arm(32, 0.1)}, recipe=TINY)
 
 
 def test_each_arm_is_named_by_what_it_is_and_every_network_has_the_same_rates():

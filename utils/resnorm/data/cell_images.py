@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,17 @@ class Cells:
     def masks(self) -> Tensor:
         """(n, H, W), int64: 1 inside a cell, 0 in the background."""
         return (self.instances > 0).long()
+
+    def to(self, device: torch.device | str) -> Cells:
+        """Copy the images to a device. The cells stay, because regions are counted on the CPU.
+
+        Args:
+            device: such as ``"cuda"``.
+
+        Returns:
+            A new data set; this one is unchanged.
+        """
+        return replace(self, images=self.images.to(device))
 
 
 def cells(

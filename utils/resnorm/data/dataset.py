@@ -26,6 +26,11 @@ class ImageDataset:
     test_labels: Tensor
     source: str
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.train_images.device
+
     def to(self, device: torch.device | str) -> ImageDataset:
         """Copy all images and labels to a device, so that no step waits for the disk or the bus.
 

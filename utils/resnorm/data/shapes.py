@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -35,6 +35,17 @@ class Scenes:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def to(self, device: torch.device | str) -> Scenes:
+        """Copy images and masks to a device. Boxes and labels stay on the CPU.
+
+        Args:
+            device: such as ``"cuda"``.
+
+        Returns:
+            New scenes; these are unchanged.
+        """
+        return replace(self, images=self.images.to(device), masks=self.masks.to(device))
 
 
 def scenes(

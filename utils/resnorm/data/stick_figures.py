@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -25,6 +25,17 @@ class Skeletons:
     points: Tensor
     source: str
 
+    def to(self, device: torch.device | str) -> Skeletons:
+        """Copy images and joints to a device.
+
+        Args:
+            device: such as ``"cuda"``.
+
+        Returns:
+            New figures; these are unchanged.
+        """
+        return replace(self, images=self.images.to(device), points=self.points.to(device))
+
     def heat_maps(self, sigma: float = 1.5) -> Tensor:
         """Draw a Gaussian of height 1 around each joint.
 
@@ -37,7 +48,7 @@ class Skeletons:
         Source: Newell et al. (2016).
         """
         size = self.images.shape[-1]
-        axis = torch.arange(size, dtype=torch.float32)
+        axis = torch.arange(size, dtype=torch.float32, device=self.points.device)
         rows = (-((axis - self.points[..., :1]) ** 2) / (2 * sigma**2)).exp()  # (n, joints, size)
         columns = (-((axis - self.points[..., 1:]) ** 2) / (2 * sigma**2)).exp()
         return rows.unsqueeze(-1) * columns.unsqueeze(-2)

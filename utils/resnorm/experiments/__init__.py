@@ -34,6 +34,7 @@ __getattr__ = on_first_use(
     "microscopy",
     "neighbors",
     "noisy_batch_norm",
+    "parts",
     "residual_variance",
     "searched",
     "seeded",

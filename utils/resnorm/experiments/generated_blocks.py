@@ -6,7 +6,7 @@ fewer steps and on easier images. The learning rate of each network is chosen on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from ..blocks import conv1x1, conv3x3
 from ..data import ImageDataset, synthetic
-from ..ledger import Record
 from ..norms import precise_statistics
 from ..train import error, one_cycle
-from .searched import chosen_arms, run_searched
+from .searched import Search, named
 from .seeded import seeded
 
 QUESTION = (
@@ -29,6 +28,8 @@ QUESTION = (
 TIME = "a CPU core, four minutes"
 #: Channels of the first stage: as many as 170,000 multiply-adds per image allow.
 WIDTHS = {"plain": 8, "bottleneck": 22, "separable": 16, "inverted": 10}
+#: What chooses the learning rates.
+MEASURE = "validation accuracy"
 #: The last of the training images choose the learning rates.
 HELD_OUT = 512
 
@@ -68,17 +69,12 @@ class Arm:
         return f"{self.kind}, {'linear' if self.linear else 'ReLU'}"
 
 
-def _arms() -> dict[str, Arm]:
-    arms = [
-        Arm(kind, linear, lr)
-        for lr in (0.003, 0.01, 0.03, 0.1, 0.3)
-        for kind in WIDTHS
-        for linear in (False, True)
-    ]
-    return {f"{arm.network}, rate {arm.lr}": arm for arm in arms}
-
-
-ARMS: Mapping[str, Arm] = _arms()
+ARMS: Mapping[str, Arm] = named(
+    Arm(kind, linear, lr)
+    for lr in (0.003, 0.01, 0.03, 0.1, 0.3)
+    for kind in WIDTHS
+    for linear in (False, True)
+)
 
 
 def page_data(recipe: Recipe = Recipe()) -> ImageDataset:
@@ -166,55 +162,28 @@ def train_one(arm: Arm, data: ImageDataset, *, seed: int = 0, recipe: Recipe = R
     return model.eval()
 
 
-def configuration(recipe: Recipe = Recipe()) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(
+    arm: Arm, data: ImageDataset, seed: int, recipe: Recipe = Recipe()
+) -> dict[str, Any]:
+    """Train a network and measure it.
 
     Args:
-        recipe: the training.
-
-    Returns:
-        The recipe and the arms, for the record.
-    """
-    return asdict(recipe) | {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}
-
-
-def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]:
-    """Choose the learning rate of each network by its accuracy on held-out images.
-
-    Args:
-        record: the finished runs.
-        arms: name -> arm; those without runs were not part of the search.
-
-    Returns:
-        The name of each network and the name of its best arm.
-    """
-    return chosen_arms(record, arms, "validation accuracy")
-
-
-def run(
-    record: Record,
-    data: ImageDataset,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    recipe: Recipe = Recipe(),
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        arm: the network and its learning rate.
         data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
+        seed: the seed of the weights and of the order of examples.
         recipe: the training.
+
+    Returns:
+        The accuracy on held-out images, the test error, both in percent, and the number of steps.
     """
+    model = train_one(arm, data, seed=seed, recipe=recipe)
     held_out = data.train_images[-HELD_OUT:], data.train_labels[-HELD_OUT:]
+    return {
+        MEASURE: round(100 - error(model, *held_out), 2),
+        "test error": round(error(model, data.test_images, data.test_labels), 2),
+        "steps": recipe.steps,
+    }
 
-    def results(arm: Arm, seed: int) -> dict[str, Any]:
-        model = train_one(arm, data, seed=seed, recipe=recipe)
-        return {
-            "validation accuracy": round(100 - error(model, *held_out), 2),
-            "test error": round(error(model, data.test_images, data.test_labels), 2),
-            "steps": recipe.steps,
-        }
 
-    run_searched(record, seeds, arms, "validation accuracy", results, data.train_images.device)
+SEARCH = Search(ARMS, MEASURE, results_of, constants=asdict(Recipe()))
+configuration, run, best_rates = SEARCH.configuration, SEARCH.run, SEARCH.best_rates

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data import Cells
 from ..ledger import Record
 from ..segmentation import border_weights
 from . import generated_skips, segmentation
-from .generated_cells import SIGMA, PageData, judge, page_data
+from .generated_cells import SIGMA, judge, page_data
+from .parts import Parts
 
 __all__ = ["page_data"]
 
@@ -67,7 +69,7 @@ def configuration() -> dict[str, Any]:
 
 def run(
     record: Record,
-    data: PageData,
+    data: Parts[Cells],
     seeds: Iterable[int],
     arms: Mapping[str, float | None] = ARMS,
     epochs: int | None = None,
@@ -86,7 +88,7 @@ def run(
         for name, w0 in arms.items():
             if record.has(name, seed):
                 continue
-            with record.run(name, seed, training.images.device) as results:
+            with record.run(name, seed, data.device) as results:
                 weights = pixel_weights(w0, training.instances)
                 model = generated_skips.train_one(
                     TRAINING, training, seed=seed, epochs=epochs, weights=weights

@@ -6,7 +6,7 @@ the same number of steps. Rates are chosen on scenes that serve for nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from .. import detection
 from ..data import SHAPES, Scenes, scenes
 from ..detection import Detections
-from ..ledger import Record
 from ..models import YOLO
 from ..train import one_cycle
 from .neighbors import both_found, close_pairs
-from .searched import chosen_arms, run_searched
+from .parts import Parts
+from .searched import Search, named
 from .seeded import seeded
 
 QUESTION = (
@@ -29,6 +29,8 @@ QUESTION = (
 )
 TIME = "a CPU core, three minutes"
 SIZE, GRID, NUM_CLASSES = 48, 6, len(SHAPES)
+#: What chooses the learning rates.
+MEASURE = "validation mAP"
 #: Sides and number of the objects of a scene.
 WORLD: Mapping[str, Any] = {"sides": (0.25, 0.55), "objects": (1, 3)}
 #: Where the first center of a close pair lies, in pixels. At 16 both centers share a cell.
@@ -66,33 +68,20 @@ class Arm:
         return f"{self.shapes} anchors" if self.shapes else "grid"
 
 
-def _arms() -> dict[str, Arm]:
-    arms = [Arm(0, lr) for lr in (0.015, 0.03, 0.06, 0.24)]
-    arms += [Arm(4, lr) for lr in (0.0075, 0.03, 0.12)]
-    return {f"{arm.network}, rate {arm.lr}": arm for arm in arms}
-
-
-ARMS: Mapping[str, Arm] = _arms()
+ARMS: Mapping[str, Arm] = named(
+    [Arm(0, lr) for lr in (0.015, 0.03, 0.06, 0.24)] + [Arm(4, lr) for lr in (0.0075, 0.03, 0.12)]
+)
 
 
 @dataclass(frozen=True)
-class PageData:
-    """Three sets of scenes with the same kind of objects.
+class PageData(Parts[Scenes]):
+    """Three sets of scenes with the same kind of objects, on the CPU.
 
     Attributes:
         training: to train on; the mirror images are used as well.
         test: to measure on.
         validation: to choose learning rates on.
     """
-
-    training: Scenes
-    test: Scenes
-    validation: Scenes
-
-    @property
-    def source(self) -> str:
-        """What the data is, for the record."""
-        return f"{self.training.source} (training), {self.test.source} (test)"
 
     def to(self, device: str | torch.device) -> PageData:
         """Refuse what is no CPU, because boxes and targets of this experiment stay there.
@@ -202,7 +191,7 @@ def train_one(arm: Arm, data: Scenes, *, seed: int = 0, recipe: Recipe = Recipe(
 
 
 @torch.no_grad()
-def search(arm: Arm, model: nn.Module, images: Tensor, score: float) -> list[Detections]:
+def detect(arm: Arm, model: nn.Module, images: Tensor, score: float) -> list[Detections]:
     """Detect with the head of an arm.
 
     Args:
@@ -218,66 +207,40 @@ def search(arm: Arm, model: nn.Module, images: Tensor, score: float) -> list[Det
     return detection.detect(output, NUM_CLASSES, SIZE, score)
 
 
-def configuration(recipe: Recipe = Recipe()) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(
+    arm: Arm, data: Parts[Scenes], seed: int, recipe: Recipe = Recipe()
+) -> dict[str, Any]:
+    """Train a head and measure it, also on close pairs.
 
     Args:
-        recipe: the training.
-
-    Returns:
-        The recipe and the arms, for the record.
-    """
-    return asdict(recipe) | {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}
-
-
-def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]:
-    """Choose the learning rate of each head by its mAP at 0.5 on validation scenes.
-
-    Args:
-        record: the finished runs.
-        arms: name -> arm; those without runs were not part of the search.
-
-    Returns:
-        The name of each head and the name of its best arm.
-    """
-    return chosen_arms(record, arms, "validation mAP")
-
-
-def run(
-    record: Record,
-    data: PageData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    recipe: Recipe = Recipe(),
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        arm: the head and its learning rate.
         data: the scenes.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
+        seed: the seed of the weights and of the order of examples.
         recipe: the training.
+
+    Returns:
+        The mAP on validation and test scenes, in which share of the close pairs both objects are
+        found, and the number of steps.
     """
-    pairs = {place: close_pairs(place)[0] for place in PAIR_PLACES}
+    model = train_one(arm, data.training, seed=seed, recipe=recipe)
 
-    def results(arm: Arm, seed: int) -> dict[str, Any]:
-        model = train_one(arm, data.training, seed=seed, recipe=recipe)
+    def score(part: Scenes, threshold: float) -> float:
+        found = detect(arm, model, part.images, 0.05)
+        truth = part.boxes, part.labels
+        value = detection.mean_average_precision(found, *truth, NUM_CLASSES, threshold)
+        return round(value, 4)
 
-        def score(part: Scenes, threshold: float) -> float:
-            found = search(arm, model, part.images, 0.05)
-            truth = part.boxes, part.labels
-            value = detection.mean_average_precision(found, *truth, NUM_CLASSES, threshold)
-            return round(value, 4)
+    results = {
+        MEASURE: score(data.validation, 0.5),
+        "mAP at 0.5": score(data.test, 0.5),
+        "mAP at 0.75": score(data.test, 0.75),
+    }
+    for place in PAIR_PLACES:
+        pairs, _ = close_pairs(place)
+        shown = detect(arm, model, pairs.images, 0.01)
+        results[f"both found at {place}"] = round(both_found(shown, pairs), 4)
+    return results | {"steps": recipe.steps}
 
-        found = {
-            "validation mAP": score(data.validation, 0.5),
-            "mAP at 0.5": score(data.test, 0.5),
-            "mAP at 0.75": score(data.test, 0.75),
-        }
-        for place, close in pairs.items():
-            shown = search(arm, model, close.images, 0.01)
-            found[f"both found at {place}"] = round(both_found(shown, close), 4)
-        return found | {"steps": recipe.steps}
 
-    run_searched(record, seeds, arms, "validation mAP", results)
+SEARCH = Search(ARMS, MEASURE, results_of, constants=asdict(Recipe()))
+configuration, run, best_rates = SEARCH.configuration, SEARCH.run, SEARCH.best_rates

@@ -8,8 +8,8 @@ trained, so the rate is chosen by the training loss, with seeds that are not rep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any
 
@@ -18,10 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data import ImageDataset, synthetic
-from ..ledger import Record
 from ..models import ResidualMLP
 from ..train import fit
-from .searched import run_searched
+from .searched import NamedArm, Search, named
 from .seeded import seeded
 
 QUESTION = (
@@ -33,6 +32,8 @@ RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 #: What decides on the learning rates.
 MEASURE = "training loss"
 DEPTH, WIDTH, CLASSES = 24, 64, 6
+#: Passes over the training images, of eight steps each.
+EPOCHS = 6
 #: A larger loss, and that of a run that diverged, is recorded as this.
 LARGEST_LOSS = 10.0
 #: name -> arguments of :class:`resnorm.blocks.ResidualBlock`.
@@ -49,36 +50,25 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(NamedArm):
     """A kind of block and its learning rate.
 
     Attributes:
-        name: a key of ``KINDS``, which arms of different rates share.
+        name: a key of ``KINDS``.
         lr: the learning rate, which is constant.
         block: the arguments of :class:`resnorm.blocks.ResidualBlock`.
         zero_gamma: whether the scale of the last norm of each branch starts at 0.
     """
 
-    name: str
-    lr: float
     block: Mapping[str, Any] = field(default_factory=dict)
     zero_gamma: bool = False
 
-    @property
-    def network(self) -> str:
-        """The kind of block."""
-        return self.name
 
-
-def _arms() -> dict[str, Arm]:
-    return {
-        f"{name}, rate {lr}": Arm(name, lr, dict(block), name.endswith("zero γ"))
-        for lr in RATES
-        for name, block in KINDS.items()
-    }
-
-
-ARMS: Mapping[str, Arm] = _arms()
+ARMS: Mapping[str, Arm] = named(
+    Arm(name, lr, dict(block), name.endswith("zero γ"))
+    for lr in RATES
+    for name, block in KINDS.items()
+)
 
 
 def page_data() -> ImageDataset:
@@ -118,7 +108,7 @@ def build(arm: Arm, in_features: int, seed: int) -> ResidualMLP:
 
 
 def train_one(
-    arm: Arm, data: ImageDataset, *, seed: int = 0, epochs: int = 6
+    arm: Arm, data: ImageDataset, *, seed: int = 0, epochs: int = EPOCHS
 ) -> tuple[ResidualMLP, list[float]]:
     """Train one network by SGD with momentum.
 
@@ -159,43 +149,31 @@ def bounded(loss: float) -> float:
     return round(loss, 4) if loss < LARGEST_LOSS else LARGEST_LOSS
 
 
-def configuration(epochs: int = 6) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(arm: Arm, data: ImageDataset, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
+    """Train a network and measure its losses.
 
     Args:
+        arm: the blocks and the learning rate.
+        data: the images.
+        seed: the seed of the weights and of the order of examples.
         epochs: passes over the training images.
 
     Returns:
-        The settings and the arms, for the record.
+        The loss on the other images, and the mean training loss of the last eight steps.
     """
-    arms = {name: asdict(arm) for name, arm in ARMS.items()}
-    return {"epochs": epochs, "depth": DEPTH, "width": WIDTH, "arms": arms}
+    model, losses = train_one(arm, data, seed=seed, epochs=epochs)
+    with torch.no_grad():
+        held_out = F.cross_entropy(model(data.test_images), data.test_labels).item()
+    return {
+        "validation loss": bounded(held_out if losses[-1] < math.inf else math.inf),
+        MEASURE: bounded(mean(losses[-8:])),
+    }
 
 
-def run(
-    record: Record,
-    data: ImageDataset,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    epochs: int = 6,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-        epochs: passes over the training images.
-    """
-
-    def train(arm: Arm, seed: int) -> dict[str, float]:
-        model, losses = train_one(arm, data, seed=seed, epochs=epochs)
-        with torch.no_grad():
-            held_out = F.cross_entropy(model(data.test_images), data.test_labels).item()
-        return {
-            "validation loss": bounded(held_out if losses[-1] < math.inf else math.inf),
-            "training loss": bounded(mean(losses[-8:])),
-        }
-
-    run_searched(record, seeds, arms, MEASURE, train, data.train_images.device)
+SEARCH = Search(
+    ARMS,
+    MEASURE,
+    results_of,
+    constants={"epochs": EPOCHS, "depth": DEPTH, "width": WIDTH},
+)
+configuration, run = SEARCH.configuration, SEARCH.run

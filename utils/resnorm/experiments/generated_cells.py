@@ -7,20 +7,19 @@ serve for nothing else, once by the IoU and once by the F1 of objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..data import Cells, cells
-from ..ledger import Record
 from ..models import UNet
 from ..segmentation import border_weights, iou, object_f1
 from . import segmentation
 from .choice import choose
-from .searched import run_searched
+from .parts import Parts
+from .searched import NamedArm, Search, named
 
 QUESTION = (
     "On generated cells, what are a U-Net's skips worth at equal numbers of parameters, and is it "
@@ -35,30 +34,25 @@ MEASURES = ("validation iou", "validation f1")
 #: Without skips, a network of these widths has as many parameters as the one with skips.
 WIDER = (8, 16, 34, 68)
 W0, SIGMA = 10.0, 3.0
+#: Passes over the training images.
+EPOCHS = 14
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(NamedArm):
     """A network, its loss and its learning rate.
 
     Attributes:
-        name: the name of network and loss, which arms of different rates share.
+        name: the name of network and loss.
         lr: the highest learning rate.
         weights: a key of ``WEIGHTS``, the weights of the pixels.
         skips: whether the decoder receives the encoder's features.
         widths: channels per level.
     """
 
-    name: str
-    lr: float
     weights: str = "equal"
     skips: bool = True
     widths: tuple[int, ...] = segmentation.Recipe().widths
-
-    @property
-    def network(self) -> str:
-        """The name of network and loss."""
-        return self.name
 
 
 def _equal(instances: Tensor) -> Tensor:
@@ -105,51 +99,19 @@ def _arms() -> dict[str, Arm]:
             Arm("balance of the border weights", lr, "balance"),
             Arm("border weights", lr, "border"),
         ]
-    return {f"{arm.name}, rate {arm.lr}": arm for arm in arms}
+    return named(arms)
 
 
 ARMS: Mapping[str, Arm] = _arms()
 
 
-@dataclass(frozen=True)
-class PageData:
-    """Three sets of images with the same kind of cells.
-
-    Attributes:
-        training: to train on.
-        test: to measure on.
-        validation: to choose learning rates on.
-    """
-
-    training: Cells
-    test: Cells
-    validation: Cells
-
-    @property
-    def source(self) -> str:
-        """What the data is, for the record."""
-        return f"{self.training.source} (training), {self.test.source} (test)"
-
-    def to(self, device: str | torch.device) -> PageData:
-        """Put the images on a device. The masks stay, because regions are counted on the CPU.
-
-        Args:
-            device: what to train on.
-        """
-        moved = [
-            replace(part, images=part.images.to(device))
-            for part in (self.training, self.test, self.validation)
-        ]
-        return PageData(*moved)
-
-
-def page_data() -> PageData:
+def page_data() -> Parts[Cells]:
     """Generate the images of the chapter's page, and 64 more to choose learning rates on."""
     training, test = segmentation.page_data()
-    return PageData(training, test, cells(64, 40, per_image=7, seed=2))
+    return Parts(training, test, cells(64, 40, per_image=7, seed=2))
 
 
-def train_one(arm: Arm, data: Cells, *, seed: int = 0, epochs: int = 14) -> UNet:
+def train_one(arm: Arm, data: Cells, *, seed: int = 0, epochs: int = EPOCHS) -> UNet:
     """Train one network; torch's global generator is left as it was.
 
     Args:
@@ -204,42 +166,25 @@ def judge(mask: Tensor, data: Cells) -> dict[str, float]:
     }
 
 
-def configuration(epochs: int = 14) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(arm: Arm, data: Parts[Cells], seed: int, epochs: int = EPOCHS) -> dict[str, float]:
+    """Train a network and judge its masks.
 
     Args:
+        arm: the network, its loss and its learning rate.
+        data: the images.
+        seed: the seed of the weights and of the order of examples.
         epochs: passes over the training images.
 
     Returns:
-        The settings and the arms, for the record.
+        What chooses the learning rates, and what :func:`judge` says of the test images.
     """
-    arms = {name: asdict(arm) for name, arm in ARMS.items()}
-    return {"epochs": epochs, "w0": W0, "sigma": SIGMA, "arms": arms}
+    model = train_one(arm, data.training, seed=seed, epochs=epochs)
+    validation, test = (
+        judge(segmentation.predict(model, part.images), part)
+        for part in (data.validation, data.test)
+    )
+    return {f"validation {key}": validation[key] for key in ("iou", "f1")} | test
 
 
-def run(
-    record: Record,
-    data: PageData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    epochs: int = 14,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-        epochs: passes over the training images.
-    """
-
-    def train(arm: Arm, seed: int) -> dict[str, float]:
-        model = train_one(arm, data.training, seed=seed, epochs=epochs)
-        validation, test = (
-            judge(segmentation.predict(model, part.images), part)
-            for part in (data.validation, data.test)
-        )
-        return {f"validation {key}": validation[key] for key in ("iou", "f1")} | test
-
-    run_searched(record, seeds, arms, MEASURES, train, data.training.images.device)
+SEARCH = Search(ARMS, MEASURES, results_of, constants={"epochs": EPOCHS, "w0": W0, "sigma": SIGMA})
+configuration, run = SEARCH.configuration, SEARCH.run

@@ -7,8 +7,8 @@ that serve for nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data import ImageDataset, Skeletons, skeletons
-from ..ledger import Record
 from ..models import StackedHourglass
-from .searched import run_searched
+from .parts import Parts
+from .searched import NamedArm, Search, named
 from .seeded import train_seeded
 
 QUESTION = (
@@ -29,6 +29,8 @@ TIME = "a CPU core, ten minutes"
 RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)
 #: What chooses the learning rates.
 MEASURE = "validation found"
+#: Passes over the training images.
+EPOCHS = 7
 #: name -> stacks, channels, and whether every stack has a loss or only the last one.
 NETWORKS: Mapping[str, tuple[int, int, bool]] = {
     "two stacks, a loss on each": (2, 16, True),
@@ -38,69 +40,30 @@ NETWORKS: Mapping[str, tuple[int, int, bool]] = {
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(NamedArm):
     """A network, its losses and its learning rate.
 
     Attributes:
-        name: a key of ``NETWORKS``, which arms of different rates share.
+        name: a key of ``NETWORKS``.
         lr: the highest learning rate.
         stacks: number of hourglasses.
         channels: of the feature maps.
         supervise_all: whether every stack has a loss; otherwise only the last one has.
     """
 
-    name: str
-    lr: float
     stacks: int
     channels: int
     supervise_all: bool
 
-    @property
-    def network(self) -> str:
-        """The name of the network and its losses."""
-        return self.name
+
+ARMS: Mapping[str, Arm] = named(
+    Arm(name, lr, *how) for lr in RATES for name, how in NETWORKS.items()
+)
 
 
-ARMS: Mapping[str, Arm] = {
-    f"{name}, rate {lr}": Arm(name, lr, *how) for lr in RATES for name, how in NETWORKS.items()
-}
-
-
-@dataclass(frozen=True)
-class PageData:
-    """Three sets of chains.
-
-    Attributes:
-        training: to train on.
-        test: to measure on.
-        validation: to choose learning rates on.
-    """
-
-    training: Skeletons
-    test: Skeletons
-    validation: Skeletons
-
-    @property
-    def source(self) -> str:
-        """What the data is, for the record."""
-        return f"{self.training.source} (training), {self.test.source} (test)"
-
-    def to(self, device: str | torch.device) -> PageData:
-        """Put images and joints on a device.
-
-        Args:
-            device: what to train on.
-        """
-        parts = (
-            Skeletons(part.images.to(device), part.points.to(device), part.source)
-            for part in (self.training, self.test, self.validation)
-        )
-        return PageData(*parts)
-
-
-def page_data() -> PageData:
+def page_data() -> Parts[Skeletons]:
     """Generate the chains of the chapter's page, and 128 more to choose learning rates on."""
-    return PageData(
+    return Parts(
         skeletons(448, noise=0.2, seed=0),
         skeletons(128, noise=0.2, seed=1),
         skeletons(128, noise=0.2, seed=2),
@@ -155,7 +118,9 @@ def found(model: nn.Module, data: Skeletons, within: float = 2.0) -> list[list[f
     return rows
 
 
-def train_one(arm: Arm, data: Skeletons, *, seed: int = 0, epochs: int = 7) -> StackedHourglass:
+def train_one(
+    arm: Arm, data: Skeletons, *, seed: int = 0, epochs: int = EPOCHS
+) -> StackedHourglass:
     """Train one network; torch's global generator is left as it was.
 
     Args:
@@ -186,45 +151,30 @@ def train_one(arm: Arm, data: Skeletons, *, seed: int = 0, epochs: int = 7) -> S
     return model.eval()
 
 
-def configuration(epochs: int = 7) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(arm: Arm, data: Parts[Skeletons], seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
+    """Train a network and count the joints that it finds.
 
     Args:
+        arm: the network, its losses and its learning rate.
+        data: the images.
+        seed: the seed of the weights and of the order of examples.
         epochs: passes over the training images.
 
     Returns:
-        The settings and the arms, for the record.
+        The shares of joints found by the last stack, on validation and test images, and by the
+        first one, on test images, also joint by joint.
     """
-    return {"epochs": epochs, "arms": {name: asdict(arm) for name, arm in ARMS.items()}}
+    model = train_one(arm, data.training, seed=seed, epochs=epochs)
+    validation, test = (found(model, part) for part in (data.validation, data.test))
+    last, first = test[-1], test[0]
+    return {
+        MEASURE: round(sum(validation[-1]) / len(validation[-1]), 4),
+        "found": round(sum(last) / len(last), 4),
+        "found by the first stack": round(sum(first) / len(first), 4),
+        **{f"joint {i}": share for i, share in enumerate(last, 1)},
+        "joints, first stack": first,
+    }
 
 
-def run(
-    record: Record,
-    data: PageData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    epochs: int = 7,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-        epochs: passes over the training images.
-    """
-
-    def train(arm: Arm, seed: int) -> dict[str, Any]:
-        model = train_one(arm, data.training, seed=seed, epochs=epochs)
-        validation, test = (found(model, part) for part in (data.validation, data.test))
-        last, first = test[-1], test[0]
-        return {
-            MEASURE: round(sum(validation[-1]) / len(validation[-1]), 4),
-            "found": round(sum(last) / len(last), 4),
-            "found by the first stack": round(sum(first) / len(first), 4),
-            **{f"joint {i}": share for i, share in enumerate(last, 1)},
-            "joints, first stack": first,
-        }
-
-    run_searched(record, seeds, arms, MEASURE, train, data.training.images.device)
+SEARCH = Search(ARMS, MEASURE, results_of, constants={"epochs": EPOCHS})
+configuration, run = SEARCH.configuration, SEARCH.run

@@ -95,7 +95,7 @@ def run(
         for name, arm in arms.items():
             if record.has(name, seed):
                 continue
-            with record.run(name, seed, data.train_images.device) as results:
+            with record.run(name, seed, data.device) as results:
                 trained = train_one(arm.kind, arm.depth, data, seed=seed, recipe=arm.recipe)
                 results |= {
                     "train error": round(trained.train_error, 2),

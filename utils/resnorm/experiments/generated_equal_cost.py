@@ -9,18 +9,16 @@ for nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import nn
 
 from ..data import ImageDataset, synthetic
-from ..ledger import Record
 from ..models import ResNet, cifar_densenet, cifar_resnet, cifar_wide_resnet
 from ..models.resnet import Bottleneck
 from ..train import error, one_cycle
-from .searched import run_searched
+from .searched import NamedArm, Search, named
 from .seeded import train_seeded
 
 QUESTION = (
@@ -70,30 +68,21 @@ NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], tuple[float, ...], int]] =
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(NamedArm):
     """A network, its learning rate and its training time.
 
     Attributes:
-        name: a key of ``NETWORKS``, which arms of different rates share.
+        name: a key of ``NETWORKS``.
         lr: the highest learning rate.
         epochs: passes over the training images.
     """
 
-    name: str
-    lr: float
     epochs: int
 
-    @property
-    def network(self) -> str:
-        """The name of the network."""
-        return self.name
 
-
-ARMS: Mapping[str, Arm] = {
-    f"{name}, rate {lr}": Arm(name, lr, epochs)
-    for name, (_, rates, epochs) in NETWORKS.items()
-    for lr in rates
-}
+ARMS: Mapping[str, Arm] = named(
+    Arm(name, lr, epochs) for name, (_, rates, epochs) in NETWORKS.items() for lr in rates
+)
 
 
 def page_data() -> ImageDataset:
@@ -126,42 +115,27 @@ def train_one(arm: Arm, data: ImageDataset, *, seed: int = 0) -> nn.Module:
     return model
 
 
-def configuration() -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
-
-    Returns:
-        The arms, for the record.
-    """
-    return {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}
-
-
-def run(
-    record: Record,
-    data: ImageDataset,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
+def results_of(arm: Arm, data: ImageDataset, seed: int) -> dict[str, float]:
+    """Train a network and measure it on each part of the images.
 
     Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        arm: the network, its learning rate and its training time.
         data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
+        seed: the seed of the weights and of the order of examples.
+
+    Returns:
+        The validation accuracy, the training error and the test error, in percent.
     """
-    parts = {
-        "validation": (data.test_images[:HELD_OUT], data.test_labels[:HELD_OUT]),
-        "training": (data.train_images, data.train_labels),
-        "test": (data.test_images[HELD_OUT:], data.test_labels[HELD_OUT:]),
+    model = train_one(arm, data, seed=seed)
+    held_out = error(model, data.test_images[:HELD_OUT], data.test_labels[:HELD_OUT])
+    training = error(model, data.train_images, data.train_labels)
+    test = error(model, data.test_images[HELD_OUT:], data.test_labels[HELD_OUT:])
+    return {
+        MEASURE: round(100 - round(held_out, 2), 2),
+        "training error": round(training, 2),
+        "test error": round(test, 2),
     }
 
-    def train(arm: Arm, seed: int) -> dict[str, float]:
-        model = train_one(arm, data, seed=seed)
-        wrong = {name: round(error(model, *part), 2) for name, part in parts.items()}
-        return {
-            MEASURE: round(100 - wrong["validation"], 2),
-            "training error": wrong["training"],
-            "test error": wrong["test"],
-        }
 
-    run_searched(record, seeds, arms, MEASURE, train, data.train_images.device)
+SEARCH = Search(ARMS, MEASURE, results_of)
+configuration, run = SEARCH.configuration, SEARCH.run

@@ -8,21 +8,20 @@ seed are its own, so those that choose the rates are not among those that report
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from .. import augment
 from ..data import ImageDataset, synthetic
-from ..ledger import Record, recorded
+from ..ledger import recorded
 from ..models.layers import he_initialization
 from ..train import error, fit, one_cycle
 from .cifar import trained
 from .cifar.weights import SHIPPED
-from .searched import run_searched
+from .searched import Search, named
 from .seeded import seeded
 
 QUESTION = (
@@ -57,9 +56,7 @@ class Arm:
         return self.start
 
 
-ARMS: Mapping[str, Arm] = {
-    f"{start}, rate {lr}": Arm(start, lr) for lr in RATES for start in STARTS
-}
+ARMS: Mapping[str, Arm] = named(Arm(start, lr) for lr in RATES for start in STARTS)
 
 
 @dataclass(frozen=True)
@@ -168,31 +165,19 @@ def fine_tune(arm: Arm, images: ImageDataset, seed: int) -> float:
     return error(model, images.test_images, images.test_labels)
 
 
-def configuration() -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
-
-    Returns:
-        The steps and the arms, for the record.
-    """
-    return {"steps": 32, "arms": {name: asdict(arm) for name, arm in ARMS.items()}}
-
-
-def run(
-    record: Record,
-    data: Gratings,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
+def results_of(arm: Arm, data: Gratings, seed: int) -> dict[str, float]:
+    """Train a network on the images of its seed and measure it.
 
     Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        data: the images.
-        seeds: the seeds of the runs; those in ``CHOOSING`` choose the learning rates.
-        arms: name -> arm.
+        arm: the start and the learning rate.
+        data: the images of every seed.
+        seed: the seed of the images and of the training.
+
+    Returns:
+        The test error in percent.
     """
+    return {MEASURE: round(fine_tune(arm, data.of(seed), seed), 2)}
 
-    def train(arm: Arm, seed: int) -> dict[str, float]:
-        return {MEASURE: round(fine_tune(arm, data.of(seed), seed), 2)}
 
-    run_searched(record, seeds, arms, MEASURE, train, data.device, choosing=CHOOSING)
+SEARCH = Search(ARMS, MEASURE, results_of, constants={"steps": 32}, choosing=CHOOSING)
+configuration, run = SEARCH.configuration, SEARCH.run

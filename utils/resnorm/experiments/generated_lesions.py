@@ -8,7 +8,7 @@ removed is removed in turn, and the test loss is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,9 +18,8 @@ from torch.nn.functional import cross_entropy
 
 from .. import probes
 from ..data import ImageDataset, synthetic
-from ..ledger import Record
 from . import lesion
-from .searched import run_searched
+from .searched import Search, named
 
 QUESTION = (
     "Does training with stochastic depth make the removal of a block cheaper, in the blocks that "
@@ -51,9 +50,7 @@ class Arm:
         return replace(lesion.ARMS[self.network], lr=self.lr)
 
 
-ARMS: Mapping[str, Arm] = {
-    f"{network}, rate {lr}": Arm(network, lr) for lr in RATES for network in NETWORKS
-}
+ARMS: Mapping[str, Arm] = named(Arm(network, lr) for lr in RATES for network in NETWORKS)
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,11 @@ class LesionData:
     def source(self) -> str:
         """What the data is, for the record."""
         return self.images.source
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
 
     def to(self, device: str | torch.device) -> LesionData:
         """Put the images on a device.
@@ -111,7 +113,7 @@ def loss_of(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return round(cross_entropy(model(images), labels).item(), 5)
 
 
-def measure(arm: Arm, data: LesionData, seed: int = 0) -> dict[str, Any]:
+def results_of(arm: Arm, data: LesionData, seed: int) -> dict[str, Any]:
     """Train a network, and remove each of its removable blocks in turn.
 
     Args:
@@ -147,19 +149,4 @@ def configuration() -> dict[str, Any]:
     return {"arms": {name: asdict(arm.recipe) for name, arm in ARMS.items()}}
 
 
-def run(
-    record: Record,
-    data: LesionData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-    """
-    device = data.images.train_images.device
-    run_searched(record, seeds, arms, MEASURE, lambda arm, seed: measure(arm, data, seed), device)
+run = Search(ARMS, MEASURE, results_of).run

@@ -7,8 +7,8 @@ at random. The rate of each network is chosen on scenes that serve for nothing e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from ..blocks import BasicBlock
 from ..data import SHAPES, Scenes, scenes
-from ..ledger import Record
 from ..models import FCN
 from ..segmentation import iou
 from ..train import one_cycle
-from .searched import chosen_arms, run_searched
+from .parts import Parts
+from .searched import Search, named
 from .seeded import seeded
 
 QUESTION = (
@@ -31,6 +31,8 @@ QUESTION = (
 )
 TIME = "a CPU core, three minutes"
 NUM_CLASSES = len(SHAPES) + 1
+#: What chooses the learning rates.
+MEASURE = "validation iou"
 #: The loss is averaged over as many steps as this before it is recorded.
 LOSS_STEPS = 25
 
@@ -73,55 +75,19 @@ class Arm:
         return f"FCN-{self.stride}s" + ("" if self.interpolate else " from random")
 
 
-def _arms() -> dict[str, Arm]:
-    arms = []
-    for lr in (0.0075, 0.015, 0.03, 0.06, 0.12):
-        arms += [Arm(stride, lr) for stride in (32, 16, 8)]
-        arms.append(Arm(8, lr, interpolate=False))
-    return {f"{arm.network}, rate {arm.lr}": arm for arm in arms}
+ARMS: Mapping[str, Arm] = named(
+    Arm(stride, lr, interpolate)
+    for lr in (0.0075, 0.015, 0.03, 0.06, 0.12)
+    for stride, interpolate in ((32, True), (16, True), (8, True), (8, False))
+)
 
 
-ARMS: Mapping[str, Arm] = _arms()
-
-
-@dataclass(frozen=True)
-class PageData:
-    """Three sets of scenes with the same kind of objects.
-
-    Attributes:
-        training: to train on.
-        test: to measure on.
-        validation: to choose learning rates on.
-    """
-
-    training: Scenes
-    test: Scenes
-    validation: Scenes
-
-    @property
-    def source(self) -> str:
-        """What the data is, for the record."""
-        return f"{self.training.source} (training), {self.test.source} (test)"
-
-    def to(self, device: str | torch.device) -> PageData:
-        """Put the images and masks on a device.
-
-        Args:
-            device: what to train on.
-        """
-        moved = [
-            replace(part, images=part.images.to(device), masks=part.masks.to(device))
-            for part in (self.training, self.test, self.validation)
-        ]
-        return PageData(*moved)
-
-
-def page_data() -> PageData:
+def page_data() -> Parts[Scenes]:
     """Generate the scenes, 96 x 96 pixels with objects that are 29 to 58 pixels wide and high."""
     drawn = [
         scenes(n, 96, sides=(0.3, 0.6), seed=seed) for n, seed in ((512, 1), (128, 2), (128, 3))
     ]
-    return PageData(*drawn)
+    return Parts(*drawn)
 
 
 def build(arm: Arm, recipe: Recipe = Recipe()) -> FCN:
@@ -193,62 +159,30 @@ def _iou_of_class(predicted: Tensor, truth: Tensor, k: int) -> float:
     return iou(predicted == k, truth == k)
 
 
-def configuration(recipe: Recipe = Recipe()) -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
+def results_of(
+    arm: Arm, data: Parts[Scenes], seed: int, recipe: Recipe = Recipe()
+) -> dict[str, Any]:
+    """Train a network and measure it.
 
     Args:
-        recipe: the training.
-
-    Returns:
-        The recipe and the arms, for the record.
-    """
-    return asdict(recipe) | {"arms": {name: asdict(arm) for name, arm in ARMS.items()}}
-
-
-def best_rates(record: Record, arms: Mapping[str, Arm] = ARMS) -> dict[str, str]:
-    """Choose the learning rate of each network by its mean validation IoU.
-
-    Args:
-        record: the finished runs.
-        arms: name -> arm; those without runs were not part of the search.
-
-    Returns:
-        The name of each network and the name of its best arm, see
-        :func:`resnorm.experiments.searched.chosen_arms`.
-    """
-    return chosen_arms(record, arms, "validation iou")
-
-
-def run(
-    record: Record,
-    data: PageData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    recipe: Recipe = Recipe(),
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
-
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        arm: the network and its learning rate.
         data: the scenes.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
+        seed: the seed of the weights and of the order of examples.
         recipe: the training.
 
-    Raises:
-        ValueError: if a further seed is given before the seeds that choose the rates have run.
+    Returns:
+        The mean IoU on validation and test scenes, the losses and the number of steps.
     """
+    model, losses = train_one(arm, data.training, seed=seed, recipe=recipe)
+    return {
+        MEASURE: round(mean_iou(model, data.validation), 4),
+        "iou": round(mean_iou(model, data.test), 4),
+        "losses": [
+            round(mean(losses[i : i + LOSS_STEPS]), 4) for i in range(0, len(losses), LOSS_STEPS)
+        ],
+        "steps": len(losses),
+    }
 
-    def results(arm: Arm, seed: int) -> dict[str, Any]:
-        model, losses = train_one(arm, data.training, seed=seed, recipe=recipe)
-        return {
-            "validation iou": round(mean_iou(model, data.validation), 4),
-            "iou": round(mean_iou(model, data.test), 4),
-            "losses": [
-                round(mean(losses[i : i + LOSS_STEPS]), 4)
-                for i in range(0, len(losses), LOSS_STEPS)
-            ],
-            "steps": len(losses),
-        }
 
-    run_searched(record, seeds, arms, "validation iou", results, data.training.images.device)
+SEARCH = Search(ARMS, MEASURE, results_of, constants=asdict(Recipe()))
+configuration, run, best_rates = SEARCH.configuration, SEARCH.run, SEARCH.best_rates

@@ -8,20 +8,19 @@ The IoU on the training images says what a network can draw at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..data import Cells, ImageDataset
-from ..ledger import Record
 from ..models import UNet
 from ..segmentation import iou, weighted_cross_entropy
 from . import segmentation
-from .generated_cells import WIDER, PageData, judge, page_data
-from .searched import run_searched
+from .generated_cells import WIDER, judge, page_data
+from .parts import Parts
+from .searched import Search, named
 from .seeded import build_seeded
 
 __all__ = ["page_data"]
@@ -82,13 +81,12 @@ class Arm:
         return f"{'with' if self.skips else 'without'} skips, {self.training}"
 
 
-ARMS: Mapping[str, Arm] = {
-    f"{arm.network}, rate {arm.lr}": arm
+ARMS: Mapping[str, Arm] = named(
+    Arm(skips, name, lr)
     for name, training in TRAININGS.items()
     for skips in (True, False)
     for lr in training.rates
-    for arm in [Arm(skips, name, lr)]
-}
+)
 
 
 def build(skips: bool) -> UNet:
@@ -173,49 +171,38 @@ def train_one(
     return model.eval()
 
 
-def configuration() -> dict[str, Any]:
-    """Describe everything that decides the numbers, except for the seeds.
-
-    Returns:
-        The settings and the arms, for the record.
-    """
-    return {
-        "longest gradient": LONGEST_GRADIENT,
-        "trainings": {name: asdict(training) for name, training in TRAININGS.items()},
-        "arms": {name: asdict(arm) for name, arm in ARMS.items()},
-    }
-
-
-def run(
-    record: Record,
-    data: PageData,
-    seeds: Iterable[int],
-    arms: Mapping[str, Arm] = ARMS,
-    epochs: int | None = None,
-) -> None:
-    """Train what the record lacks, see :func:`resnorm.experiments.searched.run_searched`.
+def results_of(
+    arm: Arm, data: Parts[Cells], seed: int, epochs: int | None = None
+) -> dict[str, float]:
+    """Train a network and judge its masks.
 
     Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
+        arm: the network, its training and its learning rate.
         data: the images.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-        epochs: passes over the training images; None takes those of each training.
+        seed: the seed of the weights and of the order of examples.
+        epochs: passes over the training images; None takes those of the training.
+
+    Returns:
+        The IoU on validation and training images, and what ``judge`` says of the test images.
     """
+    model = train_one(arm, data.training, seed=seed, epochs=epochs)
+    training, validation, test = (
+        segmentation.predict(model, part.images).cpu()
+        for part in (data.training, data.validation, data.test)
+    )
+    return {
+        MEASURE: round(iou(validation, data.validation.masks), 4),
+        "training iou": round(iou(training, data.training.masks), 4),
+    } | judge(test, data.test)
 
-    def train(arm: Arm, seed: int) -> dict[str, float]:
-        model = train_one(arm, data.training, seed=seed, epochs=epochs)
-        masks = {
-            name: segmentation.predict(model, part.images).cpu()
-            for name, part in (
-                ("training", data.training),
-                ("validation", data.validation),
-                ("test", data.test),
-            )
-        }
-        return {
-            MEASURE: round(iou(masks["validation"], data.validation.masks), 4),
-            "training iou": round(iou(masks["training"], data.training.masks), 4),
-        } | judge(masks["test"], data.test)
 
-    run_searched(record, seeds, arms, MEASURE, train, data.training.images.device)
+SEARCH = Search(
+    ARMS,
+    MEASURE,
+    results_of,
+    constants={
+        "longest gradient": LONGEST_GRADIENT,
+        "trainings": {name: asdict(training) for name, training in TRAININGS.items()},
+    },
+)
+configuration, run = SEARCH.configuration, SEARCH.run

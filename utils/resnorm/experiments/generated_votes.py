@@ -19,7 +19,8 @@ from ..data import Cells
 from ..ledger import Record
 from ..segmentation import object_f1, vote
 from . import generated_cells
-from .generated_cells import PageData, judge, page_data, train_one
+from .generated_cells import EPOCHS, judge, page_data, train_one
+from .parts import Parts
 
 __all__ = ["page_data"]
 
@@ -82,7 +83,7 @@ def best_threshold(chance: Tensor, data: Cells) -> float:
     return max(THRESHOLDS, key=lambda t: object_f1((chance > t).long(), data.instances))
 
 
-def ballots(chance: Tensor, check: Tensor, data: PageData) -> dict[str, dict[str, float]]:
+def ballots(chance: Tensor, check: Tensor, data: Parts[Cells]) -> dict[str, dict[str, float]]:
     """Judge the masks that a group of networks gives.
 
     Args:
@@ -120,7 +121,7 @@ def _mean_of(results: list[dict[str, float]]) -> dict[str, float]:
     return {key: round(mean(result[key] for result in results), 4) for key in results[0]}
 
 
-def configuration(epochs: int = 14) -> dict[str, Any]:
+def configuration(epochs: int = EPOCHS) -> dict[str, Any]:
     """Describe everything that decides the numbers, except for the seeds.
 
     Args:
@@ -140,10 +141,10 @@ def configuration(epochs: int = 14) -> dict[str, Any]:
 
 def run(
     record: Record,
-    data: PageData,
+    data: Parts[Cells],
     seeds: Iterable[int],
     arms: Mapping[str, str] = ARMS,
-    epochs: int = 14,
+    epochs: int = EPOCHS,
 ) -> None:
     """Train the groups that the record lacks, and record every kind of mask.
 
@@ -169,4 +170,4 @@ def run(
         results = ballots(chance, check, data)
         seconds = time.perf_counter() - start
         for name in arms:
-            record.add(name, group, results[name], seconds, data.training.images.device)
+            record.add(name, group, results[name], seconds, data.device)

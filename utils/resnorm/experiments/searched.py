@@ -2,13 +2,17 @@
 
 The seeds that choose run at every rate. The others run at the chosen rate only, so a search costs
 little, and no network is judged by the run that its rate was picked for.
+
+An experiment makes its arms with :func:`named` and writes a function that trains one arm and
+measures it. :class:`Search` does the rest: it runs the arms, and describes them for the record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field
 from statistics import mean
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, Protocol, TypeVar
 
 import torch
 
@@ -20,7 +24,9 @@ CHOOSING = (0, 1)
 
 
 class Searched(Protocol):
-    """An arm of a search: a network at one learning rate."""
+    """An arm of a search: a dataclass that says which network is trained at which rate."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def network(self) -> str:
@@ -31,7 +37,46 @@ class Searched(Protocol):
         """The learning rate."""
 
 
+@dataclass(frozen=True)
+class NamedArm:
+    """An arm whose network is known by a name. Experiments add what else makes their arms.
+
+    Attributes:
+        name: the name of the network, which arms of different rates share.
+        lr: the highest learning rate.
+    """
+
+    name: str
+    lr: float
+
+    @property
+    def network(self) -> str:
+        """The name of the network."""
+        return self.name
+
+
+class OnDevice(Protocol):
+    """Data that says where it is."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+
+
 AnArm = TypeVar("AnArm", bound=Searched)
+SomeData = TypeVar("SomeData", bound=OnDevice)
+
+
+def named(arms: Iterable[AnArm]) -> dict[str, AnArm]:
+    """Name each arm by its network and its learning rate.
+
+    Args:
+        arms: the arms, in the order in which they are to run.
+
+    Returns:
+        Name -> arm, such as ``"WRN-10-3, rate 0.1"``.
+    """
+    return {f"{arm.network}, rate {arm.lr}": arm for arm in arms}
 
 
 def chosen_arms(
@@ -137,44 +182,88 @@ def reported(
     }
 
 
-def run_searched(
-    record: Record,
-    seeds: Iterable[int],
-    arms: Mapping[str, AnArm],
-    measures: str | Sequence[str],
-    train: Callable[[AnArm, int], dict[str, Any]],
-    device: str | torch.device = "cpu",
-    choosing: Sequence[int] = CHOOSING,
-) -> None:
-    """Train what the record lacks: every arm with the seeds that choose, the best with others.
+@dataclass(frozen=True)
+class Search(Generic[AnArm, SomeData]):
+    """An experiment that gives each network the learning rate that some seeds choose.
 
-    Args:
-        record: where the runs go, see :func:`resnorm.ledger.open_record`.
-        seeds: the seeds of the weights and of the order of examples.
-        arms: name -> arm.
-        measures: the key of the result that decides, as in :func:`chosen_arms`, or several keys.
-            The other seeds run at the best rate by each of them.
-        train: trains an arm with a seed and returns its results.
-        device: what it trains on, for the record.
+    Attributes:
+        arms: name -> arm, see :func:`named`.
+        measure: the key of the result that decides, as in :func:`chosen_arms`, or several keys. The
+            other seeds run at the best rate by each of them.
+        results_of: trains an arm on the data with a seed, and returns what is measured.
+        constants: what all arms have in common and the numbers depend on, for the record.
         choosing: the seeds that choose.
-
-    Raises:
-        ValueError: if a further seed is given before the seeds that choose the rates have run.
     """
-    keys = [measures] if isinstance(measures, str) else measures
-    for seed in sorted(set(seeds), key=lambda seed: (seed not in choosing, seed)):
-        names = list(arms)
-        if seed not in choosing:
-            if lacking := [s for s in choosing for name in names if not record.has(name, s)]:
-                raise ValueError(
-                    f"seed {seed} runs at the learning rates that seeds {choosing} choose, but the "
-                    f"record has no run of seed {lacking[0]} for some arms; run that seed first"
-                )
-            best = {
-                name for key in keys for name in chosen_arms(record, arms, key, choosing).values()
-            }
-            names = [name for name in names if name in best]
-        for name in names:
-            if not record.has(name, seed):
-                with record.run(name, seed, device) as results:
-                    results |= train(arms[name], seed)
+
+    arms: Mapping[str, AnArm]
+    measure: str | Sequence[str]
+    results_of: Callable[Concatenate[AnArm, SomeData, int, ...], dict[str, Any]]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    choosing: Sequence[int] = CHOOSING
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """The keys of the results that decide."""
+        return [self.measure] if isinstance(self.measure, str) else self.measure
+
+    def configuration(self) -> dict[str, Any]:
+        """Describe everything that decides the numbers, except for the seeds.
+
+        Returns:
+            What all arms have in common, and the arms, for the record.
+        """
+        return {**self.constants, "arms": {name: asdict(arm) for name, arm in self.arms.items()}}
+
+    def best_rates(self, record: Record, arms: Mapping[str, AnArm] | None = None) -> dict[str, str]:
+        """Choose the learning rate of each network, by the first measure if there are several.
+
+        Args:
+            record: the finished runs.
+            arms: name -> arm; those without runs were not part of the search. None takes all.
+
+        Returns:
+            The name of each network and the name of its best arm, see :func:`chosen_arms`.
+        """
+        arms = self.arms if arms is None else arms
+        return chosen_arms(record, arms, self.measures[0], self.choosing)
+
+    def run(
+        self,
+        record: Record,
+        data: SomeData,
+        seeds: Iterable[int],
+        arms: Mapping[str, AnArm] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Train what the record lacks: every arm with the seeds that choose, the best with others.
+
+        Args:
+            record: where the runs go, see :func:`resnorm.ledger.open_record`.
+            data: what the arms are trained and measured on.
+            seeds: the seeds of the weights and of the order of examples.
+            arms: name -> arm, those to run; None takes all.
+            **changes: further arguments of ``results_of``, such as fewer epochs for a test.
+
+        Raises:
+            ValueError: if a further seed is given before the seeds that choose the rates have run.
+        """
+        arms = self.arms if arms is None else arms
+        for seed in sorted(set(seeds), key=lambda seed: (seed not in self.choosing, seed)):
+            for name in list(arms) if seed in self.choosing else self._best(record, arms, seed):
+                if not record.has(name, seed):
+                    with record.run(name, seed, data.device) as results:
+                        results |= self.results_of(arms[name], data, seed, **changes)
+
+    def _best(self, record: Record, arms: Mapping[str, AnArm], seed: int) -> list[str]:
+        """The arms at the chosen rates, which a further seed runs."""
+        if lacking := [s for s in self.choosing for name in arms if not record.has(name, s)]:
+            raise ValueError(
+                f"seed {seed} runs at the learning rates that seeds {self.choosing} choose, but "
+                f"the record has no run of seed {lacking[0]} for some arms; run that seed first"
+            )
+        best = {
+            name
+            for measure in self.measures
+            for name in chosen_arms(record, arms, measure, self.choosing).values()
+        }
+        return [name for name in arms if name in best]
