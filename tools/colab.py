@@ -29,10 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 EDITION = ROOT / "colab"
 #: What a reader of one notebook has to know.
 HOW_TO = (
-    "Run the cells from the top; the first one installs the course's package. Answers and hints "
-    "open with a click on their line, each solution with the arrow beside its heading, and folded "
-    "code with *Show code*. Colab forgets what you write unless you save a copy in your drive "
-    "(*File*, *Save a copy in Drive*)."
+    "Run the cells from the top as far as the exercises; the first code cell installs the course's "
+    "package. Write your answer in a new code cell below its exercise, and run the solution only "
+    "afterwards, because it defines the same names. Answers and hints open with a click on their "
+    "line, each solution with the arrow beside its heading, and folded code with *Show code*. A "
+    "line that begins with `!` is a command; copy it into a code cell of its own. Colab forgets "
+    "what you write unless you save a copy in your drive (*File*, *Save a copy in Drive*), and it "
+    "deletes the files on its disk when the session ends."
 )
 
 
@@ -151,6 +154,15 @@ class Book:
         return f"{' '.join(lines)}\n\n{HOW_TO}"
 
 
+def folded_on_the_page(cell: nbformat.NotebookNode) -> bool:
+    """Whether the page folds the code of a cell: it says so, or it is the setup cell.
+
+    Args:
+        cell: of a chapter.
+    """
+    return "hide-input" in cell.metadata.get("tags", []) or cell.source.startswith("# Setup.")
+
+
 def cell_of(piece: Piece) -> nbformat.NotebookNode:
     """A piece as a cell; Colab finds links and closed sections by the id in its metadata.
 
@@ -164,7 +176,7 @@ def cell_of(piece: Piece) -> nbformat.NotebookNode:
     else:
         cell = nbformat.v4.new_code_cell(piece.code.source, id=piece.id)
         cell.metadata = nbformat.from_dict(piece.code.metadata)
-        if "hide-input" in cell.metadata.get("tags", []):
+        if folded_on_the_page(piece.code):
             cell.metadata["jupyter"] = {"source_hidden": True}
             cell.metadata["cellView"] = "form"
     cell.metadata["id"] = piece.id

@@ -59,7 +59,10 @@ class Chapter:
         self.path, self.book = path, book
         self.name = path.relative_to(ROOT / "notebooks").as_posix()
         self.cells = nbformat.read(path, as_version=4).cells
-        self.title = re.search(r"^# (.*)$", self.cells[0].source, re.MULTILINE)[1]
+        title = re.search(r"^# (\d\.\d .*)$", self.cells[0].source, re.MULTILINE)
+        if not title:
+            raise ValueError(f"{self.name}: the first cell has no heading such as '# 2.1 Title'")
+        self.title = title[1]
         self.number = self.title.split()[0]
         self.places: dict[str, str] = {}
         self.equations: dict[str, str] = {}
@@ -96,6 +99,7 @@ class Writer:
         self.level = 1
         self.equations = self.exercises = 0
         self.after = ""
+        self.inside = False  # of a solution
 
     def add(self, cell: nbformat.NotebookNode) -> None:
         """Append a cell of the chapter.
@@ -104,6 +108,9 @@ class Writer:
             cell: of the notebook.
         """
         if cell.cell_type == "code":
+            if self.after == "solution":
+                place = f"{self.chapter.path.name}, cell {cell.id}"
+                raise ValueError(f"{place}: code after a solution would be folded with it")
             self.done.append(Piece(cell.id, code=cell))
             return
         self.cell, self.parts = cell.id, 1
@@ -150,7 +157,9 @@ class Writer:
             block: of a Markdown cell.
         """
         directive = block.directive
-        last, self.after = self.after, ""
+        last = self.after
+        if block.kind != "myst_target":  # a label says nothing of what follows it
+            self.after = ""
         if block.kind not in ("heading_open", "myst_target") and not (
             directive and directive[0] in ("exercise", "solution-start")
         ):
@@ -163,15 +172,21 @@ class Writer:
             self.begin(label)
             self.note(label)
         elif block.kind == "heading_open":
+            level = int(block.tokens[0].tag[1:])
+            if self.inside and level <= self.level + 1:
+                raise ValueError(
+                    f"a heading in a solution would end it; give it {self.level + 2} or more #"
+                )
             self.begin()
-            self.level = int(block.tokens[0].tag[1:])
+            if not self.inside:
+                self.level = level
             self.current.text.append(self.resolved_text(block))
         elif directive and directive[0] == "exercise":
             self.exercise(block, directive[1])
         elif directive and directive[0] == "solution-start":
             self.solution(directive[1])
         elif directive and directive[0] == "solution-end":
-            self.after = "solution"
+            self.after, self.inside = "solution", False
         else:
             self.current.text.extend(self.converted(block))
 
@@ -183,6 +198,8 @@ class Writer:
             title: with its stars.
         """
         named, body = options(block.tokens[0].content)
+        if "label" not in named:
+            raise ValueError(f"the exercise {title!r} has no :label:")
         label = named["label"]
         self.exercises += 1
         number = f"{self.chapter.number}.{self.exercises}"
@@ -205,7 +222,7 @@ class Writer:
         if label not in self.chapter.exercises:
             raise ValueError(f"the solution of {label} comes before the exercise")
         self.begin(f"solution-{label}")
-        self.current.closed = True
+        self.current.closed = self.inside = True
         self.current.text.append(
             f"{'#' * (self.level + 1)} Solution to exercise {self.chapter.exercises[label]}"
         )
@@ -233,7 +250,7 @@ class Writer:
         if block.kind in UNCHANGED and not block.directive:
             return [block.source]
         if not re.fullmatch(
-            "(paragraph|heading|bullet_list|ordered_list|table|blockquote)_open", block.kind
+            "(paragraph|bullet_list|ordered_list|table|blockquote)_open", block.kind
         ):
             raise ValueError(f"no form for {block.directive or block.kind}: {block.source[:60]!r}")
         return [self.resolved_text(block)]

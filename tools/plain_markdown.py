@@ -8,6 +8,7 @@ Whatever has no form here is refused with an error instead of being left as it i
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ INLINE = re.compile(
 )
 #: Blocks that hold no text of their own and need no change.
 UNCHANGED = {"fence", "code_block", "hr"}
+#: What may stand in a line of text; attributes such as ``{.class}`` would be shown as text.
+WORDS = re.compile(
+    "text|softbreak|hardbreak|code_inline|math_inline|myst_role|(em|strong|link)_(open|close)"
+)
+#: Address of a link that leads nowhere, until its brackets are removed.
+NOWHERE = "\0"
 
 
 @cache
@@ -149,8 +156,12 @@ def inline(block: Block, role: Callable[[str, str], str], link: Callable[[str], 
     nested = [each.type for each in block.tokens[1:] if each.map and each.nesting >= 0]
     strange = {
         *(kind for kind in nested if re.search("fence|math|target|html|comment", kind)),
-        *(child.type for child in children if child.type == "html_inline"),
+        *(child.type for child in children if not WORDS.fullmatch(child.type)),
+        *(f"attributes of {child.type}" for child in children if set(child.attrs) - {"href"}),
     }
+    pairs = itertools.pairwise(children)
+    if any((a.type, b.type) == ("link_open", "link_close") for a, b in pairs):
+        strange.add("a link without words")
     if strange:
         raise ValueError(f"no form for {', '.join(sorted(strange))} in {block.source[:60]!r}")
     count = {"role": 0, "link": 0}
@@ -164,10 +175,10 @@ def inline(block: Block, role: Callable[[str, str], str], link: Callable[[str], 
         if found["link"]:
             count["link"] += 1
             address = link(found["link"])
-            return f"]({address})" if address else "]()"
+            return f"]({address or NOWHERE})"
         return found[0]
 
-    text = re.sub(r"\[([^\[\]]*)\]\(\)", r"\1", INLINE.sub(replaced, block.source))
+    text = re.sub(rf"\[([^\[\]]*)\]\({NOWHERE}\)", r"\1", INLINE.sub(replaced, block.source))
     for kind, type_ in (("role", "myst_role"), ("link", "link_open")):
         wanted = sum(
             child.type == type_ and (kind == "role" or child.attrs["href"].startswith("#"))
@@ -199,7 +210,7 @@ class Bibliography:
             key: of an entry.
         """
         fields = self.entries[key].fields
-        if fields.get("archiveprefix", "").lower() == "arxiv":
+        if "eprint" in fields:
             return f"https://arxiv.org/abs/{fields['eprint']}"
         if "doi" in fields:
             return f"https://doi.org/{fields['doi']}"
@@ -212,7 +223,10 @@ class Bibliography:
             role: ``cite:t`` for *He et al. [2016]*, ``cite:p`` for *[He et al., 2016]*.
             keys: of the entries, with commas between them.
         """
-        entries = self.sorting.sort(self.entries[key.strip()] for key in keys.split(","))
+        wanted = [key.strip() for key in keys.split(",")]
+        if unknown := [key for key in wanted if key not in self.entries]:
+            raise ValueError(f"book/references.bib has no {', '.join(unknown)}")
+        entries = self.sorting.sort(self.entries[key] for key in wanted)
         references = [
             (each, None, SphinxReferenceInfo(None, "", self.address(each.key), "", None, "", ""))
             for each in entries

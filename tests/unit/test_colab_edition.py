@@ -80,6 +80,7 @@ def code_is_that_of_the_chapter(edition, chapter):
 def folded_code_is_folded(edition, chapter):
     for cell in of_type(edition, "code"):
         folded = {"hide-input", "solution"} & set(cell["metadata"].get("tags", []))
+        folded = folded or "".join(cell["source"]).startswith("# Setup.")
         hidden = cell["metadata"].get("cellView") == "form"
         if bool(folded) != hidden or hidden != ("jupyter" in cell["metadata"]):
             yield f"the code of {cell['id']} is folded in only one of chapter, Colab and Jupyter"
@@ -333,14 +334,16 @@ class SmallBook(colab.Book):
         return f"#scrollTo={chapter.places[label]}"
 
 
-def written(*texts):
-    """The pieces of a small chapter."""
+def written(*texts, code=""):
+    """The pieces of a small chapter, with a code cell at its end if there is code."""
     chapter = SimpleNamespace(path=ROOT / "small.ipynb", number="2.1", book=SmallBook())
     chapter.places, chapter.equations, chapter.exercises = {}, {}, {}
     for resolved in (False, True):
         writer = pieces.Writer(chapter, resolved)
         for number, text in enumerate(texts):
             writer.add(nbformat.v4.new_markdown_cell(text, id=f"c{number}"))
+        if code:
+            writer.add(nbformat.v4.new_code_cell(code, id="code"))
     return writer.finished()
 
 
@@ -401,11 +404,30 @@ def test_sections_and_exercises_have_cells_of_their_own():
         (":::{dropdown} What $a$ is\nb\n:::", "no markup works in a summary"),
         (SOLUTION, "comes before the exercise"),
         (f"{EXERCISE}\n\n{SOLUTION}\n\nMore", "would be folded with it"),
+        (f"{EXERCISE}\n\n{SOLUTION}\n\n(x)=\nMore", "would be folded with it"),
+        ("[](#b)", "a link without words"),
+        ("[t]{.big}", "no form for"),
+        ("a {{ b }}", "no form for"),
+        ("![a](b.png)", "no form for .*image"),
+        ("{cite:t}`nobody2020`", "has no nobody2020"),
+        (EXERCISE.replace(":label: ex-a\n", ""), "has no :label:"),
     ],
 )
 def test_what_has_no_form_is_refused_with_its_place(text, words):
     with pytest.raises(ValueError, match=rf"small.ipynb, cell c0: .*{words}"):
         written(text)
+
+
+def test_code_after_a_solution_and_headings_that_end_it_are_refused():
+    with pytest.raises(ValueError, match="small.ipynb, cell code: code after a solution"):
+        written(f"{EXERCISE}\n\n{SOLUTION}", code="1")
+    start, end = SOLUTION.split("Much.")
+    with pytest.raises(ValueError, match="a heading in a solution would end it"):
+        written(f"{EXERCISE}\n\n{start}## Part\n\nMuch.{end}")
+
+
+def test_code_and_formulas_with_brackets_stay():
+    assert one("`hooks[name]()` and $f[x]()$") == "`hooks[name]()` and $f[x]()$"
 
 
 def test_a_label_that_nothing_has_is_refused():
