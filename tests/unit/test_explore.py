@@ -149,7 +149,10 @@ def test_nothing_in_a_name_or_value_or_text_becomes_markup(displayed):
     )
     text = displayed[0][0]["text/html"]
     elements = Elements(text)
-    assert len(elements("script")) == 2 and len(elements("img")) == 1
+    scripts = [attributes.get("class") for attributes in elements("script")]
+    # With the book's style, which another test may have set, there are frames for a phone as well.
+    assert sorted(set(scripts) - {"rn-narrow"}, key=str) == [None, "rn-data"]
+    assert scripts.count(None) == 1 and len(elements("img")) == 1
     assert payload(text)["alt"]["1"] == f"Now it shows {evil[1]} & more of it"
     assert elements("img")[0]["alt"] == f"Now it shows {evil[0]} & more of it"
 
