@@ -43,6 +43,17 @@ def test_a_released_notebook_holds_no_answer_and_every_test(path):
     assert sum(c.metadata.nbgrader.points for c in graded) == 30
 
 
+@pytest.mark.parametrize(
+    "path",
+    [*SOURCES, *sorted(release.RELEASE.glob("*/*.ipynb"))],
+    ids=lambda path: f"{path.parent.name}, {path.parents[1].name}",
+)
+def test_a_code_cell_can_be_read_at_one_look(path):
+    cells = nbformat.read(path, as_version=4).cells
+    lines = {c.id: len(c.source.splitlines()) for c in cells if c.cell_type == "code"}
+    assert {cell: n for cell, n in lines.items() if n > 45} == {}
+
+
 def test_no_page_source_holds_an_answer():
     chapters = [
         path for path in (ROOT / "notebooks").rglob("*.ipynb") if release.SOURCE not in path.parents
