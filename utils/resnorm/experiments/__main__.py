@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from . import cifar, microscopy
 from .budget import record_within
 from .choice import choose
 from .command_line import GENERATED, make_parser, refuse_unused
+from .naming import command, record_file
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -31,12 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     refuse_unused(parser, options)
     keep_freed_memory()
-    out = options.out or default_out(options)
+    folder = options.runs or ledger.own_folder()
+    out = options.out or record_file(folder, options.name, validation=options.validation)
     try:
         if options.merge:
             record = merge(options, out)
         elif options.name == "record":
-            return run_record(options, parser.prog)
+            return run_record(options, folder, parser.prog)
         elif options.name == "segmentation":
             record = run_segmentation(options, out)
         elif options.name in GENERATED:
@@ -46,29 +49,17 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, ModuleNotFoundError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
-    except (DivergedError, torch.OutOfMemoryError) as problem:
+    except (DivergedError, torch.OutOfMemoryError, BrokenProcessPool) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
+        where = folder if options.name == "record" else out
         print(
-            f"The finished runs are recorded in {out}. The same command resumes after them.",
+            f"The finished runs are recorded in {where}. The same command resumes after them.",
             file=sys.stderr,
         )
         return 1
     print_results(record)
     print(f"Recorded in {out}")
     return 0
-
-
-def default_out(options: argparse.Namespace) -> Path:
-    """Name the file of the reader's own record. Those of the package are never written by default.
-
-    Args:
-        options: the command line.
-
-    Returns:
-        The file; errors on a validation set and on the test set have different ones.
-    """
-    folder = options.runs or ledger.own_folder()
-    return folder / f"{options.name}{'.validation' * options.validation}.json"
 
 
 def checkpoint_folder(options: argparse.Namespace, out: Path) -> Path:
@@ -86,52 +77,76 @@ def checkpoint_folder(options: argparse.Namespace, out: Path) -> Path:
     return folder
 
 
-def run_record(options: argparse.Namespace, command: str) -> int:
+def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
     """Record what is lacking, within a number of minutes.
 
     Args:
         options: the command line.
-        command: what messages begin with.
+        folder: the folder of the reader's records.
+        program: what messages begin with.
 
     Returns:
         The exit status: 0, or 1 if something is lacking and no run could be finished.
     """
-    images = data.cifar10(options.data, download=options.download).split("test")
-    folder = options.runs or ledger.own_folder()
+    if options.only is not None:
+        for name in options.only:
+            choose("experiment on CIFAR-10", name, cifar.EXPERIMENTS)
+    data.cifar10(options.data, download=options.download)  # once, for all processes
     outcome = record_within(
         options.budget,
-        images.to(device(options)),
+        Images(options.data, device(options)),
         folder,
         checkpoint_folder(options, folder / "any"),
         options.seeds or (0, 1, 2),
-        on_run=lambda *run: print(describe_run(*run), flush=True),
+        names=options.only,
+        processes=options.processes or 1,
+        weights=options.weights,
+        on_run=lambda run: print(run, flush=True),
     )
     for run, seconds in outcome.too_long.items():
-        print(f"{describe_run(*run)}: not finished, about {seconds / 60:.1f} minutes are missing")
-    if not outcome.finished and (outcome.too_long or outcome.not_begun):
+        print(f"{run}: not finished, about {seconds / 60:.1f} minutes are missing")
+    for name, reason in outcome.refused.items():
+        print(f"{name}: {reason}")
+    lacking = len(outcome.too_long) + outcome.not_begun
+    if lacking and not outcome.finished:
         print(
-            f"{command}: no run could be finished in {options.budget:g} minutes. Give a larger "
+            f"{program}: no run could be finished in {options.budget:g} minutes. Give a larger "
             "--budget; the runs that were begun are continued",
             file=sys.stderr,
         )
         return 1
-    lacking = len(outcome.too_long) + outcome.not_begun
-    print(f"{len(outcome.finished)} runs recorded in {folder}; {lacking} are lacking")
+    left = f"at least {lacking} more are lacking" if lacking else "nothing is lacking"
+    if outcome.refused and not lacking:
+        left = "nothing else can be done"
+    print(f"{len(outcome.finished)} runs recorded in {folder}; {left}")
     return 0
 
 
-def describe_run(name: str, arm: str, seed: int) -> str:
-    """Name a run in a line of text.
+class Images:
+    """CIFAR-10 in a folder. Each process loads a split when it is first asked for, and keeps it.
 
     Args:
-        name: the name of the experiment.
-        arm: the name of the arm.
-        seed: the seed.
-
-    Returns:
-        The text.
+        folder: where the images are.
+        device: the device to train on.
     """
-    return f"{name}: {arm}, seed {seed}"
+
+    def __init__(self, folder: Path, device: torch.device):
+        self.folder, self.device = folder, device
+        self.splits: dict[str, data.ImageDataset] = {}
+
+    def __call__(self, part: str) -> data.ImageDataset:
+        """Return the images of a split, on the device.
+
+        Args:
+            part: ``"test"`` or ``"validation"``.
+        """
+        if part not in self.splits:
+            self.splits[part] = data.cifar10(self.folder).split(part).to(self.device)
+        return self.splits[part]
+
+    def __reduce__(self) -> tuple[type[Images], tuple[Path, torch.device]]:
+        """Say how to make it in another process, which loads the images itself."""
+        return type(self), (self.folder, self.device)
 
 
 def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
@@ -147,9 +162,9 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     experiment = cifar.EXPERIMENTS[options.name]
     images = data.cifar10(options.data, download=options.download)
     chosen = images.split("validation" if options.validation else "test").to(device(options))
-    record = ledger.open_record(
-        out, options.name, command(options), chosen.source, experiment.configuration()
-    )
+    tuned = None if options.tuned is None else options.tuned.name
+    how = command(options.name, validation=options.validation, tuned=tuned)
+    record = ledger.open_record(out, options.name, how, chosen.source, experiment.configuration())
     states = checkpoint_folder(options, out)
     arms = options.arms
     if options.tuned is not None:
@@ -182,7 +197,7 @@ def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
     arms = {name: choose("arm", name, microscopy.ARMS) for name in names}
     slices = data.microscopy(options.data)
     record = ledger.open_record(
-        out, options.name, command(options), slices.source, microscopy.configuration()
+        out, options.name, command(options.name), slices.source, microscopy.configuration()
     )
     microscopy.run(record, slices, options.seeds or SEEDS, arms=arms, device=device(options))
     return record
@@ -202,9 +217,8 @@ def run_generated(options: argparse.Namespace, out: Path) -> ledger.Record:
     names = options.arms or experiment.ARMS
     arms = {name: choose("arm", name, experiment.ARMS) for name in names}
     images = experiment.page_data().to(device(options))
-    record = ledger.open_record(
-        out, options.name, command(options), images.source, experiment.configuration()
-    )
+    how = command(options.name, data=False)
+    record = ledger.open_record(out, options.name, how, images.source, experiment.configuration())
     experiment.run(record, images, options.seeds or SEEDS, arms)
     return record
 
@@ -242,24 +256,6 @@ def merge(options: argparse.Namespace, out: Path) -> ledger.Record:
         raise ValueError(f"these are records of {merged.name!r}, not of {options.name!r}")
     ledger.write(merged, out)
     return ledger.read(out)
-
-
-def command(options: argparse.Namespace) -> str:
-    """Write the command for the record.
-
-    Paths of one machine are left out, and so are seeds and arms, which each run states itself.
-
-    Args:
-        options: the command line.
-
-    Returns:
-        The command.
-    """
-    how = " --validation" if options.validation else ""
-    if options.tuned is not None:
-        how = f" --tuned {options.tuned.name}"
-    data_folder = "" if options.name in GENERATED else " --data DIR"
-    return f"python -m resnorm.experiments {options.name}{data_folder}{how}"
 
 
 def print_results(record: ledger.Record) -> None:

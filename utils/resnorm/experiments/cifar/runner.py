@@ -72,6 +72,10 @@ def run(
             if record.has(name, seed):
                 continue
             arm = experiment.arms[name]
+            if arm.training.compile:
+                # Torch compiles a function for eight networks at most, and runs it uncompiled for
+                # the ninth.
+                torch.compiler.reset()
             file = None
             if checkpoints is not None:
                 file = run_file(checkpoints, record.name, name, seed)
