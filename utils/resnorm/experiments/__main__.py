@@ -12,10 +12,11 @@ import torch
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
 from . import cifar, microscopy
-from .budget import record_within
+from .budget import RECORD_SEEDS, record_within
 from .choice import choose
 from .command_line import GENERATED, make_parser, refuse_unused
-from .naming import command, record_file
+from .jobs import Split
+from .naming import command, record_file, state_folder
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the words of the command line; None takes those of the process.
 
     Returns:
-        The exit status: 0, 1 for a run that failed, or 2 for wrong input.
+        The exit status: 0, 1 for a run that failed, 2 for wrong input, or 130 if it was stopped.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, ModuleNotFoundError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: stopped. The same command resumes", file=sys.stderr)
+        return 130  # as a shell reports it
     except (DivergedError, torch.OutOfMemoryError, BrokenProcessPool) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         where = folder if options.name == "record" else out
@@ -62,19 +66,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def checkpoint_folder(options: argparse.Namespace, out: Path) -> Path:
+def checkpoint_folder(options: argparse.Namespace, folder: Path) -> Path:
     """Name the folder for the states of unfinished runs, and make it.
 
     Args:
         options: the command line.
-        out: the file of the record, beside which the folder is by default.
+        folder: the folder of the record, in which it is by default.
 
     Returns:
         The folder. That it can be made is tried before the training, not after an epoch.
     """
-    folder = options.checkpoints or out.parent / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    states = state_folder(
+        options.checkpoints or folder / "checkpoints", validation=options.validation
+    )
+    states.mkdir(parents=True, exist_ok=True)
+    return states
 
 
 def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
@@ -86,7 +92,8 @@ def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
         program: what messages begin with.
 
     Returns:
-        The exit status: 0, or 1 if something is lacking and no run could be finished.
+        The exit status: 0; 1 if a run failed, if a search needs more learning rates, or if
+        something is lacking and no run could be finished.
     """
     if options.only is not None:
         for name in options.only:
@@ -96,8 +103,8 @@ def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
         options.budget,
         Images(options.data, device(options)),
         folder,
-        checkpoint_folder(options, folder / "any"),
-        options.seeds or (0, 1, 2),
+        checkpoint_folder(options, folder),
+        options.seeds or RECORD_SEEDS,
         names=options.only,
         processes=options.processes or 1,
         weights=options.weights,
@@ -105,8 +112,8 @@ def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
     )
     for run, seconds in outcome.too_long.items():
         print(f"{run}: not finished, about {seconds / 60:.1f} minutes are missing")
-    for name, reason in outcome.refused.items():
-        print(f"{name}: {reason}")
+    for what, reason in (outcome.failed | outcome.refused).items():
+        print(f"{program}: {what}: {reason}", file=sys.stderr)
     lacking = len(outcome.too_long) + outcome.not_begun
     if lacking and not outcome.finished:
         print(
@@ -115,15 +122,15 @@ def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
             file=sys.stderr,
         )
         return 1
-    left = f"at least {lacking} more are lacking" if lacking else "nothing is lacking"
-    if outcome.refused and not lacking:
-        left = "nothing else can be done"
+    left = f"at least {lacking} more are lacking" if lacking else "nothing else can be done"
+    if not (lacking or outcome.failed or outcome.refused):
+        left = "nothing is lacking"
     print(f"{len(outcome.finished)} runs recorded in {folder}; {left}")
-    return 0
+    return 1 if outcome.failed or outcome.refused else 0
 
 
 class Images:
-    """CIFAR-10 in a folder. Each process loads a split when it is first asked for, and keeps it.
+    """CIFAR-10 in a folder. A process loads a split when it is asked for, and keeps the last one.
 
     Args:
         folder: where the images are.
@@ -132,17 +139,18 @@ class Images:
 
     def __init__(self, folder: Path, device: torch.device):
         self.folder, self.device = folder, device
-        self.splits: dict[str, data.ImageDataset] = {}
+        self.last: tuple[str, data.ImageDataset] | None = None
 
-    def __call__(self, part: str) -> data.ImageDataset:
+    def __call__(self, part: Split) -> data.ImageDataset:
         """Return the images of a split, on the device.
 
         Args:
-            part: ``"test"`` or ``"validation"``.
+            part: which split.
         """
-        if part not in self.splits:
-            self.splits[part] = data.cifar10(self.folder).split(part).to(self.device)
-        return self.splits[part]
+        if self.last is None or self.last[0] != part:
+            self.last = None  # so that there are never two
+            self.last = part, data.cifar10(self.folder).split(part).to(self.device)
+        return self.last[1]
 
     def __reduce__(self) -> tuple[type[Images], tuple[Path, torch.device]]:
         """Say how to make it in another process, which loads the images itself."""
@@ -165,7 +173,7 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     tuned = None if options.tuned is None else options.tuned.name
     how = command(options.name, validation=options.validation, tuned=tuned)
     record = ledger.open_record(out, options.name, how, chosen.source, experiment.configuration())
-    states = checkpoint_folder(options, out)
+    states = checkpoint_folder(options, out.parent)
     arms = options.arms
     if options.tuned is not None:
         arms = cifar.best_rates(experiment, ledger.read(options.tuned))

@@ -84,7 +84,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--download", action="store_true", help="download CIFAR-10 into DIR if it is not there"
     )
-    parser.add_argument("--seeds", type=a_seed, nargs="+", metavar="N", help="default: 0 1 2 3 4")
+    parser.add_argument(
+        "--seeds", type=a_seed, nargs="+", metavar="N", help="default: 0 1 2 3 4; record: 0 1 2"
+    )
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="run only these; default: all")
     parser.add_argument(
         "--validation",
@@ -113,6 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         nargs="+",
+        action="extend",
         metavar="NAME",
         help="record: these experiments, the first one first; default: a list for the device",
     )
@@ -121,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=a_number_of_processes,
         metavar="N",
         help=(
-            "record: train so many networks at a time, each in a process that loads the images; "
+            "record: train N networks at a time, each in a process that loads the images; "
             "default: 1. Small networks keep a large GPU busy when there are about ten"
         ),
     )

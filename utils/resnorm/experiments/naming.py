@@ -1,4 +1,4 @@
-"""How the command line names the file of a record, and the command that made it."""
+"""How the command line names the files of a record, and the command that made it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,21 @@ def record_file(folder: Path, name: str, *, validation: bool = False) -> Path:
     Returns:
         The file; it need not exist.
     """
-    return folder / f"{name}{'.validation' * validation}.json"
+    return folder / f"{name}.validation.json" if validation else folder / f"{name}.json"
+
+
+def state_folder(checkpoints: Path, *, validation: bool = False) -> Path:
+    """Name the folder for the states of unfinished runs.
+
+    Args:
+        checkpoints: the folder for all states.
+        validation: whether the runs measure on a validation split. They have the names of those
+            that measure on the test set, so they get a folder of their own.
+
+    Returns:
+        The folder; it need not exist.
+    """
+    return checkpoints / "validation" if validation else checkpoints
 
 
 def command(
@@ -35,6 +49,8 @@ def command(
     Returns:
         The command.
     """
-    how = " --data DIR" * data + " --validation" * validation
-    how += f" --tuned {tuned}" if tuned is not None else ""
-    return f"python -m resnorm.experiments {name}{how}"
+    words = ["python -m resnorm.experiments", name]
+    words += ["--data DIR"] if data else []
+    words += ["--validation"] if validation else []
+    words += [f"--tuned {tuned}"] if tuned is not None else []
+    return " ".join(words)

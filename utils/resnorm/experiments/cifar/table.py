@@ -297,6 +297,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         "a GPU, a few minutes per run",
         {"SpeedNet, all tricks": AIRBENCH94},
+        timed=True,
     ),
     "fast-recipe": Experiment(
         "What is each part of the fast recipe worth, at the learning rate of the whole?",
@@ -308,6 +309,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Which learning rate does the fast recipe need?",
         fast_recipe.rate_search(),
         "a GPU, a minute per run",
+        chooses=True,
     ),
     "fast-recipe-long": Experiment(
         "What does the fast recipe reach in more epochs?",
@@ -339,6 +341,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
         },
         "two CPU cores, six minutes per run",
+        timed=True,
     ),
     "lesion": Experiment(
         "What does a network lose with some of its blocks, or with their order?",
