@@ -1,6 +1,7 @@
 """What a reader with a phone stumbled over: lines that break, titles that are cut, lost places."""
 
 import contextlib
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,13 @@ FORWARD = "notebooks/2-normalization/1-batch-norm-forward.html"
 BACKWARD = "notebooks/2-normalization/2-batch-norm-backward.html"
 FRONT = "book/index.html"
 CHAPTERS = [FORWARD, BACKWARD]
+#: Pages whose tables scroll and have cells of 17 to 28 letters.
+MEDIUM = [
+    "notebooks/1-depth/1-architectures.html",
+    "notebooks/2-normalization/5-toolbox.html",
+    "notebooks/3-residual/1-residual-connections.html",
+    "notebooks/3-residual/2-residual-networks-as-ensembles.html",
+]
 WHOLE = ".rn-later { content-visibility: visible !important; }"
 
 
@@ -131,6 +139,20 @@ def test_no_word_of_a_table_is_broken(phone, name):
     with phone(name) as page:
         met, faults = page.evaluate(BROKEN)
         assert met > 20 and faults == []
+
+
+@pytest.mark.parametrize("name", MEDIUM)
+def test_a_cell_of_medium_length_has_at_most_two_lines(phone, name):
+    with phone(name) as page:
+        lines = page.evaluate(
+            """() => [...document.querySelectorAll('table:not(.rn-stacked) .rn-medium')]
+                .filter(cell => cell.cellIndex && cell.checkVisibility()).map(cell => {
+                  const range = document.createRange();
+                  range.selectNodeContents(cell);
+                  const height = parseFloat(getComputedStyle(cell).lineHeight);
+                  return Math.round(range.getBoundingClientRect().height / height); })"""
+        )
+        assert len(lines) > 2 and set(lines) <= {1, 2}
 
 
 def test_a_table_of_sentences_is_a_row_of_blocks_on_a_phone(phone, visit, server):
@@ -262,6 +284,24 @@ def test_a_row_that_begins_with_a_bare_number_says_of_what():
         table = tables.aligned(f"<table>{head}<tbody>{row}</tbody></table>")
         assert "rn-stacked" in table and ('data-label="task"' in table) is labeled
         assert 'data-label="what it asks"' in table
+
+
+def test_cells_are_told_apart_by_their_length():
+    formula = r'<span class="math notranslate">\(P/(1+(P-1)r)=0.05\)</span>'
+    cells = {
+        "8.2 (7.9 to 8.5)": "rn-short",
+        "47.2 (46.8 to 47.8)": "rn-medium",
+        "a sentence of 28 letters, so": "rn-medium",
+        "a sentence of 29 letters only": "rn-long",
+        formula: None,
+    }
+    assert [len(shown) for shown in cells][:4] == [16, 19, 28, 29]
+    row = "".join(f"<td>{shown}</td>" for shown in cells)
+    head = "".join(f"<th>{shown}</th>" for shown in cells)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody><tr><td>a</td>{row}</tr></tbody></table>"
+    marks = re.findall(r"<(td|th)(?: class=\"([\w-]+)\")?>", tables.aligned(table))
+    body = [("td", mark or "") for mark in (None, *cells.values())]
+    assert marks == [("th", "")] * 5 + body
 
 
 # --- parts of the page -------------------------------------------------------------------------

@@ -94,7 +94,15 @@ def unknown_citations(sources, keys):
                     )
 
 
-KEYS = bibliography((ROOT / "book" / "references.bib").read_text("utf-8"))
+def without_address(text):
+    """The keys of the entries that lead nowhere: without a DOI, an eprint and a URL."""
+    for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]:
+        if not re.search(r"^\s*(?:doi|eprint|url) *= *\{[^}]", entry, re.MULTILINE):
+            yield from bibliography(entry)
+
+
+BIBLIOGRAPHY = (ROOT / "book" / "references.bib").read_text("utf-8")
+KEYS = bibliography(BIBLIOGRAPHY)
 
 
 def test_every_citation_is_in_the_bibliography():
@@ -109,6 +117,12 @@ def test_every_bibliography_key_is_given_once():
 def test_a_key_given_twice_is_found():
     entries = "@article{a,\n title={x}}\n@book{b,\n title={y}}\n@misc{a,\n title={z}}"
     assert repeated_keys(bibliography(entries)) == ["a"]
+
+
+def test_every_entry_of_the_bibliography_leads_somewhere():
+    assert list(without_address(BIBLIOGRAPHY)) == []
+    entries = "@book{a,\n  title = {url = {x}},\n}\n\n@misc{b,\n  url = {https://b.org},\n}\n"
+    assert list(without_address(entries)) == ["a"]
 
 
 def test_a_citation_that_does_not_resolve_is_found_and_the_remedy_named():

@@ -20,6 +20,7 @@ NUMBER = re.compile(
     r"(?:\s*(?:±|to|–|of|/|×|x)\s*[\d.,]+(?:e[+\-]?\d+)?)*"
     r"\s*(?:%|×|x|°|k|M|G|[kMG]?B|[kMG]iB|[mµn]?s|min|h|points?)?(?:\s*±\s*[\d.,]+)?"
 )
+FORMULA = re.compile(r'class="[^"]*\bmath\b')
 #: Letters of a cell that stays on one line, of such a label, and of one that is a sentence.
 SHORT, SHORT_LABEL, SENTENCE = 16, 8, 28
 #: The widest first column of a table on a phone, in letters.
@@ -85,8 +86,9 @@ def aligned(table: str) -> str:
     """A table whose cells say how they want to stand.
 
     Columns of numbers have the class ``rn-number``, short cells ``rn-short``, sentences
-    ``rn-long``. A table of sentences has the class ``rn-stacked``: a phone shows each of its rows
-    as a block, in which the cells name their column.
+    ``rn-long``, and what lies between them ``rn-medium``: a phone gives it room for two lines. A
+    table of sentences has the class ``rn-stacked``: a phone shows each of its rows as a block, in
+    which the cells name their column.
 
     Args:
         table: HTML of one table.
@@ -113,8 +115,11 @@ def aligned(table: str) -> str:
             if len(shown) <= (SHORT if name == "td" else SHORT_LABEL):
                 if re.search(r"[\s\-–→(/]", shown):  # other cells cannot break
                     attributes = with_class(attributes, "rn-short")
-            elif len(shown) > SENTENCE and name == "td":
-                attributes = with_class(attributes, "rn-long")
+            elif name == "td":
+                if len(shown) > SENTENCE:
+                    attributes = with_class(attributes, "rn-long")
+                elif not FORMULA.search(inner):  # its source is longer than what is shown
+                    attributes = with_class(attributes, "rn-medium")
             if stacked:
                 attributes += f' role="{"cell" if name == "td" else "columnheader"}"'
                 # the first cell is the block's title, and needs its label if it is a bare number
