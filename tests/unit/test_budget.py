@@ -484,13 +484,13 @@ def test_a_search_that_ends_at_its_table_is_reported(monkeypatch, tmp_path, caps
     assert "nothing else can be done" in shown.out
 
 
-def test_a_command_that_is_stopped_says_that_it_resumes(monkeypatch, capsys):
+def test_a_command_that_is_stopped_says_how_to_go_on(monkeypatch, capsys):
     def stopped(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command_module, "run_record", stopped)
     assert main(["record", "--data", "DIR", "--budget", "5"]) == 130
-    assert "stopped. The same command resumes" in capsys.readouterr().err
+    assert "stopped. The same command does the rest" in capsys.readouterr().err
 
 
 def test_the_command_keeps_weights_and_passes_on_what_it_is_given(monkeypatch, tmp_path, capsys):

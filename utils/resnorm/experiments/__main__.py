@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{parser.prog}: stopped. The same command resumes", file=sys.stderr)
+        print(f"{parser.prog}: stopped. The same command does the rest", file=sys.stderr)
         return 130  # as a shell reports it
     except (DivergedError, torch.OutOfMemoryError, BrokenProcessPool) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
