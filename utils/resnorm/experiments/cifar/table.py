@@ -198,7 +198,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             },
             LARGE_RATES,
         ),
-        "a GPU, a minute per run; the search has 18 runs",
+        "a GPU, a minute per run; the search has 6 runs or more",
     ),
     "batch-size": Experiment(
         SMALL_BATCHES,
@@ -250,7 +250,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "face-off": Experiment(
         f"{SAME_BUDGET} Each at its best learning rate, in 24 epochs.",
         at_rates(_face_off(replace(LARGE_STEPS, epochs=24)), LARGE_RATES),
-        "a GPU, a minute per run; the search has 45 runs",
+        "a GPU, a minute per run; the search has 15 runs or more",
     ),
     "face-off-short": Experiment(
         f"{SAME_BUDGET} Each at its best learning rate, in eight epochs of images reduced to "
