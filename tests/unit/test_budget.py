@@ -373,12 +373,14 @@ def test_the_command_trains_in_several_processes(tmp_path, capsys):
 
 
 RECORDS = """
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from resnorm.experiments.budget import record_within
 import test_budget
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's "&" switches off
     here = Path(sys.argv[1])
     record_within(60.0, test_budget.endless, here, here / "states", (0,),
                   names=("noisy-batch-norm-short",), processes=2)

@@ -122,9 +122,11 @@ def test_every_command_lands_in_the_students_folder_and_is_compared(path, studen
         monkeypatch.setattr(cifar, "EXPERIMENTS", dict(experiments))
         small = tiny(name, *first_arms(name, words), epochs=1, batch_size=8)
         monkeypatch.setitem(cifar.EXPERIMENTS, name, small)
-        assert main(shortened(words)) == 0, words
+        searches = words[0] == "record" and cifar.is_search(small)
+        # On random images the best rate may be the last of the three.
+        assert main(shortened(words)) in ((0, 1) if searches else (0,)), words
         stems = [f"{name}.validation"] if "--validation" in words else [name]
-        if words[0] == "record" and cifar.is_search(small):
+        if searches:
             stems = [f"{name}.validation", name]
             let_the_middle_rate_win(ledger.own(f"{name}.validation"))
             assert main(shortened(words)) == 0, words  # now it can choose
