@@ -1,5 +1,6 @@
 """The named experiments: every arm is what its name says, runs, is recorded and resumed."""
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 import torch
 from small_experiments import SMALL, record_of, tiny, write_images
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from resnorm import data, ledger, norms
 from resnorm.experiments import __main__ as command_module
@@ -164,7 +166,7 @@ def test_an_image_and_its_mirror_image_have_the_same_average():
 
 def test_the_face_off_is_fair():
     def counts(name):
-        model = cifar.build(cifar.EXPERIMENTS["face-off-short"].arms[name], SMALL, 0)
+        model = cifar.build(cifar.EXPERIMENTS["face-off-short"].arms[f"{name}, rate 0.1"], SMALL, 0)
         return sum(p.numel() for p in model.parameters()), multiply_adds(
             model, torch.zeros(1, 3, 32, 32)
         )
@@ -276,6 +278,23 @@ def test_each_arm_gets_the_rate_of_the_smallest_validation_error():
         cifar.best_rates(cifar.EXPERIMENTS["face-off"], searched(experiment, errors))
 
 
+def test_the_tenth_network_of_a_command_is_compiled_like_the_first(monkeypatch):
+    """Torch gives a function up after eight networks, and runs it uncompiled without a word."""
+    counter, compiler = CompileCounter(), torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *a, **b: compiler(*a, backend=counter, **b))
+    how = cifar.Training(epochs=1, batch_size=16, side=16, padding=0, compile=True, curve=False)
+    arms = {
+        str(width): cifar.Arm("ConvNet", how, {"norm": "batch", "widths": (width,), "depth": 1})
+        for width in range(2, 12)
+    }
+    experiment = cifar.Experiment("?", arms, "a CPU")
+    record, counts = record_of(None, experiment), [0]
+    for name in arms:
+        cifar.run(record, experiment, SMALL, [0], arms=[name])
+        counts.append(counter.frame_count)
+    assert all(after > before for before, after in itertools.pairwise(counts)), counts
+
+
 def test_a_search_records_what_diverges(tmp_path):
     experiment = tiny("noise-tuned-short", "no norm, rate 1.6", lr=1e30)
     record = record_of(None, experiment)
@@ -356,7 +375,10 @@ READ = {
         *("data", "download", "seeds", "arms", "validation", "tuned", "device"),
         *("checkpoints", "weights", "out", "runs"),
     },
-    "record": {"data", "download", "seeds", "device", "checkpoints", "runs", "budget"},
+    "record": {
+        *("data", "download", "seeds", "device", "checkpoints", "weights", "runs"),
+        *("budget", "only", "processes"),
+    },
     "segmentation": {"data", "seeds", "arms", "device", "out", "runs"},
     "branches-generated": {"seeds", "arms", "device", "out", "runs"},
     "cells-generated": {"seeds", "arms", "device", "out", "runs"},
@@ -373,7 +395,14 @@ READ = {
     "fine-tuning-generated": {"seeds", "arms", "device", "out", "runs"},
     "--merge": {"merge", "out", "runs"},
 }
-WORDS = {"seeds": ["3"], "device": ["cpu"], "download": [], "validation": [], "budget": ["5"]}
+WORDS = {
+    "seeds": ["3"],
+    "device": ["cpu"],
+    "download": [],
+    "validation": [],
+    "budget": ["5"],
+    "processes": ["2"],
+}
 OPTIONS = sorted(
     action.dest for action in make_parser()._actions if action.dest not in ("help", "name")
 )
@@ -388,7 +417,7 @@ def test_every_option_is_read_or_refused(job, option, tmp_path, monkeypatch, cap
         monkeypatch.setattr(
             command_module, does, lambda options, out: seen.append(options) or ledger_of_nothing()
         )
-    monkeypatch.setattr(command_module, "run_record", lambda options, _: seen.append(options) or 0)
+    monkeypatch.setattr(command_module, "run_record", lambda options, *_: seen.append(options) or 0)
     words = [job, "--data", "DIR"] if "data" in READ[job] else [job]
     if job == "--merge":
         words = ["segmentation", "--merge", "a.json"]
@@ -488,9 +517,9 @@ def test_a_run_that_is_stopped_resumes_without_further_options(folder, tmp_path,
             raise KeyboardInterrupt
 
     run = cifar.run
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(cifar, "run", partial(run, after_step=stop_in_the_second_epoch))
-        main(command)
+        assert main(command) == 130
     assert len(list(Path("resnorm-runs/checkpoints").iterdir())) == 1
     monkeypatch.setattr(cifar, "run", partial(run, after_step=lambda step, _: steps.append(step)))
     assert main(command) == 0 and steps == [1, 2, 3, 4, 4, 5, 6]

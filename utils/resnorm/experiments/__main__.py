@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import torch
@@ -11,9 +12,11 @@ import torch
 from .. import data, ledger
 from ..train import DivergedError, keep_freed_memory
 from . import cifar, microscopy
-from .budget import record_within
+from .budget import RECORD_SEEDS, record_within
 from .choice import choose
 from .command_line import GENERATED, make_parser, refuse_unused
+from .jobs import Split
+from .naming import command, record_file, state_folder
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -25,18 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the words of the command line; None takes those of the process.
 
     Returns:
-        The exit status: 0, 1 for a run that failed, or 2 for wrong input.
+        The exit status: 0, 1 for a run that failed, 2 for wrong input, or 130 if it was stopped.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
     refuse_unused(parser, options)
     keep_freed_memory()
-    out = options.out or default_out(options)
+    folder = options.runs or ledger.own_folder()
+    out = options.out or record_file(folder, options.name, validation=options.validation)
     try:
         if options.merge:
             record = merge(options, out)
         elif options.name == "record":
-            return run_record(options, parser.prog)
+            return run_record(options, folder, parser.prog)
         elif options.name == "segmentation":
             record = run_segmentation(options, out)
         elif options.name in GENERATED:
@@ -46,10 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, ModuleNotFoundError) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
-    except (DivergedError, torch.OutOfMemoryError) as problem:
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: stopped. The same command does the rest", file=sys.stderr)
+        return 130  # as a shell reports it
+    except (DivergedError, torch.OutOfMemoryError, BrokenProcessPool) as problem:
         print(f"{parser.prog}: {problem}", file=sys.stderr)
+        where = folder if options.name == "record" else out
         print(
-            f"The finished runs are recorded in {out}. The same command resumes after them.",
+            f"The finished runs are recorded in {where}. The same command resumes after them.",
             file=sys.stderr,
         )
         return 1
@@ -58,80 +66,95 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def default_out(options: argparse.Namespace) -> Path:
-    """Name the file of the reader's own record. Those of the package are never written by default.
-
-    Args:
-        options: the command line.
-
-    Returns:
-        The file; errors on a validation set and on the test set have different ones.
-    """
-    folder = options.runs or ledger.own_folder()
-    return folder / f"{options.name}{'.validation' * options.validation}.json"
-
-
-def checkpoint_folder(options: argparse.Namespace, out: Path) -> Path:
+def checkpoint_folder(options: argparse.Namespace, folder: Path) -> Path:
     """Name the folder for the states of unfinished runs, and make it.
 
     Args:
         options: the command line.
-        out: the file of the record, beside which the folder is by default.
+        folder: the folder of the record, in which it is by default.
 
     Returns:
         The folder. That it can be made is tried before the training, not after an epoch.
     """
-    folder = options.checkpoints or out.parent / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    states = state_folder(
+        options.checkpoints or folder / "checkpoints", validation=options.validation
+    )
+    states.mkdir(parents=True, exist_ok=True)
+    return states
 
 
-def run_record(options: argparse.Namespace, command: str) -> int:
+def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
     """Record what is lacking, within a number of minutes.
 
     Args:
         options: the command line.
-        command: what messages begin with.
+        folder: the folder of the reader's records.
+        program: what messages begin with.
 
     Returns:
-        The exit status: 0, or 1 if something is lacking and no run could be finished.
+        The exit status: 0; 1 if a run failed, if a search needs more learning rates, or if
+        something is lacking and no run could be finished.
     """
-    images = data.cifar10(options.data, download=options.download).split("test")
-    folder = options.runs or ledger.own_folder()
+    if options.only is not None:
+        for name in options.only:
+            choose("experiment on CIFAR-10", name, cifar.EXPERIMENTS)
+    data.cifar10(options.data, download=options.download)  # once, for all processes
     outcome = record_within(
         options.budget,
-        images.to(device(options)),
+        Images(options.data, device(options)),
         folder,
-        checkpoint_folder(options, folder / "any"),
-        options.seeds or (0, 1, 2),
-        on_run=lambda *run: print(describe_run(*run), flush=True),
+        checkpoint_folder(options, folder),
+        options.seeds or RECORD_SEEDS,
+        names=options.only,
+        processes=options.processes or 1,
+        weights=options.weights,
+        on_run=lambda run: print(run, flush=True),
     )
     for run, seconds in outcome.too_long.items():
-        print(f"{describe_run(*run)}: not finished, about {seconds / 60:.1f} minutes are missing")
-    if not outcome.finished and (outcome.too_long or outcome.not_begun):
+        print(f"{run}: not finished, about {seconds / 60:.1f} minutes are missing")
+    for what, reason in (outcome.failed | outcome.refused).items():
+        print(f"{program}: {what}: {reason}", file=sys.stderr)
+    lacking = len(outcome.too_long) + outcome.not_begun
+    if lacking and not outcome.finished:
         print(
-            f"{command}: no run could be finished in {options.budget:g} minutes. Give a larger "
+            f"{program}: no run could be finished in {options.budget:g} minutes. Give a larger "
             "--budget; the runs that were begun are continued",
             file=sys.stderr,
         )
         return 1
-    lacking = len(outcome.too_long) + outcome.not_begun
-    print(f"{len(outcome.finished)} runs recorded in {folder}; {lacking} are lacking")
-    return 0
+    left = f"at least {lacking} more are lacking" if lacking else "nothing else can be done"
+    if not (lacking or outcome.failed or outcome.refused):
+        left = "nothing is lacking"
+    print(f"{len(outcome.finished)} runs recorded in {folder}; {left}")
+    return 1 if outcome.failed or outcome.refused else 0
 
 
-def describe_run(name: str, arm: str, seed: int) -> str:
-    """Name a run in a line of text.
+class Images:
+    """CIFAR-10 in a folder. A process loads a split when it is asked for, and keeps the last one.
 
     Args:
-        name: the name of the experiment.
-        arm: the name of the arm.
-        seed: the seed.
-
-    Returns:
-        The text.
+        folder: where the images are.
+        device: the device to train on.
     """
-    return f"{name}: {arm}, seed {seed}"
+
+    def __init__(self, folder: Path, device: torch.device):
+        self.folder, self.device = folder, device
+        self.last: tuple[str, data.ImageDataset] | None = None
+
+    def __call__(self, part: Split) -> data.ImageDataset:
+        """Return the images of a split, on the device.
+
+        Args:
+            part: which split.
+        """
+        if self.last is None or self.last[0] != part:
+            self.last = None  # so that there are never two
+            self.last = part, data.cifar10(self.folder).split(part).to(self.device)
+        return self.last[1]
+
+    def __reduce__(self) -> tuple[type[Images], tuple[Path, torch.device]]:
+        """Say how to make it in another process, which loads the images itself."""
+        return type(self), (self.folder, self.device)
 
 
 def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
@@ -147,10 +170,10 @@ def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
     experiment = cifar.EXPERIMENTS[options.name]
     images = data.cifar10(options.data, download=options.download)
     chosen = images.split("validation" if options.validation else "test").to(device(options))
-    record = ledger.open_record(
-        out, options.name, command(options), chosen.source, experiment.configuration()
-    )
-    states = checkpoint_folder(options, out)
+    tuned = None if options.tuned is None else options.tuned.name
+    how = command(options.name, validation=options.validation, tuned=tuned)
+    record = ledger.open_record(out, options.name, how, chosen.source, experiment.configuration())
+    states = checkpoint_folder(options, out.parent)
     arms = options.arms
     if options.tuned is not None:
         arms = cifar.best_rates(experiment, ledger.read(options.tuned))
@@ -182,7 +205,7 @@ def run_segmentation(options: argparse.Namespace, out: Path) -> ledger.Record:
     arms = {name: choose("arm", name, microscopy.ARMS) for name in names}
     slices = data.microscopy(options.data)
     record = ledger.open_record(
-        out, options.name, command(options), slices.source, microscopy.configuration()
+        out, options.name, command(options.name), slices.source, microscopy.configuration()
     )
     microscopy.run(record, slices, options.seeds or SEEDS, arms=arms, device=device(options))
     return record
@@ -202,9 +225,8 @@ def run_generated(options: argparse.Namespace, out: Path) -> ledger.Record:
     names = options.arms or experiment.ARMS
     arms = {name: choose("arm", name, experiment.ARMS) for name in names}
     images = experiment.page_data().to(device(options))
-    record = ledger.open_record(
-        out, options.name, command(options), images.source, experiment.configuration()
-    )
+    how = command(options.name, data=False)
+    record = ledger.open_record(out, options.name, how, images.source, experiment.configuration())
     experiment.run(record, images, options.seeds or SEEDS, arms)
     return record
 
@@ -242,24 +264,6 @@ def merge(options: argparse.Namespace, out: Path) -> ledger.Record:
         raise ValueError(f"these are records of {merged.name!r}, not of {options.name!r}")
     ledger.write(merged, out)
     return ledger.read(out)
-
-
-def command(options: argparse.Namespace) -> str:
-    """Write the command for the record.
-
-    Paths of one machine are left out, and so are seeds and arms, which each run states itself.
-
-    Args:
-        options: the command line.
-
-    Returns:
-        The command.
-    """
-    how = " --validation" if options.validation else ""
-    if options.tuned is not None:
-        how = f" --tuned {options.tuned.name}"
-    data_folder = "" if options.name in GENERATED else " --data DIR"
-    return f"python -m resnorm.experiments {options.name}{data_folder}{how}"
 
 
 def print_results(record: ledger.Record) -> None:

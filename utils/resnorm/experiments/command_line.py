@@ -84,7 +84,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--download", action="store_true", help="download CIFAR-10 into DIR if it is not there"
     )
-    parser.add_argument("--seeds", type=a_seed, nargs="+", metavar="N", help="default: 0 1 2 3 4")
+    parser.add_argument(
+        "--seeds", type=a_seed, nargs="+", metavar="N", help="default: 0 1 2 3 4; record: 0 1 2"
+    )
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="run only these; default: all")
     parser.add_argument(
         "--validation",
@@ -109,6 +111,22 @@ def make_parser() -> argparse.ArgumentParser:
         type=minutes,
         metavar="MINUTES",
         help="record: begin no run that would not be finished by then",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="record: these experiments, the first one first; default: a list for the device",
+    )
+    parser.add_argument(
+        "--processes",
+        type=a_number_of_processes,
+        metavar="N",
+        help=(
+            "record: train N networks at a time, each in a process that loads the images; "
+            "default: 1. Small networks keep a large GPU busy when there are about ten"
+        ),
     )
     parser.add_argument(
         "--runs",
@@ -184,6 +202,20 @@ def a_seed(text: str) -> int:
     return int(text)
 
 
+def a_number_of_processes(text: str) -> int:
+    """Read a number of processes.
+
+    Args:
+        text: the word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is not a whole number above 0.
+    """
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes, such as 4")
+    return int(text)
+
+
 def minutes(text: str) -> float:
     """Read a number of minutes.
 
@@ -231,7 +263,7 @@ def refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     if options.merge:
         job, read = "--merge", {"merge", "out", "runs"}
     elif options.name == "record":
-        read |= {"budget", "download", "checkpoints"}
+        read |= {"budget", "download", "checkpoints", "weights", "only", "processes"}
     elif options.name == "segmentation":
         read |= {"arms", "out"}
     elif options.name in GENERATED:

@@ -6,6 +6,7 @@ what a run was made, and ``table`` summarizes a record over its seeds.
 """
 
 from .files import merge, open_record, own, own_folder, recorded
+from .lock import claimed
 from .record import RECORD_FIELDS, RUN_FIELDS, Record, difference, read, write
 from .stamp import RESULTS, commit, hardware, versions
 from .table import Line, leaderboard, summary
@@ -16,6 +17,7 @@ __all__ = [
     "RESULTS",
     "RUN_FIELDS",
     "Record",
+    "claimed",
     "commit",
     "difference",
     "hardware",

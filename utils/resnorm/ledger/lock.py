@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 #: Seconds to wait for another process. Reading and writing a record takes some milliseconds.
 PATIENCE = 60
@@ -26,9 +26,7 @@ def locked(path: Path) -> Iterator[None]:
     Args:
         path: the file, which need not exist; a link is followed.
     """
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    name = Path(tempfile.gettempdir(), f"resnorm-{digest}.lock")
-    lock = FileLock(name, timeout=PATIENCE, mode=0o666)  # other users of the machine may lock, too
+    lock = _lock(path, PATIENCE)
     try:
         lock.acquire()
     except OSError as problem:  # a timeout is one, too
@@ -41,3 +39,32 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Claim a piece of work for this process, on this machine.
+
+    Args:
+        path: the file that the work is for, which need not exist; a link is followed.
+
+    Raises:
+        BlockingIOError: if another process has claimed it.
+    """
+    lock = _lock(path.with_name(f"{path.name}.claim"), 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BlockingIOError(
+            f"another process is making runs for {path}. Wait for it, or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(path: Path, patience: float) -> FileLock:
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    name = Path(tempfile.gettempdir(), f"resnorm-{digest}.lock")
+    return FileLock(name, timeout=patience, mode=0o666)  # other users of the machine may lock, too

@@ -40,6 +40,10 @@ class DivergedError(ArithmeticError):
         super().__init__(message)
         self.history = history
 
+    def __reduce__(self) -> tuple[type[DivergedError], tuple[str, History]]:
+        """Say how to make the error again, in another process."""
+        return type(self), (str(self), self.history)
+
 
 class LossMonitor:
     """Writes the losses into the history and stops the training when one is not finite.

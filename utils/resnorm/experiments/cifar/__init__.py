@@ -18,7 +18,7 @@ from .run_files import run_file
 from .runner import measure, run, train_arm
 from .subsets import reduced
 from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
-from .tuning import best_rates
+from .tuning import best_rates, families, is_search, next_of_search
 from .weights import SHIPPED, save_weights, trained
 
 __all__ = [
@@ -35,7 +35,10 @@ __all__ = [
     "Training",
     "best_rates",
     "build",
+    "families",
+    "is_search",
     "measure",
+    "next_of_search",
     "reduced",
     "run",
     "run_file",

@@ -100,12 +100,17 @@ class Experiment:
         arms: name -> arm.
         scale: the machine that it runs on, and the time per run.
         published: arm -> a published result with its source, where there is one.
+        timed: whether it asks how long a training takes, so that each run needs the machine alone.
+        chooses: whether it ends with a choice on the validation split, and measures nothing on the
+            test set.
     """
 
     question: str
     arms: Mapping[str, Arm]
     scale: str
     published: Mapping[str, str] = field(default_factory=dict)
+    timed: bool = False
+    chooses: bool = False
 
     def configuration(self) -> dict[str, Any]:
         """Describe everything that decides the numbers, except for the seeds."""

@@ -36,6 +36,7 @@ def run(
     after_step: Callable[[int, nn.Module], None] | None = None,
     progress: bool = False,
     allow_divergence: bool = False,
+    at_a_time: int = 1,
 ) -> None:
     """Train every arm and seed that the record lacks: all arms of one seed, then the next seed.
 
@@ -53,6 +54,8 @@ def run(
         progress: whether to show a progress bar for each run.
         allow_divergence: whether a run whose loss becomes infinite or NaN is recorded as it is
             then, as a search for settings needs it.
+        at_a_time: how many networks this machine trains at a time. It is recorded, because the
+            seconds of a run depend on it.
 
     Raises:
         OSError: if a file cannot be written. The state of a run that was to be recorded is kept.
@@ -86,6 +89,8 @@ def run(
                     allow_divergence=allow_divergence,
                 )
                 results |= measure(arm, *trained)
+                if at_a_time > 1:
+                    results["runs at a time"] = at_a_time
                 if arm.training.held_out:
                     results["validation error"] = validation_error(arm, trained[0], data)
                 if weights is not None:
@@ -105,7 +110,7 @@ def train_arm(
     progress: bool = False,
     allow_divergence: bool = False,
 ) -> tuple[nn.Module, History, ImageDataset]:
-    """Train one arm.
+    """Train one arm. If it is compiled, what was compiled before is forgotten.
 
     Args:
         arm: the network and its training.
@@ -124,6 +129,9 @@ def train_arm(
         ValueError: if the arm names an unknown model, norm or schedule.
     """
     how = arm.training
+    if how.compile:
+        # Torch compiles a function for eight networks at most, and does not compile the ninth.
+        torch.compiler.reset()
     data = reduced(fewer_and_mislabeled(data, how.images, how.wrong_labels), how.side)
     model = build(arm, data, seed)
     schedules = {

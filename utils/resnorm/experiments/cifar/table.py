@@ -198,7 +198,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             },
             LARGE_RATES,
         ),
-        "a GPU, a minute per run; the search has 18 runs",
+        "a GPU, a minute per run; the search has 6 runs or more",
     ),
     "batch-size": Experiment(
         SMALL_BATCHES,
@@ -250,12 +250,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     "face-off": Experiment(
         f"{SAME_BUDGET} Each at its best learning rate, in 24 epochs.",
         at_rates(_face_off(replace(LARGE_STEPS, epochs=24)), LARGE_RATES),
-        "a GPU, a minute per run; the search has 45 runs",
+        "a GPU, a minute per run; the search has 15 runs or more",
     ),
     "face-off-short": Experiment(
-        f"{SAME_BUDGET} Here in three epochs of images reduced to 16 x 16.",
-        _face_off(replace(SHORT, epochs=3)),
-        "a CPU core, 4 to 8 minutes per run",
+        f"{SAME_BUDGET} Each at its best learning rate, in eight epochs of images reduced to "
+        "16 x 16.",
+        at_rates(_face_off(replace(QUARTER_HOUR, epochs=8, side=16)), RATES),
+        "a CPU core, 4 to 15 minutes per run; the search has 15 runs or more",
     ),
     "time-to-94": Experiment(
         "How fast does a network reach 94 % on the test images?",
@@ -296,6 +297,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         "a GPU, a few minutes per run",
         {"SpeedNet, all tricks": AIRBENCH94},
+        timed=True,
     ),
     "fast-recipe": Experiment(
         "What is each part of the fast recipe worth, at the learning rate of the whole?",
@@ -307,6 +309,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Which learning rate does the fast recipe need?",
         fast_recipe.rate_search(),
         "a GPU, a minute per run",
+        chooses=True,
     ),
     "fast-recipe-long": Experiment(
         "What does the fast recipe reach in more epochs?",
@@ -338,6 +341,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             for name, residual in (("SpeedNet", False), ("SpeedNet with shortcuts", True))
         },
         "two CPU cores, six minutes per run",
+        timed=True,
     ),
     "lesion": Experiment(
         "What does a network lose with some of its blocks, or with their order?",
