@@ -309,19 +309,24 @@ def many(part):
     return replace(data.synthetic(train=256, test=20, size=32), source=f"images, {part}")
 
 
+def three_runs(images, folder, processes):
+    """Record three small runs of a real experiment, which other processes know."""
+    return record_within(
+        10.0,
+        images,
+        folder,
+        folder / "states",
+        (0,),
+        names=("noisy-batch-norm-short",),
+        processes=processes,
+    )
+
+
 def test_several_processes_record_what_one_records(tmp_path):
     found = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        outcome = record_within(
-            10.0,
-            many,
-            folder,
-            folder / "states",
-            (0,),
-            names=("noisy-batch-norm-short",),
-            processes=processes,
-        )
+        outcome = three_runs(many, folder, processes)
         record = ledger.read(folder / "noisy-batch-norm-short.json")
         assert len(outcome.finished) == len(record.runs) == 3
         there = {run["results"].get("runs at a time") for run in record.runs}
@@ -349,15 +354,7 @@ def together(part):
 def test_several_processes_train_at_a_time(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.setenv("TOGETHER", str(tmp_path / "here"))
-    outcome = record_within(
-        10.0,
-        together,
-        tmp_path,
-        tmp_path / "states",
-        (0,),
-        names=("noisy-batch-norm-short",),
-        processes=2,
-    )
+    outcome = three_runs(together, tmp_path, 2)
     assert len(outcome.finished) == 3
 
 
@@ -444,15 +441,7 @@ def gone(part):
 
 def test_a_process_that_ends_unexpectedly_is_reported(tmp_path):
     with pytest.raises(BrokenProcessPool, match="try fewer --processes"):
-        record_within(
-            10.0,
-            gone,
-            tmp_path,
-            tmp_path / "states",
-            (0,),
-            names=("noisy-batch-norm-short",),
-            processes=2,
-        )
+        three_runs(gone, tmp_path, 2)
 
 
 def test_an_error_in_a_process_arrives_whole():
