@@ -63,6 +63,7 @@ CHAPTERS = {
     "degradation-tuned": ("4.2", "ch-plain-residual"),
     "resnet-on-cifar": ("4.2", "ch-plain-residual"),
     "trained-out": ("4.2", "ch-plain-residual"),
+    "trained-out-rates": ("4.2", "ch-plain-residual"),
     "lesion": ("4.2", "ch-plain-residual"),
     "batch-size": ("4.3", "ch-batch-size"),
     "statistics": ("4.3", "ch-batch-size"),
