@@ -358,15 +358,21 @@ def test_several_processes_train_at_a_time(tmp_path, monkeypatch):
     assert len(outcome.finished) == 3
 
 
-def test_the_command_trains_in_several_processes(tmp_path, capsys):
-    """The images are read from files by each process."""
+def test_the_command_trains_in_several_processes(tmp_path):
+    """As a reader gives it, because a process that is spawned imports no ``__main__``.
+
+    The images are read from files by each process.
+    """
     write_images(tmp_path / "data", train=20)
-    command = ["record", "--data", str(tmp_path / "data"), "--budget", "10", "--seeds", "0"]
+    command = [sys.executable, "-m", "resnorm.experiments", "record"]
+    command += ["--data", str(tmp_path / "data"), "--budget", "10", "--seeds", "0"]
     command += ["--only", "noisy-batch-norm-short", "--processes", "2", "--device", "cpu"]
-    assert main([*command, "--runs", str(tmp_path / "runs")]) == 0
+    command += ["--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     record = ledger.read(tmp_path / "runs" / "noisy-batch-norm-short.json")
     assert [run["results"]["runs at a time"] for run in record.runs] == [2, 2, 2]
-    assert "3 runs recorded" in capsys.readouterr().out
+    assert "3 runs recorded" in done.stdout
 
 
 RECORDS = """

@@ -15,7 +15,7 @@ from . import cifar, microscopy
 from .budget import RECORD_SEEDS, record_within
 from .choice import choose
 from .command_line import GENERATED, make_parser, refuse_unused
-from .jobs import Split
+from .images import Images
 from .naming import command, record_file, state_folder
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -127,34 +127,6 @@ def run_record(options: argparse.Namespace, folder: Path, program: str) -> int:
         left = "nothing is lacking"
     print(f"{len(outcome.finished)} runs recorded in {folder}; {left}")
     return 1 if outcome.failed or outcome.refused else 0
-
-
-class Images:
-    """CIFAR-10 in a folder. A process loads a split when it is asked for, and keeps the last one.
-
-    Args:
-        folder: where the images are.
-        device: the device to train on.
-    """
-
-    def __init__(self, folder: Path, device: torch.device):
-        self.folder, self.device = folder, device
-        self.last: tuple[str, data.ImageDataset] | None = None
-
-    def __call__(self, part: Split) -> data.ImageDataset:
-        """Return the images of a split, on the device.
-
-        Args:
-            part: which split.
-        """
-        if self.last is None or self.last[0] != part:
-            self.last = None  # so that there are never two
-            self.last = part, data.cifar10(self.folder).split(part).to(self.device)
-        return self.last[1]
-
-    def __reduce__(self) -> tuple[type[Images], tuple[Path, torch.device]]:
-        """Say how to make it in another process, which loads the images itself."""
-        return type(self), (self.folder, self.device)
 
 
 def run_cifar(options: argparse.Namespace, out: Path) -> ledger.Record:
