@@ -135,11 +135,11 @@ def _face_off(training: Training) -> dict[str, Arm]:
     }
 
 
-def _twenty_layers(training: Training) -> dict[str, Arm]:
+def _twenty_layers(training: Training, **rates: float) -> dict[str, Arm]:
     """Networks of 20 layers at the widths of He et al., with shortcuts and without."""
     return {
-        "ResNet-20": Arm("residual", training, {"depth": 20}),
-        "plain-20": Arm("plain", training, {"depth": 20}),
+        name: Arm(kind, replace(training, lr=rates.get(kind, training.lr)), {"depth": 20})
+        for name, kind in {"ResNet-20": "residual", "plain-20": "plain"}.items()
     }
 
 
@@ -205,6 +205,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         at_rates(_twenty_layers(replace(LARGE_STEPS, epochs=24, side=16)), LARGE_RATES),
         "a CPU core, 10 minutes per run; the search has 6 runs or more",
         chooses=True,
+    ),
+    "trained-out-short": Experiment(
+        f"{TRAINED_OUT} in 48 epochs, with shortcuts and without? Here each at the rate that "
+        "`trained-out-rates` chose.",
+        _twenty_layers(replace(LARGE_STEPS, epochs=48), residual=0.8, plain=0.4),
+        "a CPU core, an hour per run",
     ),
     "batch-size": Experiment(
         SMALL_BATCHES,
