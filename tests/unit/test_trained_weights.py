@@ -169,14 +169,17 @@ def test_the_package_comes_with_trained_networks(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNORM_RUNS", str(tmp_path))  # no record of the reader's own
     files = sorted(cifar.SHIPPED.glob("*.pt"))
     assert files and all(path.stat().st_size < 1.5e6 for path in files)
-    loaded = []
-    for run in ledger.recorded("lesion-short").runs:
-        path = cifar.run_file(cifar.SHIPPED, "lesion-short", run["arm"], run["seed"], weights=True)
-        if path.exists():
-            model = cifar.trained("lesion-short", run["arm"], run["seed"])
-            assert model(SMALL.test_images[:4]).isfinite().all()
-            loaded.append(path)
-    assert sorted(loaded) == files  # each belongs to a run, and has its checksum
+    listed = cifar.shipped()
+    errors = [network.results["test error"] for network in listed]
+    assert errors == sorted(errors)
+    assert sorted(network.path for network in listed) == files  # each belongs to a run
+    for network in listed:
+        side = network.training["side"]
+        images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(0))
+        model = cifar.trained(network.record, network.arm, network.seed)  # and has its checksum
+        assert model(images).isfinite().all()
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        assert parameters == network.results["parameters"]
 
 
 def test_weights_that_do_not_come_with_the_package_are_asked_for(tmp_path, monkeypatch):

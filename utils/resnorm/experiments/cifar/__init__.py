@@ -19,7 +19,7 @@ from .runner import measure, run, train_arm
 from .subsets import reduced
 from .table import EXPERIMENTS, MANY_STEPS, PUBLISHED, QUARTER_HOUR, SHORT
 from .tuning import best_rates, families, is_search, next_of_search
-from .weights import SHIPPED, save_weights, trained
+from .weights import SHIPPED, Shipped, save_weights, shipped, trained
 
 __all__ = [
     "Arm",
@@ -32,6 +32,7 @@ __all__ = [
     "QUARTER_HOUR",
     "SHIPPED",
     "SHORT",
+    "Shipped",
     "Training",
     "best_rates",
     "build",
@@ -43,6 +44,7 @@ __all__ = [
     "run",
     "run_file",
     "save_weights",
+    "shipped",
     "train_arm",
     "trained",
 ]

@@ -5,18 +5,58 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from ...ledger import RESULTS, Record, own, recorded
+from ...ledger import RESULTS, Record, own, read, recorded
 from ...renaming import replace_whole
 from .networks import untrained
 from .run_files import run_file
 
 #: The weights that come with the package, of runs in its records.
 SHIPPED = RESULTS / "weights"
+
+
+class Shipped(NamedTuple):
+    """A trained network that comes with the package.
+
+    Attributes:
+        record: the name of the record of its run; with ``arm`` and ``seed`` for :func:`trained`.
+        arm: the name of the arm.
+        seed: the seed of the run.
+        training: the settings of the training, as the record has them.
+        results: what the run measured, such as ``"test error"`` in percent.
+        data: the images on which it was measured.
+        path: the file of the weights.
+    """
+
+    record: str
+    arm: str
+    seed: int
+    training: dict[str, Any]
+    results: dict[str, Any]
+    data: str
+    path: Path
+
+
+def shipped() -> list[Shipped]:
+    """List the trained networks that come with the package.
+
+    Returns:
+        One entry for each network, the smallest test error first.
+    """
+    found = []
+    for file in RESULTS.glob("*.json"):
+        record = read(file)
+        for run in record.runs:
+            path = run_file(SHIPPED, record.name, run["arm"], run["seed"], weights=True)
+            if "weights" in run["results"] and path.exists():
+                training = record.configuration["arms"][run["arm"]]["training"]
+                what = (record.name, run["arm"], run["seed"], training, run["results"])
+                found.append(Shipped(*what, record.data, path))
+    return sorted(found, key=lambda network: float(network.results["test error"]))
 
 
 def save_weights(model: nn.Module, path: str | Path) -> str:
@@ -69,8 +109,8 @@ def trained(
 ) -> nn.Module:
     """Load a network that ``python -m resnorm.experiments NAME --weights DIR`` has trained.
 
-    Some trained networks come with the package: ``trained("lesion-short", "residual-20")`` works
-    at once.
+    Some trained networks come with the package, see :func:`shipped`:
+    ``trained("lesion-short", "residual-20")`` works at once.
 
     The record says how to build the network and which checksum its weights have, so that a damaged
     file, or one of another run, is never loaded.
