@@ -311,6 +311,15 @@ def test_what_the_package_ships_was_trained_at_the_rates_of_its_search():
             assert {run["arm"] for run in record.runs} == set(chosen)
 
 
+def test_the_long_training_has_the_rates_of_its_search():
+    search = ledger.recorded("trained-out-rates.validation")
+    rates = dict(
+        name.split(", rate ") for name in cifar.best_rates(cifar.EXPERIMENTS[search.name], search)
+    )
+    arms = cifar.EXPERIMENTS["trained-out-short"].arms
+    assert {name: f"{arm.training.lr:g}" for name, arm in arms.items()} == rates
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
