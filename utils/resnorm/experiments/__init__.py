@@ -30,6 +30,7 @@ __getattr__ = on_first_use(
     "generated_skips",
     "generated_votes",
     "generated_equal_cost",
+    "images",
     "lesion",
     "microscopy",
     "neighbors",
