@@ -368,7 +368,7 @@ def test_the_command_trains_in_several_processes(tmp_path):
     command += ["--data", str(tmp_path / "data"), "--budget", "10", "--seeds", "0"]
     command += ["--only", "noisy-batch-norm-short", "--processes", "2", "--device", "cpu"]
     command += ["--runs", str(tmp_path / "runs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     record = ledger.read(tmp_path / "runs" / "noisy-batch-norm-short.json")
     assert [run["results"]["runs at a time"] for run in record.runs] == [2, 2, 2]

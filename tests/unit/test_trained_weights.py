@@ -1,6 +1,7 @@
 """The weights that a run keeps, and the network that comes back from them."""
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_a_trained_network_comes_back_and_errs_as_it_did(name, arm, side, tmp_pa
     record = record_of(tmp_path / "r.json", experiment)
     cifar.run(record, experiment, SMALL, [3], weights=tmp_path)
     state = torch.get_rng_state()
-    model = cifar.trained(name, folder=tmp_path, record=ledger.read(tmp_path / "r.json"))
+    model = cifar.trained("test", folder=tmp_path, record=ledger.read(tmp_path / "r.json"))
     assert torch.equal(state, torch.get_rng_state())
     assert not any(module.training for module in model.modules())
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -180,6 +181,28 @@ def test_the_package_comes_with_trained_networks(tmp_path, monkeypatch):
         assert model(images).isfinite().all()
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         assert parameters == network.results["parameters"]
+
+
+def test_the_packages_network_is_there_beside_a_record_of_the_readers_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNORM_RUNS", str(tmp_path))
+    package = ledger.recorded("lesion-short")
+    bare = [run | {"results": {"test error": 50.0}} for run in package.runs]
+    ledger.write(replace(package, runs=bare), tmp_path / "lesion-short.json")
+    with pytest.raises(
+        ValueError, match=r"kept its weights.*recorded\('lesion-short'\) takes them"
+    ):
+        cifar.trained("lesion-short", "residual-20")
+    kept = cifar.trained("lesion-short", "residual-20", record=package)
+    file = cifar.run_file(cifar.SHIPPED, "lesion-short", "residual-20", 0, weights=True)
+    for name, tensor in torch.load(file, weights_only=True).items():
+        assert torch.equal(kept.state_dict()[name], tensor.to(kept.state_dict()[name].dtype))
+
+
+def test_a_record_of_another_name_is_refused():
+    with pytest.raises(
+        ValueError, match="is one of 'lesion-short', and not of 'trained-out-short'"
+    ):
+        cifar.trained("trained-out-short", "plain-20", record=ledger.recorded("lesion-short"))
 
 
 def test_weights_that_do_not_come_with_the_package_are_asked_for(tmp_path, monkeypatch):

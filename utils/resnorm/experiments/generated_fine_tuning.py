@@ -20,7 +20,6 @@ from ..ledger import recorded
 from ..models.layers import he_initialization
 from ..train import error, fit, one_cycle
 from .cifar import trained
-from .cifar.weights import SHIPPED
 from .searched import Search, named
 from .seeded import seeded
 
@@ -119,7 +118,7 @@ def starting_network(start: str, seed: int) -> nn.Module:
     """
     if start not in STARTS:
         raise ValueError(f"start {start!r}; it must be one of {', '.join(STARTS)}")
-    model = trained("lesion-short", "residual-20", folder=SHIPPED, record=recorded("lesion-short"))
+    model = trained("lesion-short", "residual-20", record=recorded("lesion-short"))
     with seeded(seed):
         for layer in model.modules():
             reset = getattr(layer, "reset_parameters", None)

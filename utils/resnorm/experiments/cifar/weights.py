@@ -49,6 +49,8 @@ def shipped() -> list[Shipped]:
     """
     found = []
     for file in RESULTS.glob("*.json"):
+        if file.stem.endswith(".validation"):
+            continue  # its runs have the names of others, which are measured on the test set
         record = read(file)
         for run in record.runs:
             path = run_file(SHIPPED, record.name, run["arm"], run["seed"], weights=True)
@@ -110,7 +112,8 @@ def trained(
     """Load a network that ``python -m resnorm.experiments NAME --weights DIR`` has trained.
 
     Some trained networks come with the package, see :func:`shipped`:
-    ``trained("lesion-short", "residual-20")`` works at once.
+    ``trained("lesion-short", "residual-20")`` works at once, unless there is a record of the
+    reader's own.
 
     The record says how to build the network and which checksum its weights have, so that a damaged
     file, or one of another run, is never loaded.
@@ -119,26 +122,31 @@ def trained(
         name: the name of the record, such as ``"six-minutes"``.
         arm: the name of the arm; None if only one arm has weights.
         seed: the seed of the run; None takes the smallest seed that has weights.
-        folder: the DIR of ``--weights``. None takes the folder ``weights`` for the reader's own
-            record, and the package's weights for the package's record.
+        folder: the DIR of ``--weights``. None takes the package's weights for a record that comes
+            with the package, and the folder ``weights`` for any other.
         record: where the run is recorded; None takes the reader's own record, see
             :func:`resnorm.ledger.own`, or else the one that comes with the package.
+            ``resnorm.ledger.recorded(name)`` takes the package's in any case.
 
     Returns:
         The network on the CPU, in float32 and in evaluation mode. Its weights are those of the end
-        of the training, rounded to half precision.
+        of the training, rounded to half precision. It expects images (N, 3, side, side) as
+        :func:`resnorm.data.cifar.standardize` makes them, where side is that of the training.
 
     Raises:
         FileNotFoundError: there is no record of this name, or the folder has no such file.
-        ValueError: no such run has kept its weights, several arms have, or the file is not the one
-            that the run wrote.
+        ValueError: the record has another name, no such run has kept its weights, several arms
+            have, or the file is not the one that the run wrote.
     """
     if record is None:
-        mine = own(name)
-        record = mine or recorded(name)
-        folder = folder or ("weights" if mine else SHIPPED)
+        record = own(name) or recorded(name)
+    elif record.name != name:
+        raise ValueError(f"the record is one of {record.name!r}, and not of {name!r}")
+    if folder is None:
+        comes_with_package = record.path is not None and record.path.parent == RESULTS
+        folder = SHIPPED if comes_with_package else "weights"
     run = _run_with_weights(record, arm, seed)
-    path = run_file(folder or "weights", record.name, run["arm"], run["seed"], weights=True)
+    path = run_file(folder, record.name, run["arm"], run["seed"], weights=True)
     content = _verified(path, run["results"]["weights"]["sha256"])
     built_as = record.configuration["arms"][run["arm"]]
     # A record holds lists where the arm has tuples.
@@ -158,7 +166,8 @@ def _run_with_weights(record: Record, arm: str | None, seed: int | None) -> dict
         raise ValueError(
             f"no run in this record of {record.name} kept its weights. Train one: "
             f"python -m resnorm.experiments {record.name} --weights weights, with the data, a new "
-            "record (--out) and what else the command needs"
+            "record (--out) and what else the command needs. If the package has such weights, "
+            f"record=resnorm.ledger.recorded({record.name!r}) takes them"
         )
     there = "; ".join(f"{run['arm']!r}, seed {run['seed']}" for run in kept)
     wanted = [
