@@ -308,19 +308,11 @@ def test_an_arm_that_is_not_there_is_named():
         record.values("a", "error")
 
 
-#: Made from a copy of the files outside git, at commit b2fcc13 and with the class ``Images`` moved;
-#: a record is not edited by hand, so this one is to be made again.
-WITHOUT_COMMIT = {"trained-out-rates.validation.json"}
-
-
 def test_every_record_of_the_book_is_one():
     for path in sorted(ledger.RESULTS.glob("*.json")):
         record = ledger.read(path)
         assert record.name == path.stem.split(".")[0] and record.runs
         for run in record.runs:
-            if path.name in WITHOUT_COMMIT:
-                assert run["commit"] == "unknown"
-                continue
             assert run["commit"] != "unknown" and not run["commit"].endswith("+changes"), (
                 f"{path.name} was made from changed files"
             )
