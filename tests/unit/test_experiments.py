@@ -311,13 +311,24 @@ def test_what_the_package_ships_was_trained_at_the_rates_of_its_search():
             assert {run["arm"] for run in record.runs} == set(chosen)
 
 
-def test_the_long_training_has_the_rates_of_its_search():
-    search = ledger.recorded("trained-out-rates.validation")
+@pytest.mark.parametrize(
+    ("longer", "search"),
+    [("trained-out-short", "trained-out-rates"), ("face-off-longer", "face-off-short")],
+)
+def test_a_longer_training_has_the_rates_of_its_search(longer, search):
+    searched = ledger.recorded(f"{search}.validation")
     rates = dict(
-        name.split(", rate ") for name in cifar.best_rates(cifar.EXPERIMENTS[search.name], search)
+        name.split(", rate ") for name in cifar.best_rates(cifar.EXPERIMENTS[search], searched)
     )
-    arms = cifar.EXPERIMENTS["trained-out-short"].arms
+    arms = cifar.EXPERIMENTS[longer].arms
     assert {name: f"{arm.training.lr:g}" for name, arm in arms.items()} == rates
+
+
+def test_the_longer_contest_differs_from_the_short_one_in_epochs_and_speed_only():
+    short = cifar.EXPERIMENTS["face-off-short"].arms
+    for name, arm in cifar.EXPERIMENTS["face-off-longer"].arms.items():
+        shorter = short[f"{name}, rate {arm.training.lr:g}"]
+        assert replace(arm, training=replace(arm.training, epochs=8, compile=False)) == shorter
 
 
 # --- the command ----------------------------------------------------------------------------------

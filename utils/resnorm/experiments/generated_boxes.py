@@ -27,7 +27,7 @@ QUESTION = (
     "How well do a grid head and a head with anchors detect generated shapes, and who finds both "
     "objects of a close pair?"
 )
-TIME = "a CPU core, three minutes"
+TIME = "a CPU core, up to 20 minutes"
 SIZE, GRID, NUM_CLASSES = 48, 6, len(SHAPES)
 #: What chooses the learning rates.
 MEASURE = "validation mAP"

@@ -19,7 +19,7 @@ QUESTION = (
     "Which depths does the recipe of the chapter's page train, and do more steps or another "
     "learning rate help?"
 )
-TIME = "a CPU core, five minutes"
+TIME = "a CPU core, half an hour"
 #: Steps per epoch: 512 images in batches of 64.
 STEPS_PER_EPOCH = 8
 

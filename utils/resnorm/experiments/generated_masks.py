@@ -29,7 +29,7 @@ QUESTION = (
     "What does each skip of an FCN add to the masks of generated shapes, and does it matter that "
     "its transposed convolutions start as interpolations?"
 )
-TIME = "a CPU core, three minutes"
+TIME = "a CPU core, up to 20 minutes"
 NUM_CLASSES = len(SHAPES) + 1
 #: What chooses the learning rates.
 MEASURE = "validation iou"
