@@ -1,5 +1,6 @@
 """The experiments at the end of the assignments show, with the solution, what their rubrics say."""
 
+import itertools
 import math
 
 import harness
@@ -84,17 +85,25 @@ def a4():
 
 @pytest.mark.parametrize("number", [7, 4321])
 def test_lesions_cost_what_the_training_did_not_practice(a4, number):
-    """With the same blocks and as many paths, other blocks are costly after stochastic depth."""
-    costs, rises = {}, {}
+    """With the same blocks and as many paths, other blocks are costly after stochastic depth.
+
+    By how much, in a single network, rounding decides, so three are trained.
+    """
+    costs, rises = {"without": [], "with": []}, {}
     orders = [3, 2, 1, 0, 4, 5, 6, 7], [0, 1, 2, 3, 4, 7, 6, 5]
-    for kind in ("without", "with"):
-        model = a4["train"](a4["own"], kind, number, seed=1)
+    for kind, seed in itertools.product(costs, (1, 2, 3)):
+        model = a4["train"](a4["own"], kind, number, seed=seed)
         loss = a4["lesion_loss"](model, number)
         assert loss() < 0.5  # guessing costs 2.303
-        costs[kind] = [loss({i}) - loss() for i in range(8)]
-        rises[kind] = [a4["order_loss"](model, number, order) - loss() for order in orders]
-    assert costs["without"][4] > 1 and max(costs["without"]) > 10 * min(costs["without"])
-    assert 1.5 * max(costs["with"][1:]) < costs["with"][0] and max(costs["with"][1:]) < 0.3
+        costs[kind].append([loss({i}) - loss() for i in range(8)])
+        if seed == 1:
+            rises[kind] = [a4["order_loss"](model, number, order) - loss() for order in orders]
+    for found in costs["without"]:
+        assert found[4] > 1 and max(found) > 10 * min(found)
+    for found in costs["with"]:
+        assert max(found[1:]) < min(found[0], 0.3)
+    first, *others = (sum(found) / 3 for found in zip(*costs["with"], strict=True))
+    assert first > 3 * max(others)
     # No path is missing in a new order, and where the last three blocks move, training decides.
     assert min(rises["without"]) > 0.1 and rises["with"][0] > 0.1 > 0.05 > rises["with"][1]
     assert rises["without"][1] > 0.4
