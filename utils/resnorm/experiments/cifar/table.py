@@ -279,13 +279,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         "a CPU core, 4 to 15 minutes per run; the search has 15 runs or more",
     ),
     "face-off-longer": Experiment(
-        f"{SAME_BUDGET} Here in twice the epochs of `face-off-short`, each at the rate that its "
-        "search chose.",
+        f"{SAME_BUDGET} Here in twice the epochs of `face-off-short`, each at the rate that the "
+        "search for eight epochs chose.",
         _face_off(
             replace(QUARTER_HOUR, epochs=16, lr=0.4, side=16, compile=True),
             wide=0.2,
         ),
-        "a CPU core, 5 to 20 minutes per run",
+        "a CPU core, 5 to 30 minutes per run",
     ),
     "time-to-94": Experiment(
         "How fast does a network reach 94 % on the test images?",
