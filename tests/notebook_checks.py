@@ -3,8 +3,11 @@
 ``tests/unit/test_sources.py`` runs the checks and shows that each finds a bad example.
 """
 
+import ast
 import re
 from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
 
 import notebooks as tool
 
@@ -141,6 +144,59 @@ def widgets_go_through_explore(notebook):
     for name, _, output in outputs(notebook):
         if any("widget-view" in kind for kind in output.get("data", {})):
             yield f"{name} stores a widget, which no built page can show: run make notebooks"
+
+
+SCOPES = (
+    *(ast.FunctionDef, ast.ClassDef, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+
+
+def names_bound(node):
+    """The names that a piece of code binds in its own scope."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            yield child.name
+        elif isinstance(child, ast.alias):
+            yield (child.asname or child.name).split(".")[0]
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        if not isinstance(child, SCOPES):
+            yield from names_bound(child)
+
+
+def names_read(function):
+    """The names that a function takes from outside whenever it is called."""
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    own |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    return {node.id for node in names} - own
+
+
+def figures_keep_what_they_read(notebook):
+    functions, figures = {}, []
+    for name, cell in code_cells(notebook):
+        tree = ast.parse(TransformerManager().transform_cell(source(cell)))
+        bound = set(names_bound(tree))
+        for figure, read in figures:
+            if lost := sorted(read & bound):
+                yield (
+                    f"{name} binds {', '.join(lost)} again, which the figure of {figure} reads "
+                    "whenever a control moves: use another name"
+                )
+        functions |= {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        for call in (call for call in calls if ast.unparse(call.func) == "explore"):
+            nodes = list(ast.walk(call))
+            waiting = [node for node in nodes if isinstance(node, ast.Lambda)]
+            names = {node.id for node in nodes if isinstance(node, ast.Name)}
+            waiting += [functions[each] for each in names if each in functions]
+            read = set()
+            while waiting:
+                new = names_read(waiting.pop()) - read
+                read |= new
+                waiting += [functions[each] for each in new if each in functions]
+            figures.append((name, read))
 
 
 def outputs_are_what_strict_nbval_compares(notebook):
@@ -293,6 +349,7 @@ CHECKS = [
     cells_have_ids_of_their_own,
     pictures_have_alternative_text,
     widgets_go_through_explore,
+    figures_keep_what_they_read,
     outputs_are_what_strict_nbval_compares,
     outputs_are_the_same_on_every_machine,
     code_cells_fit_on_a_screen,

@@ -22,6 +22,7 @@ from notebook_checks import (
     exercises_have_solutions,
     exercises_have_stars_label_and_hint,
     few_outputs_are_ignored,
+    figures_keep_what_they_read,
     first_cell_is_the_setup,
     kernel_is_python3,
     metadata_is_the_same_on_every_machine,
@@ -142,6 +143,12 @@ def ignored(number):
     )
 
 
+def figure_then(text, drawn="value(n)"):
+    """A figure with a control that reads ``n`` through a function, and a later cell."""
+    figure = f"n = 1\ndef value(x): return x + n\ndef draw(n): return {drawn}\nexplore(draw, {{}})"
+    return lambda notebook, cells: cells.extend([code_cell(figure, 4), code_cell(text, 5)])
+
+
 BAD = [
     (first_cell_is_the_setup, text_with(SETUP, "-q", "-qq")),
     (kernel_is_python3, lambda nb, cells: nb["metadata"]["kernelspec"].update(name="my-env")),
@@ -157,6 +164,9 @@ BAD = [
     (pictures_have_alternative_text, picture_with(metadata={"image/png": {"alt": "a plot"}})),
     (widgets_go_through_explore, cell_with(SHOWN, source="import ipywidgets as w")),
     (widgets_go_through_explore, picture_with(data={WIDGET: {}})),
+    (figures_keep_what_they_read, figure_then("for n in range(3):\n    print(n)")),
+    (figures_keep_what_they_read, figure_then("def value(x):\n    return 2 * x")),
+    (figures_keep_what_they_read, figure_then("value, other = 1, 2")),
     (outputs_are_what_strict_nbval_compares, cell_with(SHOWN, source="display(1, display_id=2)")),
     (outputs_are_what_strict_nbval_compares, cell_with(SHOWN, source="clear_output()")),
     (outputs_are_what_strict_nbval_compares, picture_with(data={"image/jpeg": "AAAA"})),
@@ -184,6 +194,9 @@ BAD = [
 ]  # fmt: skip
 #: What just passes.
 GOOD_CHANGES = [
+    (figures_keep_what_they_read, figure_then("%matplotlib inline\nm = [n for n in (1, 2)]")),
+    (figures_keep_what_they_read, figure_then("def other(n):\n    value = n\n    return value")),
+    (figures_keep_what_they_read, figure_then("n = 2", drawn="2 * n")),  # of its own
     (code_cells_fit_on_a_screen, lines(MAX_LINES)),
     (code_cells_fit_on_a_screen, lines(MAX_FOLDED_LINES, ["hide-input"])),
     (code_lines_fit_the_page, cell_with(SHOWN, source="#" * MAX_COLUMNS)),

@@ -124,7 +124,7 @@ def _noise(training: Training, **options: Any) -> dict[str, Arm]:
 def _face_off(training: Training, **rates: float) -> dict[str, Arm]:
     """Networks near ResNet-20's 0.27 million parameters and 41 million multiply-adds.
 
-    DenseNet cannot have both, so it comes twice.
+    DenseNet with equal blocks cannot have both, so it comes twice.
     """
     arms = {
         "ResNet-20": Arm("residual", training, {"depth": 20}),
