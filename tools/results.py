@@ -70,6 +70,7 @@ CHAPTERS = {
     "groups": ("4.3", "ch-batch-size"),
     "face-off": ("4.4", "ch-face-off"),
     "face-off-longer": ("4.4", "sec-fo-longer"),
+    "face-off-equal-time": ("4.4", "sec-fo-equal-time"),
     "six-minutes": ("4.5", "ch-speed"),
     "time-to-94": ("4.5", "ch-speed"),
     "fast-recipe": ("4.5", "ch-speed"),

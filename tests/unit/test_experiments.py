@@ -331,6 +331,13 @@ def test_the_longer_contest_differs_from_the_short_one_in_epochs_and_speed_only(
         assert replace(arm, training=replace(arm.training, epochs=8, compile=False)) == shorter
 
 
+def test_at_equal_time_the_wide_network_differs_in_its_epochs_only():
+    (name, arm), *others = cifar.EXPERIMENTS["face-off-equal-time"].arms.items()
+    longer = cifar.EXPERIMENTS["face-off-longer"].arms[name]
+    assert not others and arm.training.epochs == 48
+    assert replace(arm, training=replace(arm.training, epochs=16)) == longer
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
