@@ -5,6 +5,7 @@
 
 import ast
 import re
+import symtable
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -152,6 +153,9 @@ SCOPES = (
 )
 
 
+CALLABLE = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+
+
 def names_bound(node):
     """The names that a piece of code binds in its own scope."""
     for child in ast.iter_child_nodes(node):
@@ -167,36 +171,52 @@ def names_bound(node):
 
 def names_read(function):
     """The names that a function takes from outside whenever it is called."""
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    own |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    return {node.id for node in names} - own
+
+    def inside(table):
+        found = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+        return found.union(*map(inside, table.get_children()))
+
+    # Decorators, defaults and annotations are read once, and belong to the module here.
+    module = symtable.symtable(ast.unparse(function), "a cell", "exec")
+    return set().union(*map(inside, module.get_children()))
+
+
+def callables(statement, known):
+    """The functions that a statement defines, or that the value that it assigns holds."""
+    if isinstance(statement, CALLABLE):
+        return [statement]
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr)):
+        return []
+    nodes = list(ast.walk(statement.value or statement))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    held = [node for node in nodes if isinstance(node, ast.Lambda)]
+    return held + [each for name in names for each in known.get(name, [])]
 
 
 def figures_keep_what_they_read(notebook):
-    functions, figures = {}, []
+    """In a running notebook a figure is drawn anew, and then it reads what names mean by now.
+
+    A change in place (``rows.append``, ``arms["mine"] = ...``) goes unseen.
+    """
+    known, figures = {}, []  # name -> the functions that it names or holds
     for name, cell in code_cells(notebook):
-        tree = ast.parse(TransformerManager().transform_cell(source(cell)))
-        bound = set(names_bound(tree))
-        for figure, read in figures:
-            if lost := sorted(read & bound):
-                yield (
-                    f"{name} binds {', '.join(lost)} again, which the figure of {figure} reads "
-                    "whenever a control moves: use another name"
-                )
-        functions |= {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        for call in (call for call in calls if ast.unparse(call.func) == "explore"):
-            nodes = list(ast.walk(call))
-            waiting = [node for node in nodes if isinstance(node, ast.Lambda)]
-            names = {node.id for node in nodes if isinstance(node, ast.Name)}
-            waiting += [functions[each] for each in names if each in functions]
-            read = set()
-            while waiting:
-                new = names_read(waiting.pop()) - read
-                read |= new
-                waiting += [functions[each] for each in new if each in functions]
-            figures.append((name, read))
+        for statement in ast.parse(TransformerManager().transform_cell(source(cell))).body:
+            bound = set(names_bound(ast.Module([statement], [])))
+            for figure, read in figures:
+                if lost := sorted(read & bound):
+                    yield (
+                        f"{name} binds {', '.join(lost)} again, which the figure of {figure} reads "
+                        "whenever a control moves: use another name"
+                    )
+            for call in (node for node in ast.walk(statement) if isinstance(node, ast.Call)):
+                if ast.unparse(call.func) == "explore":
+                    read, waiting = set(), callables(ast.Expr(call), known)
+                    while waiting:
+                        new = names_read(waiting.pop()) - read
+                        read |= new
+                        waiting += [each for one in new for each in known.get(one, [])]
+                    figures.append((name, read))
+            known |= dict.fromkeys(bound, callables(statement, known))
 
 
 def outputs_are_what_strict_nbval_compares(notebook):

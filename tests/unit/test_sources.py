@@ -143,9 +143,9 @@ def ignored(number):
     )
 
 
-def figure_then(text, drawn="value(n)"):
-    """A figure with a control that reads ``n`` through a function, and a later cell."""
-    figure = f"n = 1\ndef value(x): return x + n\ndef draw(n): return {drawn}\nexplore(draw, {{}})"
+def figure_then(text, drawn="value(n)", held="value = lambda x: x + m", head="n"):
+    """A figure with a control that reads ``m`` through a function, and what comes later."""
+    figure = f"m = 1\n{held}\ndef draw({head}):\n    return {drawn}\nexplore(draw, {{}})"
     return lambda notebook, cells: cells.extend([code_cell(figure, 4), code_cell(text, 5)])
 
 
@@ -164,9 +164,12 @@ BAD = [
     (pictures_have_alternative_text, picture_with(metadata={"image/png": {"alt": "a plot"}})),
     (widgets_go_through_explore, cell_with(SHOWN, source="import ipywidgets as w")),
     (widgets_go_through_explore, picture_with(data={WIDGET: {}})),
-    (figures_keep_what_they_read, figure_then("for n in range(3):\n    print(n)")),
+    (figures_keep_what_they_read, figure_then("for m in range(3):\n    print(m)")),
     (figures_keep_what_they_read, figure_then("def value(x):\n    return 2 * x")),
     (figures_keep_what_they_read, figure_then("value, other = 1, 2")),
+    (figures_keep_what_they_read, figure_then("m = 2", "held[0](n)", "held = [lambda x: x + m]")),
+    (figures_keep_what_they_read, figure_then("m = 2", "[m for n in (1, 2)]")),
+    (figures_keep_what_they_read, figure_then("m = 2", "sum([m for m in (1, 2)]) + m")),
     (outputs_are_what_strict_nbval_compares, cell_with(SHOWN, source="display(1, display_id=2)")),
     (outputs_are_what_strict_nbval_compares, cell_with(SHOWN, source="clear_output()")),
     (outputs_are_what_strict_nbval_compares, picture_with(data={"image/jpeg": "AAAA"})),
@@ -194,9 +197,10 @@ BAD = [
 ]  # fmt: skip
 #: What just passes.
 GOOD_CHANGES = [
-    (figures_keep_what_they_read, figure_then("%matplotlib inline\nm = [n for n in (1, 2)]")),
-    (figures_keep_what_they_read, figure_then("def other(n):\n    value = n\n    return value")),
-    (figures_keep_what_they_read, figure_then("n = 2", drawn="2 * n")),  # of its own
+    (figures_keep_what_they_read, figure_then("%matplotlib inline\nk = [m for m in (1, 2)]")),
+    (figures_keep_what_they_read, figure_then("def other(m):\n    value = m\n    return value")),
+    (figures_keep_what_they_read, figure_then("m = 2", "2 * n")),
+    (figures_keep_what_they_read, figure_then("m = 2", "k * n", head="n, k=m")),  # read once
     (code_cells_fit_on_a_screen, lines(MAX_LINES)),
     (code_cells_fit_on_a_screen, lines(MAX_FOLDED_LINES, ["hide-input"])),
     (code_lines_fit_the_page, cell_with(SHOWN, source="#" * MAX_COLUMNS)),
