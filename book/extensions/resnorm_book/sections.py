@@ -7,7 +7,9 @@ searches. Exercises, solutions and the terms of the glossary are sections of the
 
 from __future__ import annotations
 
+import builtins
 import json
+import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ SKIPPED = {"script", "style", "svg", "button", "img", "nav", "summary"}
 PRE = re.compile(r"<pre\b[^>]*>(.*?)</pre>", re.DOTALL)
 #: A name in code, with those before its dots.
 NAME = re.compile(r"[A-Za-z_][\w.]*\w{2}")
+#: Words of the language itself, which stand everywhere.
+COMMON = {*keyword.kwlist, *dir(builtins)}
 #: Every chapter begins with this cell.
 SETUP = "# Setup. If resnorm is installed"
 
@@ -49,10 +53,11 @@ class Section:
     code: list[str] = field(default_factory=list)
 
     def as_data(self) -> list[str]:
-        """Id, title, text and the names in the code, each once."""
+        """Id, title, text and the names in the code, each once, without Python's own."""
         text = re.sub(r" (?=[.,;:)])", "", " ".join(" ".join(self.text).split()))
         names = dict.fromkeys(NAME.findall(" ".join(self.code)))
-        return [self.name, self.title, text, " ".join(names)]
+        own = [name for name in names if name not in COMMON]
+        return [self.name, self.title, text, " ".join(own)]
 
 
 def parsed(page: str) -> BeautifulSoup:
