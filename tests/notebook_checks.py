@@ -147,13 +147,9 @@ def widgets_go_through_explore(notebook):
             yield f"{name} stores a widget, which no built page can show: run make notebooks"
 
 
-SCOPES = (
-    *(ast.FunctionDef, ast.ClassDef, ast.Lambda),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
-
-
 CALLABLE = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+#: What has names of its own.
+SCOPES = (*CALLABLE, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def names_bound(node):
